@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request on its way to its answer: what a fault gets into its hands."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+
+from aiohttp import web
+
+from airflow_provider_trim.emulator.wire import REQUEST_ID_HEADER, Answer, ServiceRequest
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Exchange:
+    """A request that was let in, and the means to answer it.
+
+    Exactly one of :meth:`reply` and :meth:`reset` is to be awaited, and its value returned.
+
+    :param ordinary: gives the answer of a service that behaves
+    :param record: told what is answered before it is sent, so that who has the answer finds the record
+    """
+
+    __slots__ = ("_http_request", "_ordinary", "_record", "_recorded", "request", "request_id")
+
+    def __init__(
+        self,
+        http_request: web.BaseRequest,
+        request: ServiceRequest,
+        request_id: str,
+        ordinary: Callable[[ServiceRequest], Answer],
+        record: Callable[[Answer | None], None],
+    ) -> None:
+        self._http_request = http_request
+        self.request = request
+        self.request_id = request_id
+        self._ordinary = ordinary
+        self._record = record
+        self._recorded = False
+
+    def ordinary(self) -> Answer:
+        """What a service that behaves would answer now."""
+        return self._ordinary(self.request)
+
+    async def reply(self, answer: Answer) -> web.StreamResponse:
+        """Send ``answer``, with a request id unless it brings its own."""
+        self._note(answer)
+        headers = {REQUEST_ID_HEADER: self.request_id, **answer.headers}
+        return web.Response(status=answer.http_status, body=answer.body, headers=headers)
+
+    async def reset(self, answer: Answer | None = None, length: int = 0) -> web.StreamResponse:
+        """Reset the connection (TCP RST), after the head and first ``length`` bytes of ``answer`` if there is one."""
+        self._note(None)
+        response = web.StreamResponse()
+        if answer is not None:
+            response.set_status(answer.http_status)
+            response.headers.update({REQUEST_ID_HEADER: self.request_id, **answer.headers})
+            response.content_length = len(answer.body)
+            await response.prepare(self._http_request)
+            await response.write(answer.body[:length])
+        transport = self._http_request.transport
+        if transport is not None:
+            # Without this, close() ends the connection in good order (FIN) and the client sees no reset.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            transport.abort()
+        return response
+
+    def abandon(self) -> None:
+        """Record that the call ends without an answer, unless it has one."""
+        if not self._recorded:
+            self._note(None)
+
+    def _note(self, answer: Answer | None) -> None:
+        self._recorded = True
+        self._record(answer)

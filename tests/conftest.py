@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all tests share: an Airflow of their own, and the emulator."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Airflow reads its environment when it is first imported, which happens before any fixture runs.
+AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-provider-trim-")
+os.environ.update(
+    {
+        "AIRFLOW_HOME": AIRFLOW_HOME,
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{AIRFLOW_HOME}/logs",
+    }
+)
+
+from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
+
+
+def pytest_sessionfinish() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def emulator() -> Iterator[TrimEmulator]:
+    with TrimEmulator() as running:
+        yield running
+
+
+@pytest.fixture
+def trim_default(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> TrimEmulator:
+    """The emulator, as the connection ``trim_default``."""
+    connection = {"conn_type": "trim", "host": emulator.url, "login": emulator.user, "password": emulator.token}
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    return emulator
+
+
+@pytest.fixture(scope="session")
+def example_answer() -> dict:
+    """The example of the interface page."""
+    path = Path(__file__).parent / "data" / "interface-example.json"
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client that speaks to the emulator by plain ``requests``, and a clock that moves when told to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_trim.emulator import TrimEmulator
+
+PATH = "/vod/videoManage/videoClipQuery"
+
+
+class Clock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Client:
+    """Calls one emulator with the right user and token unless told otherwise, over one kept-alive connection."""
+
+    def __init__(self, emulator: TrimEmulator) -> None:
+        self.emulator = emulator
+        self.session = requests.Session()
+
+    def parameters(self, trans_no: Any = None, **others: Any) -> dict[str, Any]:
+        """The parameters of a query; one that is None is left out."""
+        parameters = {"userId": self.emulator.user, "token": self.emulator.token, "timeStamp": "1516182478"}
+        parameters |= {"transNo": trans_no, **others}
+        return {name: value for name, value in parameters.items() if value is not None}
+
+    def post(self, trans_no: Any = None, *, headers: dict[str, str] | None = None, **others: Any) -> requests.Response:
+        data = self.parameters(trans_no, **others)
+        return self.session.post(self.emulator.url + PATH, data=data, headers=headers, timeout=5)
+
+    def get(self, trans_no: Any = None, **others: Any) -> requests.Response:
+        return self.session.get(self.emulator.url + PATH, params=self.parameters(trans_no, **others), timeout=5)
+
+    def post_json(self, trans_no: Any = None, **others: Any) -> requests.Response:
+        return self.session.post(self.emulator.url + PATH, json=self.parameters(trans_no, **others), timeout=5)
+
+    def in_background(self, trans_no: str) -> Background:
+        """A POST that runs in a thread, for calls that are held."""
+        return Background(self.emulator, trans_no)
+
+
+class Background:
+    """A call on its way, over a connection of its own."""
+
+    def __init__(self, emulator: TrimEmulator, trans_no: str) -> None:
+        self._client = Client(emulator)
+        self._trans_no = trans_no
+        self._outcome: requests.Response | Exception
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with self._client.session:
+                self._outcome = self._client.post(self._trans_no)
+        except requests.RequestException as error:
+            self._outcome = error
+
+    def result(self) -> requests.Response:
+        """The answer, once it is there; or its error is raised."""
+        self._thread.join(5)
+        assert not self._thread.is_alive(), "the call is still without an answer"
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's proxy has no business between a test and this machine."""
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def emulator(clock: Clock) -> Iterator[TrimEmulator]:
+    with TrimEmulator(clock=clock, wall_clock=lambda: 1516180828.5, token_header="X-Token") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(emulator: TrimEmulator) -> Iterator[Client]:
+    client = Client(emulator)
+    with client.session:
+        yield client

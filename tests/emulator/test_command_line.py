@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The emulator as a process of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from airflow_provider_trim.emulator.__main__ import main
+
+PATH = "/vod/videoManage/videoClipQuery"
+
+
+@contextmanager
+def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The emulator's process, and the URL it printed."""
+    line = [sys.executable, "-m", "airflow_provider_trim.emulator", "--port", "0", *arguments]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.fullmatch(r"Trim emulator on (http://127\.0\.0\.1:\d+) \(user (\S+)\)\n", said)
+        assert found, said
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    return process.returncode, out, err
+
+
+def ask(url: str, trans_no: str, user: str = "emulator", token: str = "emulator-token") -> requests.Response:
+    data = {"userId": user, "token": token, "timeStamp": "1", "transNo": trans_no}
+    return requests.post(url + PATH, data=data, timeout=5)
+
+
+def test_it_serves_the_trims_it_was_given_and_prints_a_line_per_call() -> None:
+    arguments = ["--user", "me", "--token", "s3cret", "--duration", "0"]
+    arguments += ["--trim", "done", "--trim", "slow:3600", "--trim", "bad:0:fail"]
+    with command(*arguments) as (process, url):
+        statuses = [ask(url, trans_no, "me", "s3cret").json()["data"]["status"] for trans_no in ("done", "slow", "bad")]
+        assert statuses == [2, 1, 3]
+        assert ask(url, "\x1b[2J", "me", "s3cret").json()["code"] == 1603
+        assert ask(url, "done", "me", "wrong").status_code == 401
+        assert requests.get(url + "/elsewhere").status_code == 404
+        code, out, err = end(process, signal.SIGTERM)
+    assert (code, err) == (0, "")
+    assert "s3cret" not in out
+    lines = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in out.splitlines()]
+    assert lines == [
+        "POST 'done': successful",
+        "POST 'slow': processing",
+        "POST 'bad': failed",
+        "POST '\\x1b[2J': code 1603 (HTTP 200)",
+        "POST 'done': code 401 (HTTP 401)",
+        "GET None: HTTP 404",
+    ]
+
+
+def test_quiet_prints_no_line_per_call_and_ctrl_c_ends_it_cleanly() -> None:
+    with command("--quiet") as (process, url):
+        assert ask(url, "t1").json()["code"] == 1603
+        assert end(process, signal.SIGINT) == (0, "", "")
+
+
+def test_a_port_in_use_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("can't listen: ")
+    assert "in use" in err
+    assert str(port) in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--port", "seven"], "a port is an integer from 0 to 65535, not 'seven'"),
+        (["--port", "65536"], "a port is an integer from 0 to 65535, not '65536'"),
+        (["--user", ""], "argument --user: may not be empty"),
+        (["--token", ""], "argument --token: may not be empty"),
+        (["--duration", "-1"], "a time is a number of seconds, 0 or more, not '-1'"),
+        (["--duration", "inf"], "a time is a number of seconds, 0 or more, not 'inf'"),
+        (["--trim", ""], "TRANSNO of 1 to 32 characters, not ''"),
+        (["--trim", "x" * 33], "TRANSNO of 1 to 32 characters"),
+        (["--trim", "t:1:fail:now"], "a trim is TRANSNO[:SECONDS[:success|fail]]"),
+        (["--trim", "t:soon"], "a time is a number of seconds, 0 or more, not 'soon'"),
+        (["--trim", "t:1:maybe"], "a trim ends in success or fail, not 'maybe'"),
+        (["--trim", "t", "--trim", "t"], "there is a trim 't' already"),
+        (["--colour"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_bad_arguments_are_explained(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_help_names_the_default_port(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    assert "8766" in capsys.readouterr().out
