@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request by aiohttp, for triggerers."""
+
+from __future__ import annotations
+
+import ssl
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from airflow_provider_trim.transports.environment import CONNECT_TIMEOUT, ca_file, proxy_url, transport_error
+from airflow_provider_trim.vod.messages import Request, Response
+from airflow_provider_trim.vod.settings import TrimSettings
+
+
+class AioTransport:
+    """Sends requests of one connection over one session; redirects are not followed.
+
+    To be made, used and closed within one event loop.
+
+    :param connections: how many requests may be under way at a time
+    """
+
+    def __init__(self, settings: TrimSettings, connections: int = 100) -> None:
+        self._proxy = proxy_url(settings)
+        file = ca_file(settings)
+        self._ssl = ssl.create_default_context(cafile=file) if file else False
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections),
+            timeout=aiohttp.ClientTimeout(
+                total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout), sock_read=settings.timeout
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def send(self, request: Request) -> Response:
+        """Send a request and return its answer, whatever its status.
+
+        :raises TrimTransportError: there is none
+        """
+        try:
+            async with self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body or None,
+                allow_redirects=False,
+                proxy=self._proxy,
+                ssl=self._ssl,
+            ) as answer:
+                return Response(answer.status, answer.headers, await answer.read())
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise transport_error(request, error) from None
+
+    async def close(self) -> None:
+        """Close the session's connections."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

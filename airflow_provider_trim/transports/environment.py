@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a connection and the process's environment say about proxies and certificates, for both transports alike.
+
+The environment variables are those of requests (HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, …), since Airflow's other
+HTTP providers follow them. Credentials in ``.netrc`` are not used: a connection holds its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+import certifi
+from requests.utils import get_environ_proxies, select_proxy
+
+from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
+from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.settings import TrimSettings
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to reach the service, at most; a connection's ``timeout`` may be shorter."""
+
+
+def proxy_url(settings: TrimSettings) -> str | None:
+    """Return the URL of the proxy to use, or None."""
+    if settings.proxy is not None:
+        return settings.proxy.get_secret_value()
+    proxy: str | None = select_proxy(settings.base_url, get_environ_proxies(settings.base_url))
+    return proxy
+
+
+def ca_file(settings: TrimSettings) -> str | None:
+    """Return the file of certificate authorities to trust, or None where certificates are not checked.
+
+    :raises TrimSettingsError: the connection's file can't be read, or is none
+    """
+    if isinstance(settings.verify, str):
+        try:
+            ssl.create_default_context(cafile=settings.verify)
+        except OSError as error:  # SSLError is one
+            reason = error.strerror or type(error).__name__
+            raise TrimSettingsError(f"connection extra 'verify': {settings.verify!r} as CA file: {reason}") from None
+        return settings.verify
+    if not settings.verify:
+        return None
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+
+
+def transport_error(request: Request, error: BaseException) -> TrimTransportError:
+    """Say what kept a request from being answered, without its URL, which may hold the token.
+
+    The clients' own exceptions name that URL, so only the operating system's or the TLS library's reason is taken.
+    """
+    host = urlsplit(request.url).netloc
+    return TrimTransportError(f"no answer from {host}: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TimeoutError):
+            return "timed out"
+        if isinstance(cause, ssl.CertificateError):
+            # aiohttp's is one of these as well, without their attributes but around one that has them.
+            return f"its certificate was refused: {getattr(cause, 'certificate_error', cause).verify_message}"
+        if isinstance(cause, OSError) and cause.errno:
+            known = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError | socket.gaierror)
+            return os.strerror(cause.errno) if known else str(cause.strerror)
+        if isinstance(cause, ConnectionError):
+            return "the connection was closed"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

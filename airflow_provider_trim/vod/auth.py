@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service's four ways to prove who asks, as pure functions of request, settings and time.
+
+============== ============================================ =============================================
+scheme         login, password                              front door
+============== ============================================ =============================================
+token          userId, verification token                   api.cloudv.haplat.net
+ws3-hmac-…     AccessKey ID, AccessKey Secret               api.cloudv.haplat.net ("V3")
+cnc-hmac-…     AccessKey ID, AccessKey Secret               api.cdnetworks.com, open.chinanetcenter.com
+api-key        user name, API key                           api.cdnetworks.com
+============== ============================================ =============================================
+
+Source: the vendor's pages on authentication. What is signed is what is sent, so a signed request must not be changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.settings import Scheme, TrimSettings
+
+_SIGNED_HEADERS = ("content-type", "host")
+
+
+def sign(request: Request, settings: TrimSettings, now: float) -> Request:
+    """Add to a request what proves the connection's identity.
+
+    :param request: complete but for the proof, with its ``Content-Type``
+    :param settings: scheme, login and password
+    :param now: Unix seconds; the service refuses clocks more than 5 minutes off
+    """
+    return _SCHEMES[settings.auth](request, settings, int(now))
+
+
+def _token(request: Request, settings: TrimSettings, now: int) -> Request:
+    token = settings.password.get_secret_value()
+    parameters = {"userId": settings.login, "timeStamp": str(now)}
+    headers = dict(request.headers)
+    if settings.token_header:
+        headers[settings.token_header] = token
+    else:
+        parameters["token"] = token
+    if request.method == "GET":
+        return replace(request, url=f"{request.url}&{urlencode(parameters, quote_via=quote)}", headers=headers)
+    return replace(request, body=request.body + b"&" + urlencode(parameters).encode(), headers=headers)
+
+
+def _ws3(request: Request, settings: TrimSettings, now: int) -> Request:
+    return _with_headers(
+        request,
+        {
+            "Authorization": _authorization("WS3-HMAC-SHA256", request, settings, now),
+            "X-WS-AccessKey": settings.login,
+            "X-WS-Timestamp": str(now),
+        },
+    )
+
+
+def _cnc(request: Request, settings: TrimSettings, now: int) -> Request:
+    return _with_headers(
+        request,
+        {
+            "Authorization": _authorization("CNC-HMAC-SHA256", request, settings, now),
+            "x-cnc-accessKey": settings.login,
+            "x-cnc-timestamp": str(now),
+            "x-cnc-auth-method": "AKSK",
+        },
+    )
+
+
+def _api_key(request: Request, settings: TrimSettings, now: int) -> Request:
+    date = format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
+    digest = hmac.digest(settings.password.get_secret_value().encode(), date.encode(), "sha1")
+    user_and_password = f"{settings.login}:{base64.b64encode(digest).decode()}"
+    return _with_headers(
+        request,
+        {
+            "Authorization": f"Basic {base64.b64encode(user_and_password.encode()).decode()}",
+            "Date": date,
+            "x-cnc-auth-method": "BASIC",
+        },
+    )
+
+
+def _with_headers(request: Request, headers: dict[str, str]) -> Request:
+    return replace(request, headers={**request.headers, **headers})
+
+
+def _authorization(label: str, request: Request, settings: TrimSettings, now: int) -> str:
+    to_sign = "\n".join((label, str(now), _sha256(_canonical(request).encode())))
+    secret = settings.password.get_secret_value().encode()
+    signature = hmac.digest(secret, to_sign.encode(), "sha256").hex()
+    return f"{label} Credential={settings.login}, SignedHeaders={';'.join(_SIGNED_HEADERS)}, Signature={signature}"
+
+
+def _canonical(request: Request) -> str:
+    parts = urlsplit(request.url)
+    values = {"content-type": request.headers["Content-Type"].lower(), "host": request.host}
+    return "\n".join(
+        (
+            request.method,
+            parts.path,
+            unquote(parts.query) if request.method == "GET" else "",
+            "".join(f"{name}:{values[name]}\n" for name in _SIGNED_HEADERS),
+            ";".join(_SIGNED_HEADERS),
+            _sha256(request.body),
+        )
+    )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_SCHEMES: dict[Scheme, Callable[[Request, TrimSettings, int], Request]] = {
+    "token": _token,
+    "ws3-hmac-sha256": _ws3,
+    "cnc-hmac-sha256": _cnc,
+    "api-key": _api_key,
+}

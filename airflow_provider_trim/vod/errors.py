@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong when the trimming interface is asked, as one tree of exceptions.
+
+::
+
+    TrimError
+    ├── TransNoEmptyError        1601, or an empty transNo before any call
+    ├── TransNoIllegalError      1602, or a transNo too long or no string before any call
+    ├── TransNoNotFoundError     1603
+    ├── VideoProcessingError     1560 (retryable)
+    ├── TrimAuthError            HTTP 401 or 403, code 1301
+    ├── TrimQuotaExceededError   HTTP 429, or 403 with Retry-After (retryable)
+    ├── TrimTransportError       no answer, HTTP 408 or 5xx (retryable)
+    ├── TrimResponseError        an answer that is not of the documented shape (retryable)
+    ├── TrimTaskFailedError      status 3
+    ├── TrimSettingsError        a connection that can't work
+    └── TrimApiError             any other code or status
+
+Codes: the interface page "Get Trimming Task Status" and the vendor's page of common codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TrimError(Exception):
+    """The base of all errors of this package; not an ``AirflowException``.
+
+    :param message: what happened, and what to do about it where that is known
+    :param code: ``code`` of the answer's envelope, None where there was none
+    :param request_id: the service's id of the request, for its support
+    :param http_status: HTTP status of the answer, None where there was no answer
+    :param retryable: whether asking again can help; by default that is the class's own
+    :param retry_after: seconds after which the service wants to be asked again, None where it did not say
+    """
+
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        request_id: str | None = None,
+        http_status: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.request_id = request_id
+        self.http_status = http_status
+        self.retry_after = retry_after
+        if retryable is not None:
+            self.retryable = retryable
+
+    def __str__(self) -> str:
+        facts = {"code": self.code, "HTTP status": self.http_status, "request id": self.request_id}
+        known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        return f"{self.message} ({known})" if known else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own __reduce__ loses keyword arguments; exceptions are pickled between processes.
+        return type(self), (self.message,), self.__dict__
+
+
+class TransNoEmptyError(TrimError):
+    """Code 1601: the transNo is empty."""
+
+
+class TransNoIllegalError(TrimError):
+    """Code 1602: the transNo is not one (longer than 32 characters, or no string)."""
+
+
+class TransNoNotFoundError(TrimError):
+    """Code 1603: the service knows no trim of this transNo."""
+
+
+class VideoProcessingError(TrimError):
+    """Code 1560: the video is being processed; ask again later."""
+
+    retryable = True
+
+
+class TrimAuthError(TrimError):
+    """The service refused the connection's login or password (HTTP 401 or 403, or code 1301)."""
+
+
+class TrimQuotaExceededError(TrimError):
+    """The account has called too often (HTTP 429); ``retry_after`` says for how long, where the service did."""
+
+    retryable = True
+
+
+class TrimTransportError(TrimError):
+    """There was no answer (refused, reset, timed out, TLS), or one of a server in trouble (HTTP 408, 5xx)."""
+
+    retryable = True
+
+
+class TrimResponseError(TrimError):
+    """The answer is not of the documented shape. Its message quotes at most 200 characters of it."""
+
+    retryable = True
+
+
+class TrimTaskFailedError(TrimError):
+    """Status 3: the trim has failed at the service."""
+
+
+class TrimSettingsError(TrimError, ValueError):
+    """The connection has a field that can't work; the message names it and says what is allowed."""
+
+
+class TrimApiError(TrimError):
+    """Any other code or status of the service."""
+
+
+ERRORS_BY_CODE: dict[int, type[TrimError]] = {
+    1301: TrimAuthError,
+    1560: VideoProcessingError,
+    1601: TransNoEmptyError,
+    1602: TransNoIllegalError,
+    1603: TransNoNotFoundError,
+}
+"""Codes of the envelope that have a class of their own; every other one is a :class:`TrimApiError`."""

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the trimming interface answers, as typed values.
+
+Source of every field: the interface page "Get Trimming Task Status". Enumerations keep values that the page does not
+list (its own example has one), empty strings stand for "not known", and unknown fields are left to ``raw``.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Self, TypeVar
+
+import pendulum
+from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic.alias_generators import to_camel
+
+_Value = TypeVar("_Value")
+
+
+class _OpenIntEnum(IntEnum):
+    """An integer enumeration that keeps unknown values, as members of their own, and reads digits as integers."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+            return cls(int(value))
+        if type(value) is not int:
+            return None
+        member = int.__new__(cls, value)
+        member._name_, member._value_ = f"UNKNOWN_{value}", value
+        return member
+
+
+class _OpenStrEnum(StrEnum):
+    """A string enumeration that keeps unknown values, as members of their own, and reads integers as digits."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if type(value) is int:
+            return cls(str(value))
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_, member._value_ = f"UNKNOWN_{value}", value
+        return member
+
+
+class TrimStatus(_OpenIntEnum):
+    """``status``: how far a trim is."""
+
+    PROCESSING = 1
+    SUCCESSFUL = 2
+    FAILED = 3
+
+
+class Encryption(_OpenIntEnum):
+    """``encrypt``."""
+
+    UNENCRYPTED = 0
+    ENCRYPTED = 1
+
+
+class VideoState(_OpenStrEnum):
+    """``videoState``; older pages of the interface type it as string, newer ones as integer."""
+
+    ENABLED = "0"
+    DISABLED = "1"
+
+
+class TranscodeState(_OpenStrEnum):
+    """``transcodeState``. What 2 means depends on ``encrypt``.
+
+    Of an unencrypted video 2 is "not transcoded"; of an encrypted one it is "transcoded without encryption", and 5 is
+    "not transcoded".
+    """
+
+    TRANSCODED = "1"
+    INCOMPLETE = "2"
+    TRANSCODING = "3"
+    FAILED = "4"
+    ENCRYPTED_NOT_TRANSCODED = "5"
+
+
+class VideoSource(_OpenIntEnum):
+    """``videoSourceCode``: where a video came from."""
+
+    OTHER = 0
+    UPLOADED = 1
+    LIVE_TO_VOD = 2
+    PULLED = 3
+    TRIMMING = 4
+    SPLICING = 5
+    EDGE_PULL_RECORDING = 6
+    UNIVERSAL_LIVE_RECORDING = 10
+    UPLOAD_SDK = 11
+    UPLOAD_TOOL = 12
+
+
+class Clarity(_OpenIntEnum):
+    """``clarity`` of a rendition."""
+
+    ORIGINAL = 1
+    LD = 2
+    SD = 3
+    HD = 4
+    UHD = 5
+    RECORDED_FILE = -99
+
+
+class ServerType(_OpenIntEnum):
+    """``serverType`` of a rendition; the page's own example has -1, which the page does not list."""
+
+    PC = 0
+    ORIGINAL_VIDEO = 1
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _not_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be an integer, not a boolean")
+    return value
+
+
+def _utc_time(value: Any) -> pendulum.DateTime | None:
+    if value is None or value == "" or isinstance(value, pendulum.DateTime):
+        return value or None
+    try:
+        return pendulum.from_timestamp(float(value))
+    except (TypeError, OverflowError, OSError) as error:
+        raise ValueError(f"should be a time in Unix seconds: {error}") from None
+
+
+def _duration(value: Any) -> pendulum.Duration | None:
+    if value is None or value == "" or isinstance(value, pendulum.Duration):
+        return None if value == "" else value
+    try:
+        return pendulum.duration(seconds=float(value))
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"should be a duration in seconds: {error}") from None
+
+
+Integer = Annotated[int, BeforeValidator(_not_bool)]
+_Optional = Annotated[_Value | None, BeforeValidator(_empty_is_none)]
+_Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+_Time = Annotated[pendulum.DateTime | None, PlainValidator(_utc_time)]
+_Duration = Annotated[pendulum.Duration | None, PlainValidator(_duration)]
+
+
+class _WireModel(BaseModel):
+    """An object of the interface: camelCase on the wire, snake_case and frozen here."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        alias_generator=AliasGenerator(validation_alias=to_camel),
+        coerce_numbers_to_str=True,
+        extra="ignore",
+    )
+
+    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """The object as on the wire."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_raw(cls, value: Any) -> Any:
+        return {**value, "raw": value} if isinstance(value, dict) else value
+
+
+class VideoResolution(_WireModel):
+    """One rendition of a video (an element of ``videoResolutions``)."""
+
+    clarity: _Optional[Clarity] = None
+    server_type: _Optional[ServerType] = None
+    width: _Optional[Integer] = None
+    """Pixels."""
+    height: _Optional[Integer] = None
+    """Pixels."""
+    file_size: _Optional[Integer] = None
+    """Bytes. The page says bits, but the sizes in its example add up to ``videoSize`` and make sense only as bytes."""
+
+
+class VideoInfo(_WireModel):
+    """What came out of a trim (``videoInfo``)."""
+
+    video_id: _Text = ""
+    video_name: _Text = ""
+    encrypt: _Optional[Encryption] = None
+    video_size: _Optional[Integer] = None
+    """Bytes, of the original and all transcoded videos together."""
+    duration: _Duration = Field(default=None, validation_alias="videoDuration")
+    upload_time: _Time = None
+    """UTC."""
+    update_time: _Time = None
+    """UTC."""
+    video_description: _Text = ""
+    video_classification: _Text = ""
+    image_url: _Text = ""
+    """Address of the poster, "" where there is none."""
+    publish_domain: _Text = ""
+    player_name: _Text = ""
+    player_id: _Text = ""
+    video_state: _Optional[VideoState] = None
+    transcode_state: _Optional[TranscodeState] = None
+    video_source_code: _Optional[VideoSource] = None
+    video_resolutions: Annotated[
+        tuple[VideoResolution, ...], BeforeValidator(lambda value: () if value in (None, "") else value)
+    ] = ()
+
+
+class TrimTask(_WireModel):
+    """A trim as the service sees it (``data`` of the answer)."""
+
+    task_id: _Text = ""
+    """The service's own id of the trim."""
+    trans_no: _Text = ""
+    """The caller's id of the trim, at most 32 characters."""
+    status: Annotated[TrimStatus, BeforeValidator(_not_bool)]
+    video_info: _Optional[VideoInfo] = None
+    """What came out; there exactly if ``status`` is ``SUCCESSFUL``."""
+    request_id: str | None = None
+    """The service's id of the request that told this, for its support."""

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection's parts, validated. No Airflow here: the hook hands over plain values."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from limits import RateLimitItem, parse_many
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from airflow_provider_trim.vod.errors import TrimSettingsError
+
+DEFAULT_HOST = "https://api.cloudv.haplat.net"
+"""The front door named by the vendor's documentation of "Get Trimming Task Status"."""
+
+Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
+
+
+def _rate(value: object) -> RateLimitItem | None:
+    if value is None or isinstance(value, RateLimitItem):
+        return value
+    if value == "off":
+        return None
+    try:
+        rates = parse_many(str(value))
+    except ValueError:
+        rates = []
+    if len(rates) != 1 or rates[0].amount < 1:
+        raise ValueError("should be calls per time, such as '300/5 minutes', or 'off'")
+    return rates[0]
+
+
+def _verify(value: object) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value:
+        return {"true": True, "false": False}.get(value.lower(), value)
+    raise ValueError("should be true, false, or the path of a CA file")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class TrimSettings(BaseModel):
+    """How to reach one account of the service. Its repr shows no secret.
+
+    Built from a connection with :meth:`from_connection`. Each field beside ``base_url``, ``login`` and ``password`` is
+    an extra of the connection type ``trim``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    base_url: str = DEFAULT_HOST
+    login: str = Field(default="", repr=False)
+    password: SecretStr = SecretStr("")
+
+    auth: Scheme = "token"
+    token_header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = None
+    """Name of a header (RFC 9110, token) that takes the verification token, instead of a request parameter."""
+    method: Literal["POST", "GET"] = "POST"
+    timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Seconds for one whole call; to connect, at most 10 of them."""
+    verify: Annotated[bool | str, PlainValidator(_verify)] = True
+    proxy: SecretStr | None = None
+    """URL of a proxy, which may hold a password. Without it the environment's HTTPS_PROXY and NO_PROXY count."""
+    allow_http: bool = False
+    allow_token_in_url: bool = False
+    quota: Annotated[RateLimitItem | None, PlainValidator(_rate)] = Field(
+        default="300/5 minutes", validate_default=True
+    )
+    """Calls that the account may make; by default what the vendor's documentation allows; None for no quota."""
+    quota_storage: SecretStr = SecretStr("memory://")
+    """URI of the storage in which the quota is counted, as understood by the library limits."""
+    api_path: Annotated[str, Field(pattern=r"^/[!$-;=@-Z_a-z~]*$"), AfterValidator(lambda path: path.rstrip("/"))] = (
+        "/vod/videoManage"
+    )
+    """Where below the host the interface is served."""
+
+    @field_validator("quota_storage")
+    @classmethod
+    def _known_storage(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("memory://", "redis://", "rediss://")):
+            raise ValueError("should be memory://, redis://… or rediss://…")
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_is_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("should be a URL such as http://proxy.example.com:3128")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _whole_url(cls, value: str) -> str:
+        if not value.isascii() or any(character in value for character in "@?#"):
+            raise ValueError("should be a host name, or a base URL such as https://api.cloudv.haplat.net")
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https"):
+            raise ValueError(f"scheme {parts.scheme!r} should be http or https")
+        if not parts.hostname:
+            raise ValueError("should be a host name, or a base URL such as https://api.cloudv.haplat.net")
+        if any(not "!" <= character <= "~" for character in value):
+            raise ValueError("should hold no spaces or control characters")
+        _ = parts.port  # raises ValueError for one out of range
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _refuse_the_unsafe(self) -> Self:
+        parts = urlsplit(self.base_url)
+        if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
+            raise ValueError("host: plain http would show the credentials to the network; use https, or set allow_http")
+        if self.auth == "token" and self.method == "GET" and not self.token_header and not self.allow_token_in_url:
+            raise ValueError(
+                "method: GET puts the token into the URL, where proxies and servers log it; "
+                "use POST, or token_header, or set allow_token_in_url"
+            )
+        return self
+
+    @property
+    def account(self) -> str:
+        """What the service counts its quota by: host and login."""
+        return f"{urlsplit(self.base_url).netloc}/{self.login}"
+
+    @classmethod
+    def from_connection(
+        cls,
+        *,
+        host: str | None = None,
+        login: str | None = None,
+        password: str | None = None,
+        schema: str | None = None,
+        port: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Validate a connection's parts.
+
+        :param host: bare name (https is meant), a whole base URL, or empty for :data:`DEFAULT_HOST`
+        :param login: user id, AccessKey ID or user name, by scheme
+        :param password: verification token, AccessKey Secret or API key, by scheme
+        :param schema: ``http`` or ``https`` for a bare host, as in Airflow's HTTP connections
+        :param port: port, where the host names none
+        :param extra: the connection's extras; an empty value counts as not given
+        :raises TrimSettingsError: naming the field and what is allowed
+        """
+        given = {name: value for name, value in (extra or {}).items() if value not in (None, "")}
+        reserved = given.keys() & {"base_url", "login", "password"}
+        if reserved:
+            raise TrimSettingsError(f"extra {sorted(reserved)[0]!r} is not one: it is a field of the connection itself")
+        try:
+            return cls(
+                base_url=_base_url(host or "", schema or "", port),
+                login=login or "",
+                password=SecretStr(password or ""),
+                **given,
+            )
+        except ValidationError as error:
+            raise TrimSettingsError(_explain(error)) from None
+
+
+def _base_url(host: str, schema: str, port: int | None) -> str:
+    host = host.strip()
+    if not host:
+        return DEFAULT_HOST
+    scheme, separator, rest = host.rpartition("://")
+    name, slash, path = rest.partition("/")
+    if port and not re.search(r":\d*$", name):
+        name = f"{name}:{port}"
+    return f"{scheme if separator else schema or 'https'}://{name}{slash}{path}"
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"][:1])
+    if first["type"] == "extra_forbidden":
+        extras = sorted(TrimSettings.model_fields.keys() - {"base_url", "login", "password"})
+        return f"connection extra {name!r} is unknown; allowed are {', '.join(extras)}"
+    text = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return f"connection {text}"
+    return f"connection {'host' if name == 'base_url' else f'extra {name!r}'}: {text}"

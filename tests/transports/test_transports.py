@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both transports, held to the same: what is built is what is sent, and whatever goes wrong is a TrimTransportError."""
+
+import asyncio
+import pickle
+import socket
+import ssl
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from airflow_provider_trim.emulator import (
+    ConnectionReset,
+    Delay,
+    Hold,
+    HttpError,
+    RawAnswer,
+    ResetMidAnswer,
+    TrimEmulator,
+)
+from airflow_provider_trim.transports.aio import AioTransport
+from airflow_provider_trim.transports.sync import SyncTransport
+from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
+from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.protocol import build_query, decipher
+from airflow_provider_trim.vod.settings import TrimSettings
+
+from .conftest import Client
+from .servers import RawServer
+
+Connect = Callable[[TrimSettings], Client]
+
+TOKEN = "emulator-token"
+NOW = 1516182478
+OK = b"HTTP/1.1 200 OK\r\nX-WS-RequestId: r-1\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def settings(host: str, **extra: Any) -> TrimSettings:
+    return TrimSettings.from_connection(host=host, login="emulator", password=TOKEN, extra=extra)
+
+
+def query(connection: TrimSettings, trans_no: str = "T") -> Request:
+    return build_query(connection, trans_no, NOW)
+
+
+def failure(connect: Connect, host: str, **extra: Any) -> str:
+    """The reason why a call with the token in its URL has no answer; nothing of it may be shown."""
+    connection = settings(host, method="GET", allow_token_in_url=True, allow_http=True, **extra)
+    request = query(connection)
+    assert TOKEN in request.url
+    with pytest.raises(TrimTransportError) as caught:
+        connect(connection).send(request)
+    error = caught.value
+    assert (error.retryable, error.http_status, error.code) == (True, None, None)
+    shown = "".join(
+        (str(error), repr(error), *traceback.format_exception(error), str(pickle.loads(pickle.dumps(error))))
+    )
+    for secret in (TOKEN, "transNo", "videoClipQuery", "proxy-password"):
+        assert secret not in shown
+    assert error.__cause__ is None
+    assert error.__suppress_context__
+    start = f"no answer from {host.split('://')[1]}: "
+    assert str(error).startswith(start)
+    return str(error).removeprefix(start)
+
+
+# --- a call and its answer ---
+
+
+@pytest.mark.parametrize("http_status", [200, 201, 204, 302, 400, 401, 403, 404, 429, 500, 503, 599])
+def test_any_answer_comes_back_as_it_is(connect: Connect, emulator: TrimEmulator, http_status: int) -> None:
+    """Pitfall 3: a status is no exception; what it means is decided in one place, from all of the answer."""
+    body = b"" if http_status == 204 else "\x00\xff 操作成功".encode()
+    emulator.misbehave(None, RawAnswer(body, http_status, {"X-One": "1", "Retry-After": "7"}))
+    connection = settings(emulator.url)
+    answer = connect(connection).send(query(connection))
+    assert (answer.status, answer.body) == (http_status, body)
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    assert (headers["x-one"], headers["retry-after"]) == ("1", "7")
+    assert headers["x-ws-requestid"] == emulator.calls[0].request_id
+
+
+def test_a_trim_end_to_end(connect: Connect, emulator: TrimEmulator) -> None:
+    emulator.add_trim("片段 1", seconds=0)
+    connection = settings(emulator.url)
+    answer = connect(connection).send(query(connection, "片段 1"))
+    task = decipher(answer.status, answer.headers, answer.body, trans_no="片段 1")
+    assert task.video_info is not None
+    assert task.video_info.raw == emulator.video_info("片段 1")
+    assert task.request_id == emulator.calls[0].request_id
+
+
+@pytest.mark.parametrize("trans_no", ["T", "a b/片%41~?#&=+"])
+@pytest.mark.parametrize(
+    "extra", [{"method": "POST"}, {"method": "GET", "allow_token_in_url": True}], ids=["POST", "GET"]
+)
+@pytest.mark.parametrize("auth", ["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"])
+def test_what_is_built_is_what_is_sent(
+    connect: Connect, emulator: TrimEmulator, auth: str, extra: dict[str, Any], trans_no: str
+) -> None:
+    """To the byte, since it is signed."""
+    connection = settings(emulator.url, auth=auth, **extra)
+    request = query(connection, trans_no)
+    connect(connection).send(request)
+    (call,) = emulator.calls
+    assert call.method == request.method
+    assert f"{emulator.url}{call.path}?{call.query_string}".removesuffix("?") == request.url
+    assert call.body == request.body
+    sent = sorted((name.lower(), value) for name, value in call.headers.items())
+    own = {"host": request.host} | ({"content-length": str(len(request.body))} if request.body else {})
+    built = {name.lower(): value for name, value in request.headers.items()}
+    assert [pair for pair in sent if pair[0] != "connection"] == sorted((own | built).items())
+
+
+def test_one_connection_serves_many_calls(connect: Connect, emulator: TrimEmulator) -> None:
+    emulator.misbehave(None, *(HttpError(status) for status in (500, 404, 302, 429)))
+    connection = settings(emulator.url)
+    client = connect(connection)
+    assert [client.send(query(connection)).status for _ in range(6)] == [500, 404, 302, 429, 200, 200]
+    assert emulator.connections_opened == 1
+
+
+@pytest.mark.parametrize("location", ["/elsewhere", "http://elsewhere.invalid/", "http://[", "ftp://x/", "", "\xff"])
+def test_redirects_are_not_followed(connect: Connect, emulator: TrimEmulator, location: str) -> None:
+    """The proof of identity is for the connection's host only."""
+    emulator.misbehave(None, *(HttpError(status, b"", {"Location": location}) for status in (301, 307)))
+    connection = settings(emulator.url)
+    client = connect(connection)
+    assert [client.send(query(connection)).status for _ in range(2)] == [301, 307]
+    assert emulator.call_count == 2
+
+
+def test_cookies_are_not_kept(connect: Connect, emulator: TrimEmulator) -> None:
+    emulator.misbehave(None, HttpError(200, b"", {"Set-Cookie": "session=1; Path=/"}))
+    connection = settings(emulator.url)
+    client = connect(connection)
+    for _ in range(2):
+        client.send(query(connection))
+    assert not any("Cookie" in call.headers for call in emulator.calls)
+
+
+def test_netrc_is_not_used(
+    connect: Connect, emulator: TrimEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {emulator.host} login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for auth in ("token", "ws3-hmac-sha256"):
+        connection = settings(emulator.url, auth=auth)
+        request = query(connection)
+        connect(connection).send(request)
+        assert emulator.calls[-1].headers.get("Authorization") == request.headers.get("Authorization")
+
+
+def test_closing_twice_is_harmless(connect: Connect, emulator: TrimEmulator) -> None:
+    connection = settings(emulator.url)
+    client = connect(connection)
+    client.send(query(connection))
+    client.close()
+    client.close()
+
+
+async def test_leaving_the_context_closes_the_connections(emulator: TrimEmulator) -> None:
+    connection = settings(emulator.url)
+    with SyncTransport(connection) as transport:
+        assert transport.send(query(connection)).status == 200
+    async with AioTransport(connection) as other:
+        assert (await other.send(query(connection))).status == 200
+        assert other._session.closed is False
+    assert other._session.closed
+    assert emulator.connections_opened == 2
+
+
+async def test_no_more_connections_than_allowed(emulator: TrimEmulator) -> None:
+    connection = settings(emulator.url)
+    hold = Hold()
+    emulator.misbehave(None, hold, repeat=True)
+    async with AioTransport(connection, connections=2) as transport:
+        calls = [asyncio.ensure_future(transport.send(query(connection))) for _ in range(5)]
+        await asyncio.to_thread(hold.wait_until_held, 2)
+        hold.release()
+        assert [answer.status for answer in await asyncio.gather(*calls)] == [200] * 5
+    assert emulator.connections_opened == 2
+
+
+# --- no answer ---
+
+
+def test_refused(connect: Connect) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        assert failure(connect, f"http://127.0.0.1:{deaf.getsockname()[1]}") == "Connection refused"
+
+
+def test_unknown_host(connect: Connect) -> None:
+    assert "name" in failure(connect, "https://nohost.invalid").lower()  # not known, or: failure in name resolution
+
+
+@pytest.mark.parametrize(
+    ("fault", "reasons"),
+    [
+        (ConnectionReset(), {"Connection reset by peer"}),
+        (ResetMidAnswer(), {"Connection reset by peer", "ClientPayloadError"}),
+    ],
+)
+def test_reset(connect: Connect, emulator: TrimEmulator, fault: Any, reasons: set[str]) -> None:
+    """Pitfall 3."""
+    emulator.misbehave(None, fault, repeat=True)
+    assert failure(connect, emulator.url) in reasons
+
+
+def test_no_answer_in_time(connect: Connect, emulator: TrimEmulator) -> None:
+    """Pitfall 23."""
+    emulator.misbehave(None, Delay(5), repeat=True)
+    started = time.monotonic()
+    assert failure(connect, emulator.url, timeout=0.2) == "timed out"
+    assert time.monotonic() - started < 2
+
+
+def test_no_connection_in_time(connect: Connect) -> None:
+    """Pitfall 23. A listener whose backlog is full lets no one in."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        started = time.monotonic()
+        assert failure(connect, f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.2) == "timed out"
+        assert time.monotonic() - started < 2  # the operating system itself gives up after minutes
+
+
+@pytest.mark.parametrize(
+    ("answer", "reasons"),
+    [
+        (b"", {"the connection was closed", "ServerDisconnectedError"}),
+        (b"garbage\r\n\r\n", {"ConnectionError", "ClientResponseError"}),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", {"ChunkedEncodingError", "ClientPayloadError"}),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+            {"ChunkedEncodingError", "ClientResponseError", "ClientPayloadError"},
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            {"ContentDecodingError", "ClientPayloadError"},
+        ),
+    ],
+    ids=["nothing", "garbage", "too-short", "bad-chunk", "bad-gzip"],
+)
+def test_no_http(connect: Connect, answer: bytes, reasons: set[str]) -> None:
+    with RawServer(answer) as server:
+        assert failure(connect, f"http://{server.address}") in reasons
+        assert server.requests
+
+
+def test_a_header_that_cannot_be_sent(connect: Connect, emulator: TrimEmulator) -> None:
+    connection = TrimSettings.from_connection(host=emulator.url, password="a\nb", extra={"token_header": "X-Token"})
+    with pytest.raises(TrimTransportError) as caught:
+        connect(connection).send(query(connection))
+    assert "a\nb" not in str(caught.value)
+    assert emulator.call_count == 0
+
+
+def test_a_header_beyond_latin_1(emulator: TrimEmulator) -> None:
+    """requests can't send it; aiohttp does, in UTF-8."""
+    connection = TrimSettings.from_connection(host=emulator.url, password="密", extra={"token_header": "X-Token"})
+    with SyncTransport(connection) as transport, pytest.raises(TrimTransportError, match="UnicodeEncodeError"):
+        transport.send(query(connection))
+
+
+# --- certificates ---
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca(authority: trustme.CA, tmp_path: Path) -> str:
+    file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return str(file)
+
+
+def tls_server(authority: trustme.CA, name: str = "127.0.0.1") -> RawServer:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return RawServer(OK, context)
+
+
+def test_unknown_authority(connect: Connect, authority: trustme.CA) -> None:
+    with tls_server(authority) as server:
+        reason = failure(connect, f"https://{server.address}")
+        assert reason == "its certificate was refused: unable to get local issuer certificate"
+        assert not server.requests
+
+
+def test_certificate_of_another_host(connect: Connect, authority: trustme.CA, ca: str) -> None:
+    with tls_server(authority, "example.com") as server:
+        reason = failure(connect, f"https://{server.address}", verify=ca)
+        assert reason.startswith("its certificate was refused: IP address mismatch")
+        assert not server.requests
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.parametrize("name", ["127.0.0.1", "example.com"])
+def test_no_verification(connect: Connect, authority: trustme.CA, name: str) -> None:
+    with tls_server(authority, name) as server:
+        connection = settings(f"https://{server.address}", verify="false")
+        assert connect(connection).send(query(connection)).body == b"{}"
+
+
+def test_given_authority(connect: Connect, authority: trustme.CA, ca: str) -> None:
+    with tls_server(authority) as server:
+        connection = settings(f"https://{server.address}", verify=ca)
+        answer = connect(connection).send(query(connection))
+        assert (answer.status, answer.body, answer.headers["X-WS-RequestId"]) == (200, b"{}", "r-1")
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_authority_of_the_environment(
+    connect: Connect, authority: trustme.CA, ca: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, ca)
+    with tls_server(authority) as server:
+        connection = settings(f"https://{server.address}")
+        assert connect(connection).send(query(connection)).status == 200
+
+
+def test_a_file_that_holds_no_authorities(connect: Connect, tmp_path: Path) -> None:
+    """Said at once and for good, not after ten failed calls."""
+    text = tmp_path / "text"
+    text.write_text("no certificate")
+    for path, reason in [(tmp_path / "none", "No such file"), (tmp_path, "Is a directory"), (text, "certificate")]:
+        with pytest.raises(TrimSettingsError, match=r"^connection extra 'verify': ") as caught:
+            connect(settings("https://127.0.0.1", verify=str(path)))
+        assert reason in str(caught.value)
+        assert str(path) in str(caught.value)
+
+
+# --- proxies ---
+
+
+def test_proxy_of_the_connection(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")  # what the connection says is meant
+    with RawServer(OK) as proxy:
+        connection = settings("http://trim.invalid", allow_http=True, proxy=f"http://u:proxy-password@{proxy.address}")
+        assert connect(connection).send(query(connection)).body == b"{}"
+        (request,) = proxy.requests
+        assert request.startswith(b"POST http://trim.invalid/vod/videoManage/videoClipQuery HTTP/1.1\r\n")
+        assert b"\r\nProxy-Authorization: Basic dTpwcm94eS1wYXNzd29yZA==\r\n" in request
+        assert b"\r\nHost: trim.invalid\r\n" in request
+        assert request.endswith(query(connection).body)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "variable"), [("http", "HTTP_PROXY"), ("https", "HTTPS_PROXY"), ("http", "ALL_PROXY")]
+)
+def test_proxy_of_the_environment(
+    connect: Connect, scheme: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as proxy:
+        monkeypatch.setenv(variable, f"http://{proxy.address}")
+        if scheme == "http":
+            connection = settings("http://trim.invalid", allow_http=True)
+            assert connect(connection).send(query(connection)).status == 403
+            assert proxy.requests[0].startswith(b"POST http://trim.invalid/vod/")
+        else:
+            assert "Proxy" in failure(connect, "https://trim.invalid")
+            assert proxy.requests[0].startswith(b"CONNECT trim.invalid:443 HTTP/1.")
+            assert TOKEN.encode() not in proxy.requests[0]
+
+
+@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "*", "10.0.0.0/8,127.0.0.0/8"])
+def test_no_proxy_of_the_environment(
+    connect: Connect, emulator: TrimEmulator, no_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(OK) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        connection = settings(emulator.url)
+        assert connect(connection).send(query(connection)).status == 200
+        assert emulator.call_count == 1
+        assert not proxy.requests
+
+
+def test_proxy_that_refuses(connect: Connect) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        proxy = f"http://u:proxy-password@127.0.0.1:{deaf.getsockname()[1]}"
+        assert failure(connect, "http://trim.invalid", proxy=proxy) == "Connection refused"

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every part of a connection: what is taken, and what an error says where it is not."""
+
+import pickle
+from typing import Any
+
+import pytest
+from limits import parse
+from pydantic import SecretStr
+
+from airflow_provider_trim.vod.errors import TrimSettingsError
+from airflow_provider_trim.vod.settings import DEFAULT_HOST, TrimSettings
+
+
+def plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def refusal(**parts: Any) -> str:
+    with pytest.raises(TrimSettingsError) as caught:
+        TrimSettings.from_connection(**parts)
+    assert not caught.value.retryable
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "base_url"),
+    [
+        ({}, "https://api.cloudv.haplat.net"),
+        ({"host": ""}, DEFAULT_HOST),
+        ({"host": "  "}, DEFAULT_HOST),
+        ({"host": "", "port": 8443, "schema": "http"}, DEFAULT_HOST),
+        ({"host": "api.cdnetworks.com"}, "https://api.cdnetworks.com"),
+        ({"host": " api.cdnetworks.com\n"}, "https://api.cdnetworks.com"),
+        ({"host": "api.cdnetworks.com", "port": 8443}, "https://api.cdnetworks.com:8443"),
+        ({"host": "api.cdnetworks.com:8443"}, "https://api.cdnetworks.com:8443"),
+        ({"host": "gateway.example.com/vod", "port": 8443}, "https://gateway.example.com:8443/vod"),
+        ({"host": "127.0.0.1", "port": 8766, "schema": "http"}, "http://127.0.0.1:8766"),
+        ({"host": "http://127.0.0.1", "port": 8766}, "http://127.0.0.1:8766"),
+        ({"host": "http://127.0.0.1:8765/base", "port": 8766}, "http://127.0.0.1:8765/base"),
+        ({"host": "api.cdnetworks.com", "schema": "https"}, "https://api.cdnetworks.com"),
+        ({"host": "https://gateway.example.com/vod/"}, "https://gateway.example.com/vod"),
+        ({"host": "http://127.0.0.1:8766"}, "http://127.0.0.1:8766"),
+        ({"host": "http://127.9.9.9"}, "http://127.9.9.9"),
+        ({"host": "http://LOCALHOST:1"}, "http://LOCALHOST:1"),
+        ({"host": "[::1]", "port": 8766, "schema": "http"}, "http://[::1]:8766"),
+        ({"host": "http://[::1]:8766"}, "http://[::1]:8766"),
+        ({"host": "[2001:db8::1]"}, "https://[2001:db8::1]"),
+        ({"host": "http://example.com", "extra": {"allow_http": True}}, "http://example.com"),
+    ],
+)
+def test_host(parts: dict[str, Any], base_url: str) -> None:
+    assert TrimSettings.from_connection(**parts).base_url == base_url
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("ftp://example.com", "scheme 'ftp' should be http or https"),
+        ("https://", "should be a host name, or a base URL such as https://api.cloudv.haplat.net"),
+        ("https://user:geheim@example.com", "should be a host name, or a base URL"),
+        ("https://:geheim@example.com", "should be a host name, or a base URL"),
+        ("https://user:geheim℀@example.com", "should be a host name, or a base URL"),
+        ("https://example.com/?a=geheim", "should be a host name, or a base URL"),
+        ("https://example.com/#", "should be a host name, or a base URL"),
+        ("中文.example.com", "should be a host name, or a base URL"),
+        ("::1", "should be a host name, or a base URL"),
+        ("exa mple.com", "should hold no spaces or control characters"),
+        ("https://exa\nmple.com", "should hold no spaces or control characters"),
+        ("https://example.com:99999", "Port out of range"),
+        ("https://[::1", "Invalid IPv6 URL"),
+    ],
+)
+def test_refused_host(host: str, said: str) -> None:
+    text = refusal(host=host)
+    assert text.startswith("connection host: ")
+    assert said in text
+    assert "geheim" not in text
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"host": "http://example.com"},
+        {"host": "example.com", "schema": "http"},
+        {"host": "http://127.0.0.1.example.com"},
+        {"host": "http://192.168.0.1"},
+        {"host": "http://[2001:db8::1]"},
+        {"host": "http://example.com", "extra": {"allow_http": "false"}},
+    ],
+)
+def test_plain_http_is_refused(parts: dict[str, Any]) -> None:
+    text = refusal(**parts)
+    assert text.startswith("connection host: plain http")
+    assert "allow_http" in text
+
+
+def test_token_in_the_url_is_refused() -> None:
+    text = refusal(extra={"method": "GET"})
+    assert text.startswith("connection method: GET puts the token into the URL")
+    assert "token_header" in text
+    assert "allow_token_in_url" in text
+    for extra in ({"token_header": "X-Token"}, {"allow_token_in_url": "true"}, {"auth": "api-key"}):
+        assert TrimSettings.from_connection(extra={"method": "GET", **extra}).method == "GET"
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "accepted"),
+    [
+        ("auth", "token", {s: s for s in ("token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key")}),
+        ("token_header", None, {"X-Token": "X-Token"}),
+        ("method", "POST", {"POST": "POST"}),
+        ("timeout", 30.0, {5: 5.0, 0.2: 0.2, "30": 30.0, "1.5": 1.5, 600: 600.0}),
+        ("verify", True, {True: True, "true": True, "False": False, "/etc/ca.pem": "/etc/ca.pem"}),
+        ("verify", True, {False: False}),
+        ("proxy", None, {"http://u:p@proxy:3128": "http://u:p@proxy:3128", "https://proxy": "https://proxy"}),
+        ("allow_http", False, {True: True, "true": True, "yes": True, "false": False}),
+        ("allow_token_in_url", False, {True: True, "true": True, "no": False}),
+        (
+            "quota",
+            parse("300/5 minutes"),
+            {"30/5 minutes": parse("30/5 minutes"), "1 per second": parse("1/second"), "off": None},
+        ),
+        (
+            "quota_storage",
+            "memory://",
+            {uri: uri for uri in ("memory://", "redis://:p@h:6379/0", "rediss://h", "redis://h")},
+        ),
+        ("api_path", "/vod/videoManage", {"/a/b": "/a/b", "/a/": "/a", "/": "", "/%E4%B8%AD~x": "/%E4%B8%AD~x"}),
+    ],
+)
+def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
+    for nothing in ({}, {name: None}, {name: ""}):
+        assert plain(getattr(TrimSettings.from_connection(extra=nothing), name)) == default
+    for given, value in accepted.items():
+        got = plain(getattr(TrimSettings.from_connection(extra={name: given}), name))
+        assert got == value
+        assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("auth", ["basic", "TOKEN", 5], "should be 'token', 'ws3-hmac-sha256', 'cnc-hmac-sha256' or 'api-key'"),
+        ("token_header", ["X Token", "X:Token", "X\r\nToken", "Ü", 5], None),
+        ("method", ["PUT", "post"], "should be 'POST' or 'GET'"),
+        ("timeout", [0, "0", -1], "greater than 0"),
+        ("timeout", [601, "inf", "nan"], "less than or equal to 600"),
+        ("timeout", ["soon", [], {}], "valid number"),
+        ("verify", [0, 1, [], {}], "should be true, false, or the path of a CA file"),
+        ("proxy", ["proxy:3128", "socks5://user:geheim@proxy"], "should be a URL such as http://proxy.example.com"),
+        ("proxy", [5], "valid string"),
+        ("allow_http", ["perhaps", 2, []], "valid boolean"),
+        ("allow_token_in_url", ["perhaps", 2], "valid boolean"),
+        (
+            "quota",
+            ["300", 300, "lots", "0/minute", "9/minute; 1/second", "3/fortnight", [], True],
+            "should be calls per time, such as '300/5 minutes', or 'off'",
+        ),
+        ("quota_storage", ["memcached://h", "h:6379", "redis:geheim"], "should be memory://, redis://… or rediss://…"),
+        ("quota_storage", [5, {}], "valid string"),
+        ("api_path", ["vod", "/a b", "/中", "/a?b", "/a#b", "/a\n", 5, "/a{b}"], None),
+    ],
+)
+def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
+    for value in values:
+        text = refusal(login="somebody", password="geheim", extra={name: value})
+        assert text.startswith(f"connection extra {name!r}: ")
+        assert (said or "") in text
+        assert "geheim" not in text
+
+
+def test_unknown_extra_names_those_there_are() -> None:
+    assert refusal(extra={"time_out": 5}) == (
+        "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, method, "
+        "proxy, quota, quota_storage, timeout, token_header, verify"
+    )
+
+
+@pytest.mark.parametrize("name", ["base_url", "login", "password"])
+def test_a_field_of_the_connection_is_no_extra(name: str) -> None:
+    assert refusal(extra={name: "geheim"}) == f"extra {name!r} is not one: it is a field of the connection itself"
+
+
+def test_no_secret_is_shown() -> None:
+    """Pitfall 19."""
+    secrets = {"password": "geheim1", "proxy": "http://u:geheim2@h", "quota_storage": "redis://:geheim3@h"}
+    login, password = "the-login", secrets.pop("password")
+    settings = TrimSettings.from_connection(login=login, password=password, extra=secrets)
+    assert settings.password.get_secret_value() == password
+    for text in (repr(settings), str(settings), str(settings.model_dump(exclude={"login"})), f"{settings!s:s}"):
+        assert "geheim" not in text
+    assert login not in repr(settings)
+    for wrong in ({"timeout": "geheim4"}, {"method": "GET"}, {"geheim": 1, "timeout": -1}):
+        text = refusal(login=login, password=password, extra={**secrets, **wrong})
+        assert "geheim1" not in text
+        assert "geheim2" not in text
+        assert "geheim3" not in text
+        assert "geheim4" not in text
+        assert login not in text
+
+
+def test_no_input_is_shown_by_the_model_itself() -> None:
+    with pytest.raises(ValueError, match="proxy") as caught:
+        TrimSettings(proxy="socks5://u:geheim@h", timeout="geheim")
+    assert "geheim" not in str(caught.value)
+
+
+def test_account_is_host_and_login() -> None:
+    account = TrimSettings.from_connection(host="https://h:8443/base", login="me", password="geheim").account
+    assert account == "h:8443/me"
+    assert TrimSettings.from_connection().account == "api.cloudv.haplat.net/"
+
+
+def test_settings_are_values() -> None:
+    """Whether a rotated token is another connection is found out by comparing."""
+    first, same, other = (TrimSettings.from_connection(login="me", password=p) for p in ("a", "a", "b"))
+    assert first == same == pickle.loads(pickle.dumps(first))
+    assert first != other
+    with pytest.raises(ValueError, match="frozen"):
+        first.login = "you"
+    assert TrimSettings(quota=parse("1/second")).quota == parse("1/second")
