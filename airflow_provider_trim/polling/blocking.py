@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A wait that holds its process: what :mod:`airflow_provider_trim.polling.poller` is for a worker."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from airflow_provider_trim.polling.watch import Decision, LookAgain, Verdict, Watch
+from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.models import TrimTask
+
+_calls = itertools.count()
+
+
+class Client(Protocol):
+    """What asks the service for a blocking wait."""
+
+    def ask(self, trans_no: str) -> TrimTask:
+        """Ask once, without retries."""
+
+    def refresh(self) -> None:
+        """Look the connection up afresh before the next call."""
+
+
+class Log(Protocol):
+    """What both Airflow's loggers and those of the standard library are."""
+
+    def log(self, level: int, msg: str, /, *args: Any) -> Any:
+        """Log a message of that level."""
+
+
+def look(
+    watch: Watch,
+    client: Client,
+    log: Log,
+    *,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Decision:
+    """Look at a trim: one call, and one more with a fresh connection where the credentials were refused."""
+    while True:
+        # A refusal is always followed by a refresh, so as far as a watch can tell, every call has a newer look-up.
+        connection = next(_calls)
+        decision = watch.looked(_ask(client, watch.trans_no), now(), connection=connection)
+        if not isinstance(decision, LookAgain):
+            return decision
+        if decision.news:
+            log.log(decision.level, "Trim %s: %s", watch.trans_no, decision.news)
+        if not decision.fresh_connection:
+            return decision
+        client.refresh()
+        sleep(max(0.0, decision.at - now()))
+
+
+def wait(
+    watch: Watch,
+    client: Client,
+    log: Log,
+    *,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Verdict:
+    """Wait for a trim, holding the thread."""
+    while True:
+        sleep(max(0.0, watch.next_look - now()))
+        decision = look(watch, client, log, now=now, sleep=sleep)
+        if not isinstance(decision, LookAgain):
+            return decision
+
+
+def _ask(client: Client, trans_no: str) -> TrimTask | TrimError:
+    try:
+        return client.ask(trans_no)
+    except TrimError as error:
+        return error

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The looked-up connection and the session that all looks of a poller share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from airflow_provider_trim.transports.aio import AioTransport
+from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.settings import TrimSettings
+
+SettingsLoader = Callable[[], Awaitable[TrimSettings]]
+"""Looks a connection up; raises a :class:`TrimError` where that fails."""
+
+CONNECTION_LIFETIME = 600.0
+"""Seconds after which a connection is looked up afresh, so that a changed one is noticed."""
+
+FAILED_LOOK_UP_PAUSE = 1.0
+"""Seconds for which a failed look-up stands for all that ask, so that they don't queue up to fail one by one."""
+
+STALE_CONNECTION_PAUSE = 60.0
+"""Seconds for which an aged connection is kept where it can't be looked up afresh."""
+
+log = logging.getLogger(__name__)
+
+
+class SharedConnection:
+    """A connection, looked up when it is needed, and its session.
+
+    :param load: looks it up
+    :param clock: Unix seconds
+    :param calls: how many calls may be under way at a time
+    """
+
+    def __init__(self, load: SettingsLoader, clock: Callable[[], float], calls: int) -> None:
+        self.number = 0
+        """How often it has been looked up."""
+        self._load = load
+        self._clock = clock
+        self._calls = calls
+        self._loading = asyncio.Lock()
+        self._fresh_until = float("-inf")
+        self._refused = False
+        self._failure: tuple[TrimError, float] | None = None
+        self._current: tuple[TrimSettings, AioTransport] | None = None
+        self._retired: list[AioTransport] = []
+
+    def refused(self, number: int) -> None:
+        """Have it looked up afresh, unless that has happened since the look-up of that number."""
+        if number == self.number:
+            self._fresh_until = float("-inf")
+            self._refused = True
+
+    async def current(self) -> tuple[TrimSettings, AioTransport]:
+        """Return what to call with; :attr:`number` is this look-up's.
+
+        :raises TrimError: it can't be looked up
+        """
+        async with self._loading:
+            if self._current is None or self._clock() >= self._fresh_until:
+                self._current = await self._look_up()
+            return self._current
+
+    async def _look_up(self) -> tuple[TrimSettings, AioTransport]:
+        if self._failure is not None and self._clock() < self._failure[1]:
+            raise self._failure[0]
+        try:
+            settings = await self._load()
+            current = self._session_for(settings)
+        except TrimError as error:
+            if self._current is not None and not self._refused:
+                log.warning("%s; going on with the connection as it was", error)
+                self._fresh_until = self._clock() + STALE_CONNECTION_PAUSE
+                return self._current
+            self._failure = (error, self._clock() + FAILED_LOOK_UP_PAUSE)
+            raise
+        self._failure, self._refused = None, False
+        self._fresh_until = self._clock() + CONNECTION_LIFETIME
+        self.number += 1
+        return current
+
+    def _session_for(self, settings: TrimSettings) -> tuple[TrimSettings, AioTransport]:
+        if self._current is not None:
+            if settings == self._current[0]:
+                return self._current
+            # Calls on the old session may still be under way, so it is closed only at the end.
+            self._retired.append(self._current[1])
+        return settings, AioTransport(settings, self._calls)
+
+    async def close(self) -> None:
+        """Close all sessions."""
+        for transport in [*self._retired, *([self._current[1]] if self._current else [])]:
+            await transport.close()

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One asyncio task per event loop and connection that asks for all waiting trims.
+
+It starts with the first watch and ends with the last one. All watches share one looked-up connection and one session;
+watches of one transNo share their calls. Which trim is asked next is decided by
+:class:`~airflow_provider_trim.polling.schedule.Schedule`, and what an answer means by each
+:class:`~airflow_provider_trim.polling.watch.Watch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from airflow_provider_trim.polling.connection import SettingsLoader, SharedConnection
+from airflow_provider_trim.polling.schedule import Schedule
+from airflow_provider_trim.polling.watch import LookAgain, Verdict, Watch
+from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.vod.protocol import build_query, check_trans_no, decipher
+
+CONCURRENT_CALLS = 64
+"""Calls under way at a time; enough for the rate at which one event loop can decipher answers."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """One watch and who waits for its verdict."""
+
+    watch: Watch
+    verdict: asyncio.Future[Verdict]
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """The waiting task's own, so that what is logged about its trim stands in its log."""
+
+
+class Poller:
+    """Serves all watches of one connection in one event loop, until the last has gone; then a new one is needed.
+
+    :param load: looks the connection up
+    :param clock: Unix seconds
+    :param on_idle: called when the last watch has gone
+    """
+
+    def __init__(
+        self,
+        load: SettingsLoader,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_idle: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._clock = clock
+        self._on_idle = on_idle
+        self._connection = SharedConnection(load, clock, CONCURRENT_CALLS)
+        self._schedule = Schedule()
+        self._waiters: dict[str, list[_Waiter]] = {}
+        self._changed = asyncio.Event()
+        self._slots = asyncio.Semaphore(CONCURRENT_CALLS)
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+
+    async def wait(self, watch: Watch) -> Verdict:
+        """Wait for a trim's verdict. Cancelling this takes the watch out.
+
+        :raises TransNoEmptyError, TransNoIllegalError: the watch's transNo can't be one
+        :raises RuntimeError: this poller has ended
+        """
+        check_trans_no(watch.trans_no)
+        if self._ended:
+            raise RuntimeError("this poller has ended; poller_for() gives the one at work")
+        waiter = _Waiter(watch, asyncio.get_running_loop().create_future())
+        self._add(waiter)
+        try:
+            return await waiter.verdict
+        finally:
+            self._remove(waiter)
+
+    def _add(self, waiter: _Waiter) -> None:
+        trans_no = waiter.watch.trans_no
+        self._waiters.setdefault(trans_no, []).append(waiter)
+        self._reschedule(trans_no)
+        if self._task is None:
+            # A context of its own: what the poller logs belongs to no one task.
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
+
+    def _remove(self, waiter: _Waiter) -> None:
+        trans_no = waiter.watch.trans_no
+        self._waiters[trans_no].remove(waiter)
+        if not self._waiters[trans_no]:
+            del self._waiters[trans_no]
+            self._schedule.discard(trans_no)
+        if not self._waiters and self._task is not None:
+            self._end()
+            self._task.cancel()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._on_idle()
+
+    def _reschedule(self, trans_no: str) -> None:
+        """Schedule a trim's next look, unless one is under way: that serves who has come since as well."""
+        times = [waiter.watch.next_look for waiter in self._undecided(trans_no)]
+        if times and trans_no not in self._looks:
+            self._schedule.put(trans_no, min(times))
+            self._changed.set()
+
+    def _undecided(self, trans_no: str) -> list[_Waiter]:
+        return [waiter for waiter in self._waiters.get(trans_no, ()) if not waiter.verdict.done()]
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._slots.acquire()
+                trans_no = await self._next()
+                self._looks[trans_no] = asyncio.create_task(self._look(trans_no))
+        except Exception as error:
+            self._end()
+            for trans_no in self._waiters:
+                self._give_up(self._undecided(trans_no), error)
+            raise
+        finally:
+            looks = list(self._looks.values())
+            for look in looks:
+                look.cancel()
+            try:
+                await asyncio.gather(*looks, return_exceptions=True)
+            finally:  # even if the event loop, on its own way out, cancels this once more
+                await self._connection.close()
+
+    async def _next(self) -> str:
+        """Return whom to ask, when it is time to."""
+        while True:
+            self._changed.clear()
+            now = self._clock()
+            if (trans_no := self._schedule.pick(now)) is not None:
+                return trans_no
+            due = self._schedule.next_time()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if due is None else max(0.0, due - now)):
+                    await self._changed.wait()
+
+    async def _look(self, trans_no: str) -> None:
+        try:
+            outcome = await self._ask(trans_no)
+            del self._looks[trans_no]
+            self._tell(trans_no, *outcome)
+        except Exception as error:
+            # One trim's trouble must not end the others' wait; whoever waits for this one is told.
+            self._looks.pop(trans_no, None)
+            self._give_up(self._undecided(trans_no), error)
+        finally:
+            self._slots.release()
+
+    async def _ask(self, trans_no: str) -> tuple[TrimTask | TrimError, int]:
+        """Return a look's outcome, and the number of the connection's look-up that it was asked with."""
+        number = self._connection.number
+        try:
+            settings, transport = await self._connection.current()
+            number = self._connection.number
+            answer = await transport.send(build_query(settings, trans_no, self._clock()))
+            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no), number
+        except TrimError as error:
+            return error, number
+
+    def _tell(self, trans_no: str, outcome: TrimTask | TrimError, connection: int) -> None:
+        """Pass a look's outcome on to every watch of the trim."""
+        now = self._clock()
+        for waiter in self._undecided(trans_no):
+            try:
+                decision = waiter.watch.looked(outcome, now, connection=connection)
+            except Exception as error:
+                self._give_up([waiter], error)
+                continue
+            if not isinstance(decision, LookAgain):
+                waiter.verdict.set_result(decision)
+                continue
+            if decision.news:
+                waiter.context.run(log.log, decision.level, "Trim %s: %s", trans_no, decision.news)
+            if decision.fresh_connection:
+                self._connection.refused(connection)
+        self._reschedule(trans_no)
+
+    def _give_up(self, waiters: list[_Waiter], error: Exception) -> None:
+        """Raise what must not happen where it is seen: in the tasks that wait for it."""
+        for waiter in waiters:
+            waiter.verdict.set_exception(error)
+
+
+_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = weakref.WeakKeyDictionary()
+
+
+def poller_for(conn_id: str, load: SettingsLoader) -> Poller:
+    """Return the running event loop's poller of a connection, made if there is none at work."""
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    if conn_id not in pollers:
+        pollers[conn_id] = Poller(load, on_idle=lambda: pollers.__delitem__(conn_id))
+    return pollers[conn_id]

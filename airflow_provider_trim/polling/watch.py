@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One trim's wait as a state machine. It has no clock and does no I/O: time is passed in, in Unix seconds.
+
+A watch says when to look (:attr:`Watch.next_look`), is told what the look showed (:meth:`Watch.looked`), and decides:
+
+=============================================  ====================================================================
+what the look showed                           decision
+=============================================  ====================================================================
+status 1, or code 1560                         look again after the interval; failures count from zero again
+status 2                                       :class:`Success`
+status 3, an unknown status or code, 1601-3    :class:`Failure`, not worth a retry
+credentials refused                            look again with a fresh connection, once; then Failure, not worth a
+                                               retry
+HTTP 429                                       look again after the interval or Retry-After; counts as no failure
+no answer, HTTP 5xx, not the documented shape  look again after the interval; the ``max_consecutive_failures``-th
+                                               in a row is a Failure, worth a retry
+any of "look again" at or after the deadline   :class:`TimedOut`
+=============================================  ====================================================================
+
+The last look is at the deadline, whatever the interval, and the deadline is checked only after a look.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from airflow_provider_trim.vod.errors import (
+    TrimApiError,
+    TrimAuthError,
+    TrimError,
+    TrimQuotaExceededError,
+    VideoProcessingError,
+)
+from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+
+DEFAULT_INTERVAL = 10.0
+"""Seconds; the account's quota, not the interval, protects the service."""
+
+DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
+
+FIRST_HEARTBEAT = 60.0
+"""Seconds after which a wait says that it goes on; then after twice as long, and so on."""
+
+FRESH_CONNECTION_PAUSE = 1.0
+"""Seconds, at most, between refused credentials and the look with a connection looked up afresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The trim is done."""
+
+    task: TrimTask
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The wait is over without a result.
+
+    :param error: the last cause
+    :param worth_retrying: whether a retry of the Airflow task can help
+    """
+
+    error: TrimError
+    worth_retrying: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The deadline has passed and the trim was not done at the last look.
+
+    :param last_error: why the last look showed nothing, None where it showed a trim that is processing
+    """
+
+    last_error: TrimError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Nothing is decided yet.
+
+    :param at: Unix seconds of the next look
+    :param fresh_connection: the connection should be looked up afresh before it
+    :param news: what a reader of the log should know, None where nothing has changed
+    :param level: of the news, as in :mod:`logging`
+    """
+
+    at: float
+    fresh_connection: bool = False
+    news: str | None = None
+    level: int = logging.WARNING
+
+
+Verdict = Success | Failure | TimedOut
+Decision = Verdict | LookAgain
+
+
+class Watch:
+    """The wait for one trim.
+
+    :param trans_no: whose wait it is
+    :param now: Unix seconds
+    :param interval: least pause between two looks, in seconds
+    :param deadline: Unix seconds after which nobody waits any more, or None
+    :param first_poll_after: seconds from ``started_at`` before which the trim can't be done, or None to look at once
+    :param started_at: Unix seconds when the wait began, if that was before ``now`` (in another process, say)
+    :param max_consecutive_failures: looks in a row that may fail; None for any number
+    :param exponential_backoff: double the pause with every look
+    :param max_interval: seconds; where the doubling ends, or None
+    """
+
+    def __init__(
+        self,
+        trans_no: str,
+        *,
+        now: float,
+        interval: float = DEFAULT_INTERVAL,
+        deadline: float | None = None,
+        first_poll_after: float | None = None,
+        started_at: float | None = None,
+        max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
+        exponential_backoff: bool = False,
+        max_interval: float | None = None,
+    ) -> None:
+        self.trans_no = trans_no
+        self.interval = interval
+        self.deadline = deadline
+        self.started_at = now if started_at is None else started_at
+        self.next_look = self._before_deadline(max(now, self.started_at + (first_poll_after or 0.0)))
+        self._max_consecutive_failures = max_consecutive_failures
+        self._exponential_backoff = exponential_backoff
+        self._max_interval = max_interval
+        self._heartbeat_at = max(now, self.started_at) + FIRST_HEARTBEAT
+        self._looks = 0
+        self._failures = 0
+        self._slowed_down = False
+        self._refused_connection: int | None = None
+
+    def looked(self, outcome: TrimTask | TrimError, now: float, *, connection: int = 0) -> Decision:
+        """Decide what a look's outcome means.
+
+        :param outcome: what came back; a trim is processing or successful, all else comes as an error
+        :param now: Unix seconds when it came
+        :param connection: number of the connection's look-up that was asked with, growing with each look-up
+        """
+        if (verdict := self._final(outcome)) is not None:
+            return verdict
+        if now < self.next_look:  # another watch of this trim asked; it counts for that one
+            return LookAgain(self.next_look)
+        if isinstance(outcome, TrimTask | VideoProcessingError):
+            decision = self._processing(now)
+        elif isinstance(outcome, TrimAuthError):
+            decision = self._refused(outcome, now, connection)
+        elif isinstance(outcome, TrimQuotaExceededError):
+            decision = self._slow_down(outcome, now)
+        else:
+            decision = self._failed(outcome, now)
+        if isinstance(decision, LookAgain):
+            if self.deadline is not None and now >= self.deadline:
+                return TimedOut(None if isinstance(outcome, TrimTask | VideoProcessingError) else outcome)
+            self.next_look = decision.at
+        return decision
+
+    def _final(self, outcome: TrimTask | TrimError) -> Verdict | None:
+        if isinstance(outcome, TrimTask):
+            if outcome.status is TrimStatus.SUCCESSFUL:
+                return Success(outcome)
+            if outcome.status is not TrimStatus.PROCESSING:
+                return Failure(TrimApiError(f"trim {self.trans_no} has status {int(outcome.status)}"))
+        elif not outcome.retryable and not isinstance(outcome, TrimAuthError):
+            return Failure(outcome)
+        return None
+
+    def _processing(self, now: float) -> Decision:
+        news = None
+        if self._failures:
+            news = f"answered again after {self._failures} failed looks"
+        elif now >= self._heartbeat_at:
+            waited = now - self.started_at
+            news = f"still processing after {waited:.0f} s"
+            self._heartbeat_at = now + max(FIRST_HEARTBEAT, waited)
+        self._failures = 0
+        self._slowed_down = False
+        self._refused_connection = None
+        return self._again(now, news, logging.INFO)
+
+    def _refused(self, error: TrimAuthError, now: float, connection: int) -> Decision:
+        if self._refused_connection is not None and connection > self._refused_connection:
+            return Failure(error)
+        self._refused_connection = connection
+        pause = min(self.interval, FRESH_CONNECTION_PAUSE)
+        news = f"{error}; looking the connection up afresh, in case its credentials have been changed"
+        return LookAgain(self._before_deadline(now + pause), fresh_connection=True, news=news)
+
+    def _slow_down(self, error: TrimQuotaExceededError, now: float) -> Decision:
+        at = self._before_deadline(now + max(self._pause(), error.retry_after or 0.0))
+        news = None if self._slowed_down else f"{error}; next look in {max(0.0, at - now):.0f} s"
+        self._slowed_down = True
+        return LookAgain(at, news=news)
+
+    def _failed(self, error: TrimError, now: float) -> Decision:
+        first = not self._failures
+        self._failures += 1
+        limit = self._max_consecutive_failures
+        if limit is not None and self._failures >= limit:
+            return Failure(error, worth_retrying=True)
+        allowed = "" if limit is None else f" (at most {limit} failed looks in a row)"
+        return self._again(now, f"{error}; waiting on{allowed}" if first else None)
+
+    def _again(self, now: float, news: str | None, level: int = logging.WARNING) -> LookAgain:
+        pause = self._pause()
+        self._looks += 1
+        return LookAgain(self._before_deadline(now + pause), news=news, level=level)
+
+    def _pause(self) -> float:
+        pause = self.interval
+        if self._exponential_backoff:
+            pause *= 2.0 ** min(self._looks, 32)
+            if self._max_interval is not None:
+                pause = min(pause, max(self._max_interval, self.interval))
+        return pause
+
+    def _before_deadline(self, time: float) -> float:
+        return time if self.deadline is None else min(time, self.deadline)
