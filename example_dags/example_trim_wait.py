@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wait for a trim without holding a worker, then use what came out of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG, Param, task
+
+from airflow_provider_trim.operators.trim import TrimVideoInfoOperator
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+
+with DAG(
+    dag_id="example_trim_wait",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    params={"trans_no": Param("036b6f4a01611000a79c3a7800000000", type="string", maxLength=32)},
+    doc_md=__doc__,
+    tags=["example", "trim"],
+) as dag:
+    wait = TrimTaskStatusSensor(
+        task_id="wait",
+        trans_no="{{ params.trans_no }}",
+        deferrable=True,
+        timeout=pendulum.duration(hours=2),
+    )
+    video_info = TrimVideoInfoOperator(task_id="video_info", trans_no="{{ params.trans_no }}")
+
+    @task
+    def pick_best_rendition(info: dict[str, Any]) -> dict[str, Any]:
+        """Return the rendition with the most pixels."""
+        best = max(info["videoResolutions"], key=lambda rendition: rendition["width"] * rendition["height"])
+        of, size = int(info["videoSize"]), best["fileSize"]
+        print(f"{info['videoName']}: {best['width']}x{best['height']}, {size / 1e6:.1f} MB of {of / 1e6:.1f} MB")
+        return best
+
+    wait >> video_info
+    pick_best_rendition(video_info.output)

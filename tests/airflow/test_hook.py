@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hook, through a connection in the environment, against the emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawAnswer, ServiceData, TrimEmulator
+from airflow_provider_trim.get_provider_info import get_provider_info
+from airflow_provider_trim.hooks.trim import TrimApiHook, load_settings
+from airflow_provider_trim.vod.errors import (
+    TransNoEmptyError,
+    TransNoIllegalError,
+    TransNoNotFoundError,
+    TrimAuthError,
+    TrimError,
+    TrimQuotaExceededError,
+    TrimResponseError,
+    TrimSettingsError,
+    TrimTransportError,
+    VideoProcessingError,
+)
+from airflow_provider_trim.vod.models import ServerType, TrimStatus
+
+pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
+
+TRANS_NO = "036b6f4a01611000a79c3a7800000000"
+EXAMPLE = {
+    "encrypt": 1,
+    "playerId": "DF2DAF233DDA",
+    "playerName": "基础播放器",
+    "imageUrl": "",
+    "transcodeState": "1",
+    "updateTime": "1516182478",
+    "uploadTime": "1516180828",
+    "videoDuration": "189",
+    "videoId": "DC543253DFA4D22C9ABF3F76721E54E7",
+    "videoName": "3234234",
+    "videoResolutions": [
+        {"clarity": 1, "fileSize": 14937188, "height": 360, "serverType": -1, "width": 640},
+        {"clarity": 2, "fileSize": 9204528, "height": 360, "serverType": 0, "width": 640},
+        {"clarity": 3, "fileSize": 15184451, "height": 480, "serverType": 0, "width": 720},
+    ],
+    "videoSize": "39326167",
+    "videoSourceCode": 4,
+    "videoState": "0",
+}
+Connect = Callable[..., None]
+
+
+def await_no_connections(emulator: TrimEmulator) -> None:
+    """The emulator sees a closed connection a little later than who closed it."""
+    give_up = time.monotonic() + 5
+    while emulator.connections_open:
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture
+def emulator() -> Iterator[TrimEmulator]:
+    with TrimEmulator(duration=math.inf, token="t0ken-of-the-test") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Writes the connection as it is now to the environment; its extras come as keyword arguments."""
+
+    def connect(password: str | None = None, **extra: Any) -> None:
+        connection = {
+            "conn_type": "trim",
+            "host": emulator.url,
+            "login": emulator.user,
+            "password": password or emulator.token,
+            "extra": extra,
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps(connection))
+
+    connect()
+    return connect
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def hook(connect: Connect, slept: list[float]) -> Iterator[TrimApiHook]:
+    """A hook that notes its pauses instead of making them."""
+    with TrimApiHook("trim_test") as hook:
+        hook._sleep = slept.append
+        yield hook
+
+
+# --- one question ---
+
+
+def test_the_interface_pages_example(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+    emulator.add_trim(TRANS_NO, seconds=0, video_info=EXAMPLE)
+    task = hook.get_task(TRANS_NO)
+    assert (task.trans_no, task.status) == (TRANS_NO, TrimStatus.SUCCESSFUL)
+    assert task.request_id == emulator.calls[0].request_id
+    info = task.video_info
+    assert info is not None
+    assert info.raw == EXAMPLE
+    assert (info.video_id, info.video_size, info.player_name) == (EXAMPLE["videoId"], 39326167, "基础播放器")
+    assert [resolution.server_type for resolution in info.video_resolutions] == [-1, ServerType.PC, ServerType.PC]
+
+
+def test_a_trim_that_is_not_done(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+    emulator.add_trim(TRANS_NO)
+    task = hook.get_task(TRANS_NO)
+    assert (task.status, task.video_info) == (TrimStatus.PROCESSING, None)
+
+
+@pytest.mark.parametrize(
+    ("trans_no", "kind"),
+    [("", TransNoEmptyError), (None, TransNoEmptyError), ("x" * 33, TransNoIllegalError), (7, TransNoIllegalError)],
+)
+async def test_an_impossible_trans_no_costs_no_call(
+    hook: TrimApiHook, emulator: TrimEmulator, trans_no: Any, kind: type
+) -> None:
+    with pytest.raises(kind):
+        hook.get_task(trans_no)
+    with pytest.raises(kind):
+        await hook.aget_task(trans_no)
+    assert (emulator.call_count, emulator.connections_opened) == (0, 0)
+
+
+# --- asking again ---
+
+
+@pytest.mark.parametrize("fault", [HttpError(500), ConnectionReset(), RawAnswer(b"<html>"), HttpError(429)], ids=repr)
+def test_what_may_pass_is_asked_again(
+    hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Pitfall 3."""
+    emulator.add_trim(TRANS_NO, seconds=0)
+    emulator.misbehave(TRANS_NO, fault, fault)
+    assert hook.get_task(TRANS_NO).status is TrimStatus.SUCCESSFUL
+    assert emulator.call_count == 3
+    first, second = slept
+    assert 0.5 <= first <= 1.0 <= second <= 1.5
+
+
+def test_asking_again_has_an_end(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+    """Pitfall 4."""
+    emulator.misbehave(TRANS_NO, HttpError(503), repeat=True)
+    with pytest.raises(TrimTransportError) as caught:
+        hook.get_task(TRANS_NO)
+    assert caught.value.http_status == 503
+    assert caught.value.request_id == emulator.calls[-1].request_id
+    assert emulator.call_count == 4
+    assert len(slept) == 3
+
+
+@pytest.mark.parametrize(("retry_after", "pauses"), [("30", [30.0]), ("60", [60.0]), ("61", None)])
+def test_retry_after_is_honoured_up_to_a_minute(
+    hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], retry_after: str, pauses: list[float] | None
+) -> None:
+    """Pitfall 27."""
+    emulator.add_trim(TRANS_NO, seconds=0)
+    emulator.misbehave(TRANS_NO, HttpError(429, headers={"Retry-After": retry_after}))
+    if pauses is None:
+        with pytest.raises(TrimQuotaExceededError) as caught:
+            hook.get_task(TRANS_NO)
+        assert caught.value.retry_after == 61
+    else:
+        hook.get_task(TRANS_NO)
+    assert slept == (pauses or [])
+
+
+def test_what_cannot_pass_soon_is_asked_once(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+    with pytest.raises(TransNoNotFoundError):
+        hook.get_task(TRANS_NO)
+    emulator.add_trim(TRANS_NO, processing_code=1560)
+    with pytest.raises(VideoProcessingError):
+        hook.get_task(TRANS_NO)
+    emulator.token = "rotated"
+    with pytest.raises(TrimAuthError):
+        hook.get_task(TRANS_NO)
+    assert emulator.call_count == 3
+    assert slept == []
+
+
+def test_ask_never_asks_again(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+    emulator.misbehave(None, HttpError(503))
+    with pytest.raises(TrimTransportError):
+        hook.ask(TRANS_NO)
+    assert (emulator.call_count, slept) == (1, [])
+
+
+def test_a_call_does_not_wait_for_ever(connect: Connect, emulator: TrimEmulator) -> None:
+    """Pitfall 23."""
+    connect(timeout=0.1)
+    emulator.misbehave(None, Hold(), repeat=True)
+    with TrimApiHook("trim_test") as hook, pytest.raises(TrimTransportError, match="timed out"):
+        hook.ask(TRANS_NO)
+
+
+# --- the session ---
+
+
+def test_one_session_serves_the_hooks_lifetime(connect: Connect, emulator: TrimEmulator) -> None:
+    emulator.add_trim(TRANS_NO)
+    with TrimApiHook("trim_test") as hook:
+        for _ in range(3):
+            hook.get_task(TRANS_NO)
+        assert hook.get_conn() is hook.get_conn()
+        assert (emulator.connections_opened, emulator.connections_open) == (1, 1)
+        hook.close()
+        hook.close()
+        hook.get_task(TRANS_NO)
+    assert emulator.connections_opened == 2
+    await_no_connections(emulator)
+
+
+async def test_asking_from_an_event_loop(connect: Connect, emulator: TrimEmulator) -> None:
+    """The same answer as from a thread, over one session, with the same patience."""
+    emulator.add_trim(TRANS_NO, seconds=0, video_info=EXAMPLE)
+    emulator.misbehave(TRANS_NO, HttpError(503))
+    async with TrimApiHook("trim_test") as hook:
+        tasks = [await hook.aget_task(TRANS_NO) for _ in range(3)]
+        same = await asyncio.to_thread(hook.get_task, TRANS_NO)
+        assert emulator.connections_opened == 2
+    await hook.aclose()
+    assert all(task.model_copy(update={"request_id": same.request_id}) == same for task in tasks)
+    assert len(emulator.calls) == 5
+    await asyncio.to_thread(await_no_connections, emulator)
+
+
+def test_refresh_sees_a_changed_connection(hook: TrimApiHook, emulator: TrimEmulator, connect: Connect) -> None:
+    emulator.add_trim(TRANS_NO)
+    hook.get_task(TRANS_NO)
+    emulator.token = "rotated"
+    connect()
+    with pytest.raises(TrimAuthError):
+        hook.get_task(TRANS_NO)
+    hook.refresh()
+    assert hook.get_task(TRANS_NO).status is TrimStatus.PROCESSING
+
+
+# --- the connection ---
+
+
+async def test_a_missing_connection_is_named(emulator: TrimEmulator) -> None:
+    expected = "there is no connection 'no_such_trim'; add one of type trim, or correct trim_conn_id"
+    with pytest.raises(TrimSettingsError) as caught:
+        TrimApiHook("no_such_trim").get_task(TRANS_NO)
+    assert str(caught.value) == expected
+    with pytest.raises(TrimSettingsError) as caught:
+        await load_settings("no_such_trim")
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"auth": "basic"}, "extra 'auth'.*'token'.*'api-key'"),
+        ({"timeout": "soon"}, "extra 'timeout'.*number"),
+        ({"timeout": 0}, "extra 'timeout'.*greater than 0"),
+        ({"method": "PUT"}, "extra 'method'.*'POST' or 'GET'"),
+        ({"verify": 3}, "extra 'verify'.*path of a CA file"),
+        ({"quota": "many"}, "extra 'quota'.*300/5 minutes"),
+        ({"quota_storage": "s3cret://"}, "extra 'quota_storage'.*redis://"),
+        ({"tokn_header": "X"}, "extra 'tokn_header' is unknown; allowed are .*token_header"),
+        ({"method": "GET"}, "allow_token_in_url"),
+    ],
+)
+async def test_what_is_wrong_with_a_connection_is_named(connect: Connect, extra: dict[str, Any], words: str) -> None:
+    connect(**extra)
+    for attempt in (TrimApiHook("trim_test").aget_task(TRANS_NO), asyncio.to_thread(TrimApiHook("trim_test").ask, "t")):
+        with pytest.raises(TrimSettingsError, match=words) as caught:
+            await attempt
+        assert "s3cret" not in str(caught.value)
+        assert "t0ken" not in str(caught.value)
+
+
+async def test_the_loop_and_the_thread_read_the_same_connection(connect: Connect, emulator: TrimEmulator) -> None:
+    connect(token_header="X-Token", timeout="7.5", verify="false", quota="30/minute", allow_http=True)
+    settings = await load_settings("trim_test")
+    assert settings == TrimApiHook("trim_test").settings
+    assert (settings.base_url, settings.timeout, settings.verify) == (emulator.url, 7.5, False)
+    assert (settings.login, settings.password.get_secret_value()) == (emulator.user, emulator.token)
+
+
+@pytest.mark.parametrize("extra", [["auth"], "auth", 5], ids=repr)
+async def test_extras_that_are_no_object(monkeypatch: pytest.MonkeyPatch, extra: Any) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps({"conn_type": "trim", "extra": json.dumps(extra)}))
+    with pytest.raises(TrimSettingsError, match="connection extra should be a JSON object"):
+        await load_settings("trim_test")
+    works, message = TrimApiHook("trim_test").test_connection()
+    assert (works, message[:16]) == (False, "connection extra")
+
+
+async def test_trouble_with_the_secrets_backend_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pitfall 12: whatever a backend raises, a wait in the triggerer is not ended by it."""
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "no_such_module.Backend")
+    monkeypatch.setenv("AIRFLOW__WORKERS__SECRETS_BACKEND", "no_such_module.Backend")
+    with pytest.raises(TrimTransportError, match="connection 'trim_test' could not be looked up: Airflow") as caught:
+        await load_settings("trim_test")
+    assert caught.value.retryable
+
+
+# --- the form ---
+
+
+def test_a_connection_that_works(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+    assert hook.test_connection() == (True, f"{emulator.url} answered and accepted the credentials.")
+    (call,) = emulator.calls
+    assert (call.code, len(call.trans_no or "")) == (1603, 32)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (HttpError(503), "the service is in trouble (HTTP status 503, request id "),
+        (ConnectionReset(), "no answer from "),
+        (RawAnswer(b"hello"), "the answer is not of the documented shape (not JSON): 'hello'"),
+        (ServiceData({"status": 1}), "The service claims to know a transNo that was just made up"),
+    ],
+    ids=repr,
+)
+def test_a_connection_that_does_not_work(
+    hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Any, words: str
+) -> None:
+    emulator.misbehave(None, fault)
+    works, message = hook.test_connection()
+    assert (works, message[: len(words)]) == (False, words)
+    assert emulator.token not in message
+    assert slept == []
+
+
+def test_a_connection_with_a_wrong_token(connect: Connect) -> None:
+    connect(password="wr0ng")
+    works, message = TrimApiHook("trim_test").test_connection()
+    assert not works
+    assert message.startswith("the service refused the connection's credentials")
+    assert "wr0ng" not in message
+
+
+@pytest.mark.parametrize("conn_id", ["no_such_trim", "trim_test"])
+def test_a_connection_that_cannot_work(connect: Connect, conn_id: str) -> None:
+    connect(retries=3)
+    works, message = TrimApiHook(conn_id).test_connection()
+    assert not works
+    assert message.startswith({"no_such_trim": "there is no connection", "trim_test": "connection extra"}[conn_id])
+
+
+def test_both_airflows_forms_come_from_one_place() -> None:
+    (connection_type,) = get_provider_info()["connection-types"]
+    described = connection_type["ui-field-behaviour"]
+    assert TrimApiHook.get_ui_field_behaviour() == {
+        "hidden_fields": described["hidden-fields"],
+        "relabeling": described["relabeling"],
+        "placeholders": described["placeholders"],
+    }
+    assert TrimApiHook.conn_type == connection_type["connection-type"]
+    assert TrimApiHook.hook_name == connection_type["hook-name"]
+    assert f"{TrimApiHook.__module__}.{TrimApiHook.__qualname__}" == connection_type["hook-class-name"]
+
+
+def test_the_extras_of_airflow_2s_form() -> None:
+    pytest.importorskip("flask_appbuilder", reason="Airflow 3 reads the provider info instead")
+    (connection_type,) = get_provider_info()["connection-types"]
+    widgets = TrimApiHook.get_connection_form_widgets()
+    assert widgets.keys() == connection_type["conn-fields"].keys()
+    kinds = {name: widget.field_class.__name__ for name, widget in widgets.items()}
+    assert (kinds["allow_http"], kinds["proxy"], kinds["quota"]) == ("BooleanField", "PasswordField", "StringField")
+
+
+def test_nothing_shows_the_token(hook: TrimApiHook, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    """Pitfall 19."""
+    caplog.set_level(0)
+    emulator.misbehave(TRANS_NO, HttpError(503), ConnectionReset(), RawAnswer(b"?"), HttpError(403))
+    with pytest.raises(TrimError) as caught:
+        hook.get_task(TRANS_NO)
+    assert not isinstance(caught.value, TrimResponseError)
+    shown = f"{caplog.text} {caught.value!r} {caught.value} {hook.settings!r} {vars(hook)!r}"
+    assert emulator.token not in shown

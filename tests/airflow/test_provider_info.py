@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow is told about the package, held against Airflow's own schemas and what its commands show."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_trim.get_provider_info import CONNECTION_TYPE, get_provider_info
+from airflow_provider_trim.vod.settings import TrimSettings
+
+AIRFLOW = Path(airflow.__file__).parent
+
+
+def schema(name: str) -> Any:
+    return json.loads((AIRFLOW / name).read_text(encoding="utf-8"))
+
+
+def test_it_is_valid_by_airflows_schema() -> None:
+    jsonschema.validate(get_provider_info(), schema("provider_info.schema.json"))
+
+
+def test_the_connection_form_is_valid_by_airflows_schema() -> None:
+    full = schema("provider.yaml.schema.json")
+    jsonschema.validate([CONNECTION_TYPE], full["properties"]["connection-types"])
+
+
+def test_every_extra_has_a_field_and_every_field_is_an_extra() -> None:
+    extras = TrimSettings.model_fields.keys() - {"base_url", "login", "password"}
+    assert CONNECTION_TYPE["conn-fields"].keys() == extras
+
+
+@pytest.mark.parametrize("name", CONNECTION_TYPE["conn-fields"])
+def test_what_a_field_offers_is_accepted(name: str) -> None:
+    offered = CONNECTION_TYPE["conn-fields"][name]["schema"]
+    for value in [*offered.get("enum", []), offered.get("default")]:
+        TrimSettings.from_connection(extra={name: value, "allow_token_in_url": True})
+
+
+@pytest.mark.parametrize(
+    ("section", "base"),
+    [("hooks", BaseHook), ("operators", BaseOperator), ("sensors", BaseOperator), ("triggers", BaseTrigger)],
+)
+def test_every_module_listed_is_there(section: str, base: type) -> None:
+    for entry in get_provider_info()[section]:
+        for name in entry["python-modules"]:
+            module = importlib.import_module(name)
+            classes = [value for value in vars(module).values() if inspect.isclass(value)]
+            assert any(issubclass(value, base) and value.__module__ == name for value in classes)
+
+
+def airflow_prints(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", *arguments], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout
+
+
+def test_airflow_lists_the_provider_and_its_hook(airflow_db: None) -> None:
+    assert "airflow-provider-trim" in airflow_prints("providers", "get", "airflow-provider-trim")
+    hooks = [line for line in airflow_prints("providers", "hooks", "--output", "plain").splitlines() if "trim" in line]
+    assert len(hooks) == 1
+    assert "airflow_provider_trim.hooks.trim.TrimApiHook" in hooks[0]
+    assert "trim_conn_id" in hooks[0]
+    assert "Cloud VoD Trim" in hooks[0]
+
+
+def test_provider_info_imports_nothing() -> None:
+    """It is read at every start of Airflow."""
+    code = (
+        "import sys; before = set(sys.modules); import airflow_provider_trim.get_provider_info;"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= sys.stdlib_module_names | {"airflow_provider_trim"}

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict table, row by row, in every mode, by real HTTP."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
+from waits import SENSOR_MODES, WAIT_IDS, WAITS, sensor
+
+from airflow_provider_trim.emulator import (
+    ConnectionReset,
+    HttpError,
+    RawAnswer,
+    ResetMidAnswer,
+    ServiceCode,
+    ServiceData,
+    TrimEmulator,
+)
+from airflow_provider_trim.vod.errors import TrimResponseError, TrimTransportError
+
+every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
+every_mode = pytest.mark.parametrize("mode", SENSOR_MODES)
+
+PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
+
+PASSING = [
+    HttpError(500),
+    HttpError(502),
+    HttpError(503, headers={"Retry-After": "0"}),
+    ConnectionReset(),
+    ResetMidAnswer(),
+    RawAnswer(b"<html>maintenance</html>"),
+    RawAnswer(b"[]"),
+    ServiceData(None),
+    ServiceData({"transNo": "T"}),
+    ServiceData({"transNo": "T", "status": 2}),
+    HttpError(404),
+    HttpError(301, headers={"Location": "http://127.0.0.1:1/"}),
+]
+PASSING_IDS = [
+    *("500", "502", "503", "reset", "reset in the middle", "not JSON", "a list", "data null", "no status"),
+    *("success without videoInfo", "404", "301"),
+]
+
+
+@every_wait
+def test_success_is_video_info_as_on_the_wire(
+    trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str
+) -> None:
+    """Pitfall 16: the same value from every mode, Chinese text and all."""
+    data = example_answer["data"]
+    trim_default.add_trim("T", seconds=0, video_info=data["videoInfo"])
+    trim_default.misbehave("T", PROCESSING, ServiceCode(1560, "being processed"), PROCESSING)
+    wait = make(mode)
+    assert wait.run() == data["videoInfo"]
+    assert len(trim_default.calls_for("T")) == 4
+    assert len(wait.deferrals) == (mode == "deferrable")
+    assert len(wait.reschedules) == (3 if mode == "reschedule" else 0)
+
+
+@every_wait
+def test_done_at_the_first_look(trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str) -> None:
+    """Pitfalls 16 and 17: no deferral, no reschedule, the same value."""
+    trim_default.add_trim("T", seconds=0, video_info=example_answer["data"]["videoInfo"])
+    wait = make(mode)
+    assert wait.run() == example_answer["data"]["videoInfo"]
+    assert len(trim_default.calls_for("T")) == 1
+    assert not wait.deferrals
+    assert not wait.reschedules
+
+
+FINAL = {
+    "status 3": (ServiceData({"taskId": "task", "transNo": "T", "status": 3}), ["status 3", "has failed"]),
+    "1601": (ServiceCode(1601, "empty"), ["1601"]),
+    "1602": (ServiceCode(1602, "illegal"), ["1602"]),
+    "1603": (ServiceCode(1603, "does not exist"), ["1603", "does not exist"]),
+    "unknown code": (ServiceCode(24112000, "parameter error", http_status=400), ["24112000", "parameter error"]),
+    "unknown status": (ServiceData({"taskId": "task", "transNo": "T", "status": 4}), ["status 4"]),
+    "status 0": (ServiceData({"taskId": "task", "transNo": "T", "status": 0}), ["status 0"]),
+}
+
+
+@every_wait
+@pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
+@pytest.mark.parametrize(("fault", "texts"), FINAL.values(), ids=FINAL.keys())
+def test_final_answers_fail_at_once(
+    trim_default: TrimEmulator, fault: Any, texts: list[str], later: bool, make: Any, mode: str
+) -> None:
+    """Pitfalls 10 and 20: no success, no retries, and code, message and request id in the exception."""
+    trim_default.add_trim("T", seconds=0)
+    trim_default.misbehave("T", *([PROCESSING] if later else []), fault)
+    with pytest.raises(AirflowFailException) as failed:
+        make(mode).run()
+    last = trim_default.calls_for("T")[-1]
+    assert len(trim_default.calls_for("T")) == 1 + later
+    for text in [*texts, f"request id {last.request_id}", "trim T"]:
+        assert text in str(failed.value)
+
+
+@every_mode
+@pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
+def test_soft_fail_makes_a_final_answer_a_skip(trim_default: TrimEmulator, later: bool, mode: str) -> None:
+    """Pitfall 6."""
+    trim_default.misbehave("T", *([PROCESSING] if later else []), ServiceCode(1603, "does not exist"))
+    with pytest.raises(AirflowSkipException):
+        sensor(mode, soft_fail=True).run()
+
+
+@every_wait
+def test_an_unknown_trim(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"1603"):
+        make(mode).run()
+
+
+@every_wait
+@pytest.mark.parametrize("fault", PASSING, ids=PASSING_IDS)
+def test_passing_failures_are_waited_out(trim_default: TrimEmulator, fault: Any, make: Any, mode: str) -> None:
+    """Pitfall 3: one failure ends no wait."""
+    trim_default.add_trim("T", seconds=0)
+    trim_default.misbehave("T", PROCESSING, fault, fault, PROCESSING, fault)
+    wait = make(mode, max_consecutive_failures=3)
+    assert wait.run() == trim_default.video_info("T")
+    assert len(trim_default.calls_for("T")) == 6
+
+
+@pytest.mark.parametrize(
+    ("make", "mode"), [pair for pair in WAITS if pair[1] != "reschedule"], ids=[i for i in WAIT_IDS if "resch" not in i]
+)
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (HttpError(500), TrimTransportError),
+        (ConnectionReset(), TrimTransportError),
+        (RawAnswer(b"?"), TrimResponseError),
+    ],
+    ids=["500", "reset", "not JSON"],
+)
+def test_failures_in_a_row_are_bounded(
+    trim_default: TrimEmulator, fault: Any, error: type[Exception], make: Any, mode: str
+) -> None:
+    """Pitfalls 2, 4 and 6: bounded, worth a retry, and no skip under soft_fail in any mode."""
+    trim_default.misbehave("T", PROCESSING, *[fault] * 10)
+    arguments = {"soft_fail": True} if make is sensor else {}
+    with pytest.raises(error) as failed:
+        make(mode, max_consecutive_failures=4, **arguments).run()
+    assert not isinstance(failed.value, AirflowException)
+    assert len(trim_default.calls_for("T")) == 5
+
+
+def test_reschedule_mode_leaves_failures_to_the_timeout(trim_default: TrimEmulator) -> None:
+    """Each look has a process of its own, so they can't be counted in a row."""
+    trim_default.misbehave("T", HttpError(500), repeat=True)
+    with pytest.raises(AirflowSensorTimeout):
+        sensor("reschedule", timeout=0.5, max_consecutive_failures=2).run()
+
+
+@every_wait
+def test_refused_credentials_fail_after_one_fresh_look_up(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    trim_default.add_trim("T", seconds=math.inf)
+    trim_default.token = "another-token"
+    with pytest.raises(AirflowFailException, match="credentials"):
+        make(mode).run()
+    # Deferrable: one look in the worker, one more with a fresh connection there.
+    assert len(trim_default.calls) == 2
+
+
+@every_wait
+def test_a_rotated_token_is_picked_up(monkeypatch: pytest.MonkeyPatch, make: Any, mode: str) -> None:
+    def connect(token: str) -> None:
+        connection = {"conn_type": "trim", "host": emulator.url, "login": emulator.user, "password": token}
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+
+    def rotate(call: Any) -> None:
+        if emulator.token == "old-token":
+            emulator.token = "new-token"
+            connect("new-token")
+
+    with TrimEmulator(token="old-token", on_call=rotate) as emulator:
+        connect("old-token")
+        emulator.add_trim("T", seconds=0)
+        emulator.misbehave("T", PROCESSING)
+        assert make(mode).run() == emulator.video_info("T")
+
+
+@every_wait
+def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """Pitfall 27."""
+    trim_default.add_trim("T", seconds=0)
+    refusal = HttpError(429, headers={"Retry-After": "0"})
+    trim_default.misbehave("T", PROCESSING, *[refusal] * 5)
+    assert make(mode, max_consecutive_failures=2).run() == trim_default.video_info("T")
+
+
+@every_wait
+def test_timeout_after_one_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """Pitfalls 5 and 9: the look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
+    trim_default.add_trim("T", seconds=math.inf)
+    interval = {"poke_interval" if make is sensor else "poll_interval": 0.3}
+    with pytest.raises(AirflowSensorTimeout):
+        make(mode, timeout=0.4, **interval).run()
+    looks = [call.time for call in trim_default.calls_for("T")]
+    if mode != "reschedule":  # whose pauses the scheduler makes
+        assert len(looks) == 3
+        assert looks[-1] - looks[0] == pytest.approx(0.4, abs=0.2)
+
+
+@every_wait
+def test_success_at_the_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """Pitfall 9: the deadline has passed, but the trim is done."""
+    trim_default.add_trim("T", seconds=0)
+    assert make(mode, timeout=0).run() == trim_default.video_info("T")
+
+
+@every_mode
+def test_timeout_under_soft_fail_is_a_skip(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.add_trim("T", seconds=math.inf)
+    with pytest.raises(AirflowSkipException):
+        sensor(mode, timeout=0.1, soft_fail=True).run()
+
+
+@every_wait
+@pytest.mark.parametrize(
+    ("trans_no", "text"), [("", "empty"), (None, "empty"), ("x" * 33, "33 characters"), (7, "string")]
+)
+def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
+    trim_default: TrimEmulator, trans_no: Any, text: str, make: Any, mode: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=text):
+        make(mode, trans_no=trans_no).run()
+    assert not trim_default.calls
+
+
+@every_wait
+def test_a_connection_that_cannot_work_fails_at_once(
+    trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch, make: Any, mode: str
+) -> None:
+    with pytest.raises(AirflowFailException, match="there is no connection 'missing'"):
+        make(mode, trim_conn_id="missing").run()
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps({"conn_type": "trim", "extra": {"verfy": False}}))
+    with pytest.raises(AirflowFailException, match=r"'verfy' is unknown; allowed are .*verify"):
+        make(mode).run()

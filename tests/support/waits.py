@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One wait, run as Airflow runs it, in a given mode."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from typing import Any
+
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_trim.operators.trim import TrimVideoInfoOperator
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+
+try:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+except ImportError:  # Airflow 2.11
+    from airflow.exceptions import AirflowRescheduleException
+
+
+class TaskInstance:
+    """What a task sees of its task instance: where it pushes to, and when it was first rescheduled."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+        self.first_rescheduled: Any = None
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def get_first_reschedule_date(self, context: Any) -> Any:
+        return self.first_rescheduled
+
+
+class Wait:
+    """A task under way: each step in objects of its own, as in processes of its own."""
+
+    def __init__(self, operator: type, **arguments: Any) -> None:
+        self.operator = operator
+        self.arguments = {"task_id": "wait", **arguments}
+        self.ti = TaskInstance()
+        self.context: Any = {"ti": self.ti}
+        self.reschedules: list[Any] = []
+        self.deferrals: list[TaskDeferred] = []
+
+    def run(self) -> Any:
+        """Run to the end and return what ``return_value`` would be."""
+        while True:
+            try:
+                return self.operator(**self.arguments).execute(self.context)
+            except AirflowRescheduleException as rescheduled:
+                from airflow.providers.common.compat.sdk import timezone
+
+                self.ti.first_rescheduled = self.ti.first_rescheduled or timezone.utcnow()
+                self.reschedules.append(rescheduled.reschedule_date)
+            except TaskDeferred as deferred:
+                self.deferrals.append(deferred)
+                return self.resume(run_trigger(deferred.trigger))
+
+    def resume(self, event: Any) -> Any:
+        task = self.operator(**self.arguments)
+        return task.resume_execution("execute_complete", {"event": event}, self.context)
+
+
+def run_trigger(trigger: Any) -> Any:
+    """Run a trigger in an event loop of its own, from its arguments as the database keeps them."""
+    path, arguments = trigger.serialize()
+    module, _, name = path.rpartition(".")
+    again = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(arguments)))
+
+    async def events() -> list[Any]:
+        return [event.payload async for event in again.run()]
+
+    (event,) = asyncio.run(events())
+    return json.loads(json.dumps(event))
+
+
+def sensor(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
+    how = {"deferrable": True} if mode == "deferrable" else {"mode": mode, "deferrable": False}
+    return Wait(
+        TrimTaskStatusSensor, **{"trans_no": trans_no, "poke_interval": 0.02, "timeout": 30, **how, **arguments}
+    )
+
+
+def operator(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
+    how = {"deferrable": mode == "deferrable"}
+    return Wait(
+        TrimVideoInfoOperator, **{"trans_no": trans_no, "poll_interval": 0.02, "timeout": 30, **how, **arguments}
+    )
+
+
+SENSOR_MODES = ("poke", "reschedule", "deferrable")
+WAITS = [(sensor, mode) for mode in SENSOR_MODES] + [(operator, "poke"), (operator, "deferrable")]
+WAIT_IDS = [f"{make.__name__}-{mode}" for make, mode in WAITS]
