@@ -26,7 +26,13 @@ $(VENV)/.development: $(VENV)/.runtime
 demo: $(VENV)/.runtime  ## wait for a trim on the emulator and show what came out; needs no account
 	@$(BIN)/python tests/system/demo.py
 
-test: $(VENV)/.development  ## run the tests, with coverage
+# One test needs a real Redis.
+REDIS := /usr/bin/redis-server
+$(REDIS):
+	@echo "Installing redis-server …"
+	@apt-get install -y -qq redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server >/dev/null)
+
+test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest -q
 	@$(BIN)/python -m coverage combine -q

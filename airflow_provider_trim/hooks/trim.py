@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_exponential, wait_random
 
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trim.polling.quota import quota_for, used_up
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
@@ -25,7 +26,7 @@ from airflow_provider_trim.vod.errors import (
     VideoProcessingError,
 )
 from airflow_provider_trim.vod.models import TrimTask
-from airflow_provider_trim.vod.protocol import build_query, decipher
+from airflow_provider_trim.vod.protocol import build_query, check_trans_no, decipher
 from airflow_provider_trim.vod.settings import TrimSettings
 
 if TYPE_CHECKING:
@@ -155,13 +156,25 @@ class TrimApiHook(BaseHook):
             before_sleep=self._log_retry,
             reraise=True,
         )
-        return retrying(self.ask, trans_no)
+        return retrying(self.ask, trans_no, self.settings.timeout)
 
-    def ask(self, trans_no: str) -> TrimTask:
-        """Ask once, without retries; otherwise as :meth:`get_task`."""
-        request = build_query(self.settings, trans_no, time.time())
-        answer = self.get_conn().send(request)
-        return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
+    def ask(self, trans_no: str, patience: float = 0.0) -> TrimTask:
+        """Ask once, without retries; otherwise as :meth:`get_task`.
+
+        :param patience: seconds to wait at most for a turn under the account's quota
+        :raises TrimQuotaExceededError: the turn does not come so soon; no call was made
+        """
+        check_trans_no(trans_no)
+        quota = quota_for(self.settings)
+        waited = 0.0
+        while pause := quota.acquire():
+            if waited + pause > patience:
+                raise used_up(pause)
+            self._sleep(pause)
+            waited += pause
+        answer = self.get_conn().send(build_query(self.settings, trans_no, time.time()))
+        with quota.watch_answer():
+            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
 
     async def aget_task(self, trans_no: str) -> TrimTask:
         """Ask how far a trim is, from within an event loop; otherwise as :meth:`get_task`.
@@ -181,11 +194,19 @@ class TrimApiHook(BaseHook):
     async def _aask(self, trans_no: str) -> TrimTask:
         if self._settings is None:
             self._settings = await load_settings(self.trim_conn_id)
-        request = build_query(self._settings, trans_no, time.time())
+        check_trans_no(trans_no)
         if self._aio_transport is None:
             self._aio_transport = AioTransport(self._settings)
-        answer = await self._aio_transport.send(request)
-        return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
+        quota = quota_for(self._settings)
+        waited = 0.0
+        while pause := await quota.aacquire():
+            if waited + pause > self._settings.timeout:
+                raise used_up(pause)
+            await asyncio.sleep(pause)
+            waited += pause
+        answer = await self._aio_transport.send(build_query(self._settings, trans_no, time.time()))
+        with quota.watch_answer():
+            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
 
     def _log_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -200,7 +221,7 @@ class TrimApiHook(BaseHook):
         :returns: whether the connection works, and a sentence for the user
         """
         try:
-            self.ask(uuid.uuid4().hex)
+            self.ask(uuid.uuid4().hex, self.settings.timeout)
         except TransNoNotFoundError:
             return True, f"{self.settings.base_url} answered and accepted the credentials."
         except TrimError as error:

@@ -18,8 +18,8 @@ _calls = itertools.count()
 class Client(Protocol):
     """What asks the service for a blocking wait."""
 
-    def ask(self, trans_no: str) -> TrimTask:
-        """Ask once, without retries."""
+    def ask(self, trans_no: str, patience: float) -> TrimTask:
+        """Ask once, without retries, waiting at most ``patience`` seconds for a turn under the quota."""
 
     def refresh(self) -> None:
         """Look the connection up afresh before the next call."""
@@ -44,7 +44,7 @@ def look(
     while True:
         # A refusal is always followed by a refresh, so as far as a watch can tell, every call has a newer look-up.
         connection = next(_calls)
-        decision = watch.looked(_ask(client, watch.trans_no), now(), connection=connection)
+        decision = watch.looked(_ask(client, watch, now()), now(), connection=connection)
         if not isinstance(decision, LookAgain):
             return decision
         if decision.news:
@@ -71,8 +71,8 @@ def wait(
             return decision
 
 
-def _ask(client: Client, trans_no: str) -> TrimTask | TrimError:
+def _ask(client: Client, watch: Watch, now: float) -> TrimTask | TrimError:
     try:
-        return client.ask(trans_no)
+        return client.ask(watch.trans_no, watch.patience(now))
     except TrimError as error:
         return error

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+from airflow_provider_trim.polling.quota import Quota, quota_for
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -24,6 +26,15 @@ STALE_CONNECTION_PAUSE = 60.0
 """Seconds for which an aged connection is kept where it can't be looked up afresh."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a look needs: whom to ask, by what, and how often."""
+
+    settings: TrimSettings
+    transport: AioTransport
+    quota: Quota
 
 
 class SharedConnection:
@@ -44,7 +55,7 @@ class SharedConnection:
         self._fresh_until = float("-inf")
         self._refused = False
         self._failure: tuple[TrimError, float] | None = None
-        self._current: tuple[TrimSettings, AioTransport] | None = None
+        self._current: Session | None = None
         self._retired: list[AioTransport] = []
 
     def refused(self, number: int) -> None:
@@ -53,7 +64,7 @@ class SharedConnection:
             self._fresh_until = float("-inf")
             self._refused = True
 
-    async def current(self) -> tuple[TrimSettings, AioTransport]:
+    async def current(self) -> Session:
         """Return what to call with; :attr:`number` is this look-up's.
 
         :raises TrimError: it can't be looked up
@@ -63,7 +74,7 @@ class SharedConnection:
                 self._current = await self._look_up()
             return self._current
 
-    async def _look_up(self) -> tuple[TrimSettings, AioTransport]:
+    async def _look_up(self) -> Session:
         if self._failure is not None and self._clock() < self._failure[1]:
             raise self._failure[0]
         try:
@@ -81,15 +92,16 @@ class SharedConnection:
         self.number += 1
         return current
 
-    def _session_for(self, settings: TrimSettings) -> tuple[TrimSettings, AioTransport]:
+    def _session_for(self, settings: TrimSettings) -> Session:
+        if self._current is not None and settings == self._current.settings:
+            return self._current
+        session = Session(settings=settings, quota=quota_for(settings), transport=AioTransport(settings, self._calls))
         if self._current is not None:
-            if settings == self._current[0]:
-                return self._current
             # Calls on the old session may still be under way, so it is closed only at the end.
-            self._retired.append(self._current[1])
-        return settings, AioTransport(settings, self._calls)
+            self._retired.append(self._current.transport)
+        return session
 
     async def close(self) -> None:
         """Close all sessions."""
-        for transport in [*self._retired, *([self._current[1]] if self._current else [])]:
+        for transport in [*self._retired, *([self._current.transport] if self._current else [])]:
             await transport.close()

@@ -19,11 +19,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_trim.polling.connection import SettingsLoader, SharedConnection
+from airflow_provider_trim.polling.quota import used_up
 from airflow_provider_trim.polling.schedule import Schedule
-from airflow_provider_trim.polling.watch import LookAgain, Verdict, Watch
+from airflow_provider_trim.polling.watch import LAST_LOOK_PATIENCE, LookAgain, Verdict, Watch
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, check_trans_no, decipher
+
+LONGEST_PAUSE = 5.0
+"""Seconds after which a poller that waits for its turn looks at its watches again."""
 
 CONCURRENT_CALLS = 64
 """Calls under way at a time; enough for the rate at which one event loop can decipher answers."""
@@ -66,6 +70,7 @@ class Poller:
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._ended = False
+        self._timed_out_at = float("-inf")
 
     async def wait(self, watch: Watch) -> Verdict:
         """Wait for a trim's verdict. Cancelling this takes the watch out.
@@ -137,16 +142,47 @@ class Poller:
                 await self._connection.close()
 
     async def _next(self) -> str:
-        """Return whom to ask, when it is time to."""
+        """Return whom to ask, when it is time to and the quota has a call for it."""
         while True:
             self._changed.clear()
             now = self._clock()
-            if (trans_no := self._schedule.pick(now)) is not None:
-                return trans_no
             due = self._schedule.next_time()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if due is None else max(0.0, due - now)):
-                    await self._changed.wait()
+            if due is None or due > now:
+                await self._change(None if due is None else due - now)
+            elif pause := await self._turn():
+                self._time_out(now)
+                await asyncio.sleep(min(pause, LONGEST_PAUSE))
+            elif (trans_no := self._schedule.pick(self._clock())) is not None:
+                return trans_no
+
+    async def _change(self, seconds: float | None) -> None:
+        """Wait until the schedule has changed, or so many seconds have passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    async def _turn(self) -> float:
+        """Take a call of the account's quota.
+
+        :returns: 0, or the seconds until there may be one
+        """
+        try:
+            quota = (await self._connection.current()).quota
+        except TrimError:
+            return 0.0  # no call will be made: the look itself runs into the same error and tells the watches
+        return await quota.aacquire()
+
+    def _time_out(self, now: float) -> None:
+        """End the waits whose last look the quota has held up for too long."""
+        if now < self._timed_out_at + 1.0:
+            return
+        self._timed_out_at = now
+        for trans_no, waiters in self._waiters.items():
+            for waiter in waiters:
+                deadline = waiter.watch.deadline
+                if deadline is not None and now >= deadline + LAST_LOOK_PATIENCE and trans_no not in self._looks:
+                    self._tell(trans_no, used_up(0.0), 0)
+                    break
 
     async def _look(self, trans_no: str) -> None:
         try:
@@ -164,10 +200,11 @@ class Poller:
         """Return a look's outcome, and the number of the connection's look-up that it was asked with."""
         number = self._connection.number
         try:
-            settings, transport = await self._connection.current()
+            session = await self._connection.current()
             number = self._connection.number
-            answer = await transport.send(build_query(settings, trans_no, self._clock()))
-            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no), number
+            answer = await session.transport.send(build_query(session.settings, trans_no, self._clock()))
+            with session.quota.watch_answer():
+                return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no), number
         except TrimError as error:
             return error, number
 

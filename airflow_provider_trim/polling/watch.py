@@ -39,6 +39,9 @@ DEFAULT_INTERVAL = 10.0
 
 DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
 
+LAST_LOOK_PATIENCE = 30.0
+"""Seconds for which the quota may hold up the last look of a wait."""
+
 FIRST_HEARTBEAT = 60.0
 """Seconds after which a wait says that it goes on; then after twice as long, and so on."""
 
@@ -161,6 +164,10 @@ class Watch:
             self.next_look = decision.at
         return decision
 
+    def patience(self, now: float) -> float:
+        """Return for how many seconds the look that is due may wait for its turn; only the last one may at all."""
+        return LAST_LOOK_PATIENCE if self.deadline is not None and now >= self.deadline else 0.0
+
     def _final(self, outcome: TrimTask | TrimError) -> Verdict | None:
         if isinstance(outcome, TrimTask):
             if outcome.status is TrimStatus.SUCCESSFUL:
@@ -193,7 +200,9 @@ class Watch:
         return LookAgain(self._before_deadline(now + pause), fresh_connection=True, news=news)
 
     def _slow_down(self, error: TrimQuotaExceededError, now: float) -> Decision:
-        at = self._before_deadline(now + max(self._pause(), error.retry_after or 0.0))
+        # Where no call was made, since this process knows that the quota is used up, the interval has not begun anew.
+        pause = self._pause() if error.http_status is not None else 0.0
+        at = self._before_deadline(now + max(pause, error.retry_after or 0.0))
         news = None if self._slowed_down else f"{error}; next look in {max(0.0, at - now):.0f} s"
         self._slowed_down = True
         return LookAgain(at, news=news)

@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawAnswer, ServiceData, TrimEmulator
 from airflow_provider_trim.get_provider_info import get_provider_info
 from airflow_provider_trim.hooks.trim import TrimApiHook, load_settings
+from airflow_provider_trim.polling.quota import quota_for
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -102,6 +103,8 @@ def hook(connect: Connect, slept: list[float]) -> Iterator[TrimApiHook]:
     """A hook that notes its pauses instead of making them."""
     with TrimApiHook("trim_test") as hook:
         hook._sleep = slept.append
+        # The quota's clock goes on as if the pauses had been made.
+        quota_for(hook.settings)._clock = lambda: time.time() + sum(slept)
         yield hook
 
 
@@ -143,7 +146,7 @@ async def test_an_impossible_trans_no_costs_no_call(
 # --- asking again ---
 
 
-@pytest.mark.parametrize("fault", [HttpError(500), ConnectionReset(), RawAnswer(b"<html>"), HttpError(429)], ids=repr)
+@pytest.mark.parametrize("fault", [HttpError(500), ConnectionReset(), RawAnswer(b"<html>")], ids=repr)
 def test_what_may_pass_is_asked_again(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,6 +168,24 @@ def test_asking_again_has_an_end(hook: TrimApiHook, emulator: TrimEmulator, slep
     assert caught.value.request_id == emulator.calls[-1].request_id
     assert emulator.call_count == 4
     assert len(slept) == 3
+
+
+def test_a_refusal_for_the_quota_closes_it_for_a_while(
+    hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]
+) -> None:
+    """Pitfall 27: every caller of the account waits, and longer after each refusal in a row."""
+    emulator.add_trim(TRANS_NO, seconds=0)
+    emulator.misbehave(TRANS_NO, HttpError(429), HttpError(429))
+    with pytest.raises(TrimQuotaExceededError):
+        hook.ask(TRANS_NO)
+    with pytest.raises(TrimQuotaExceededError) as closed:
+        hook.ask(TRANS_NO)
+    assert emulator.call_count == 1
+    assert closed.value.http_status is None
+    assert 0 < closed.value.retry_after <= 1
+    assert hook.get_task(TRANS_NO).status is TrimStatus.SUCCESSFUL
+    assert emulator.call_count == 3
+    assert sum(slept) >= 1 + 2 - 0.1
 
 
 @pytest.mark.parametrize(("retry_after", "pauses"), [("30", [30.0]), ("60", [60.0]), ("61", None)])

@@ -196,8 +196,8 @@ def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str
     """Pitfall 27."""
     trim_default.add_trim("T", seconds=0)
     refusal = HttpError(429, headers={"Retry-After": "0"})
-    trim_default.misbehave("T", PROCESSING, *[refusal] * 5)
-    assert make(mode, max_consecutive_failures=2).run() == trim_default.video_info("T")
+    trim_default.misbehave("T", *[PROCESSING, refusal] * 3)
+    assert make(mode, max_consecutive_failures=1).run() == trim_default.video_info("T")
 
 
 @every_wait

@@ -54,7 +54,7 @@ class Client:
         token = self.token or self.emulator.token
         self.settings = TrimSettings.from_connection(host=self.emulator.url, login=self.emulator.user, password=token)
 
-    def ask(self, trans_no: str) -> TrimTask:
+    def ask(self, trans_no: str, patience: float) -> TrimTask:
         with SyncTransport(self.settings) as transport:
             answer = transport.send(build_query(self.settings, trans_no, T))
         return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
@@ -208,7 +208,7 @@ def test_what_is_no_trim_error_is_not_swallowed(clock: Clock, emulator: TrimEmul
     """Pitfall 2."""
 
     class Broken(Client):
-        def ask(self, trans_no: str) -> TrimTask:
+        def ask(self, trans_no: str, patience: float) -> TrimTask:
             raise LookupError("a bug")
 
     with pytest.raises(LookupError, match="a bug"):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_trim.polling.watch import (
     DEFAULT_INTERVAL,
     DEFAULT_MAX_CONSECUTIVE_FAILURES,
+    LAST_LOOK_PATIENCE,
     Failure,
     LookAgain,
     Success,
@@ -216,8 +217,24 @@ def test_what_proves_no_credentials_does_not_allow_another_refusal(between: Trim
 @pytest.mark.parametrize(("retry_after", "pause"), [(None, 10), (0.0, 10), (3.0, 10), (45.0, 45)])
 def test_retry_after_stretches_the_pause_but_never_shortens_it(retry_after: float | None, pause: float) -> None:
     """Pitfall 27."""
-    error = TrimQuotaExceededError("too often", retry_after=retry_after)
+    error = TrimQuotaExceededError("too often", http_status=429, retry_after=retry_after)
     assert again(begin(interval=10).looked(error, T)).at == T + pause
+
+
+def test_a_call_that_was_not_made_begins_no_interval() -> None:
+    """The quota is used up in this process already: look as soon as it has a call, and that counts as no failure."""
+    watch = begin(interval=10, max_consecutive_failures=1)
+    for second in range(5):
+        decision = again(watch.looked(TrimQuotaExceededError("used up", retry_after=1.0), T + second))
+        assert decision.at == T + second + 1
+        assert (decision.news is None) == (second > 0)
+
+
+def test_only_the_last_look_may_wait_for_its_turn() -> None:
+    watch = begin(deadline=T + 60)
+    assert watch.patience(T + 59) == 0
+    assert watch.patience(T + 60) == LAST_LOOK_PATIENCE
+    assert begin().patience(T + 1e9) == 0
 
 
 def test_retry_after_ends_at_the_deadline() -> None:
@@ -358,7 +375,7 @@ _OUTCOMES = [
     NONSENSE,
     REFUSED,
     TOO_OFTEN,
-    TrimQuotaExceededError("wait", retry_after=99.0),
+    TrimQuotaExceededError("wait", http_status=429, retry_after=99.0),
 ]
 _SECONDS = st.floats(min_value=0, max_value=10_000)
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The account's quota: every call of this package asks here first, whichever task, connection or process makes it.
+
+A moving window of the library ``limits`` counts the calls of an account (host and login) where the connection's
+``quota_storage`` says: in this process, or in Redis for all processes and hosts. The window is a little longer than the
+service's own, since a call arrives some time after it was granted.
+
+Where Redis is away, each process goes on with a tenth of the quota and tries Redis again every few seconds. What this
+process has called itself is counted here as well, so that a Redis that has lost its data does not grant it twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.errors import ConfigurationError, StorageError
+from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from airflow_provider_trim.vod.errors import TrimError, TrimQuotaExceededError, TrimSettingsError
+from airflow_provider_trim.vod.settings import TrimSettings
+
+MARGIN = 0.5
+"""Seconds by which the window is longer than the service's, and a two-hundredth of the window beside."""
+
+LOCAL_SHARE = 0.1
+"""Part of the quota that each process takes while the shared storage is away."""
+
+STORAGE_PAUSE = 5.0
+"""Seconds until a storage that was away is tried again."""
+
+STORAGE_TIMEOUT = 1.0
+"""Seconds to wait for the storage, so that a call is never held up by it for long."""
+
+FIRST_BACKOFF = 1.0
+"""Seconds without calls after the service's first refusal; then twice as many with each in a row."""
+
+log = logging.getLogger(__name__)
+
+
+class Quota:
+    """The calls that one account may make. Safe to use from several threads.
+
+    :param settings: of a connection to the account
+    :param clock: Unix seconds; the windows themselves run on the system's clock
+    """
+
+    def __init__(self, settings: TrimSettings, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._account = settings.account
+        self._lock = threading.Lock()
+        self._closing = threading.Lock()
+        self._refusals = 0
+        self._closed_until = 0.0
+        self._storage_away_until: float | None = None
+        self.calls: int | None = None
+        self.window: float = 0.0
+        """Calls that are allowed in so many seconds; None calls where the quota is off."""
+        self._shared: MovingWindowRateLimiter | None = None
+        if settings.quota is not None:
+            self.calls = settings.quota.amount
+            self.window = float(settings.quota.get_expiry())
+            self._item = _with_margin(self.calls, self.window)
+            self._local_item = _with_margin(max(1, math.floor(self.calls * LOCAL_SHARE)), self.window)
+            self._own = MovingWindowRateLimiter(MemoryStorage())
+            self._own_share = MovingWindowRateLimiter(MemoryStorage())
+            self._shared = _shared_limiter(settings.quota_storage.get_secret_value())
+
+    def acquire(self) -> float:
+        """Take one call, if there is one to take.
+
+        :returns: 0 if the caller may call now; otherwise the seconds after which to ask again
+        """
+        closed = self._closed_until - self._clock()
+        if closed > 0.0:
+            return closed
+        if self.calls is None:
+            return 0.0
+        with self._lock:
+            if not self._own.test(self._item, self._account):
+                return self._pause(self._own, self._item)
+            pause = self._acquire_shared()
+            if pause == 0.0:
+                self._own.hit(self._item, self._account)
+            return pause
+
+    async def aacquire(self) -> float:
+        """Take one call without blocking the event loop; otherwise as :meth:`acquire`."""
+        return await asyncio.to_thread(self.acquire) if self._shared is not None else self.acquire()
+
+    def left(self) -> int | None:
+        """Return how many calls this process could make now as far as it knows, or None where the quota is off."""
+        if self.calls is None:
+            return None
+        return int(self._own.get_window_stats(self._item, self._account).remaining)
+
+    def refused(self, retry_after: float | None) -> float:
+        """Let nobody call for a while, since the service has refused a call.
+
+        :param retry_after: seconds, as the service asks for, or None
+        :returns: for how many seconds
+        """
+        with self._closing:
+            longest = self.window or 300.0
+            pause = min(FIRST_BACKOFF * 2.0**self._refusals, longest)
+            if retry_after is not None:
+                pause = max(retry_after, pause if self._refusals else 0.0)
+            self._refusals = min(self._refusals + 1, 32)
+            self._closed_until = max(self._closed_until, self._clock() + pause)
+            return pause
+
+    @contextlib.contextmanager
+    def watch_answer(self) -> Iterator[None]:
+        """Note, around the deciphering of an answer, whether the service has refused the call for its quota."""
+        try:
+            yield
+        except TrimQuotaExceededError as error:
+            self.refused(error.retry_after)
+            raise
+        except TrimError:
+            self._refusals = 0
+            raise
+        self._refusals = 0
+
+    def _acquire_shared(self) -> float:
+        if self._shared is None:
+            return 0.0
+        if self._storage_away_until is None or self._clock() >= self._storage_away_until:
+            try:
+                granted = self._shared.hit(self._item, self._account)
+                pause = 0.0 if granted else self._pause(self._shared, self._item)
+            except StorageError as error:
+                self._storage_is_away(error)
+            else:
+                self._storage_is_back()
+                return pause
+        granted = self._own_share.hit(self._local_item, self._account)
+        return 0.0 if granted else self._pause(self._own_share, self._local_item)
+
+    def _storage_is_away(self, error: StorageError) -> None:
+        if self._storage_away_until is None:
+            log.warning(
+                "The quota storage is away (%s): each process goes on with %d calls in %.0f s until it is back",
+                type(error.storage_error).__name__,
+                self._local_item.amount,
+                self.window,
+            )
+        self._storage_away_until = self._clock() + STORAGE_PAUSE
+
+    def _storage_is_back(self) -> None:
+        if self._storage_away_until is not None:
+            log.info("The quota storage is back: the quota is shared again")
+        self._storage_away_until = None
+
+    def _pause(self, limiter: MovingWindowRateLimiter, item: RateLimitItem) -> float:
+        """Return the seconds until the oldest call leaves the window."""
+        reset = limiter.get_window_stats(item, self._account).reset_time
+        return max(0.01, reset - time.time())
+
+
+def used_up(pause: float) -> TrimQuotaExceededError:
+    """Return the error of a call that was not made, since the quota has none left for ``pause`` seconds."""
+    return TrimQuotaExceededError("the account's quota is used up for now", retry_after=pause)
+
+
+def _with_margin(calls: int, window: float) -> RateLimitItem:
+    return RateLimitItemPerSecond(calls, math.ceil(window * 1.005 + MARGIN), namespace="airflow-provider-trim")
+
+
+def _shared_limiter(uri: str) -> MovingWindowRateLimiter | None:
+    if uri.startswith("memory://"):
+        return None
+    timeouts = {"socket_timeout": STORAGE_TIMEOUT, "socket_connect_timeout": STORAGE_TIMEOUT}
+    try:
+        storage = storage_from_string(uri, wrap_exceptions=True, **timeouts)
+    except ConfigurationError:
+        raise TrimSettingsError(
+            "connection extra 'quota_storage': Redis needs an extra: pip install 'airflow-provider-trim[redis]'"
+        ) from None
+    except ValueError:
+        raise TrimSettingsError(
+            "connection extra 'quota_storage' should be a URL such as redis://host:6379/0"
+        ) from None
+    assert isinstance(storage, Storage)
+    return MovingWindowRateLimiter(storage)
+
+
+_quotas: dict[tuple[str, str, str], Quota] = {}
+_quotas_lock = threading.Lock()
+
+
+def quota_for(settings: TrimSettings) -> Quota:
+    """Return this process's quota of the account that a connection points to, whichever connection it is.
+
+    :raises TrimSettingsError: its storage can't be used
+    """
+    key = (settings.account, str(settings.quota), settings.quota_storage.get_secret_value())
+    with _quotas_lock:
+        if key not in _quotas:
+            _quotas[key] = Quota(settings)
+        return _quotas[key]

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every caller takes part in the account's quota: the emulator counts, and never has to refuse one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Iterator
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from waits import AirflowRescheduleException, operator, sensor
+
+from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
+from airflow_provider_trim.hooks.trim import TrimApiHook
+from airflow_provider_trim.polling import poller
+from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+from airflow_provider_trim.vod.errors import TrimQuotaExceededError
+
+CALLS, SECONDS = 4, 1
+PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrimEmulator]:
+    """An emulator with a small quota, as the connections trim_default and trim_again."""
+    with TrimEmulator(quota=(CALLS, SECONDS)) as emulator:
+        connection = {
+            "conn_type": "trim",
+            "host": emulator.url,
+            "login": emulator.user,
+            "password": emulator.token,
+            "extra": {"quota": f"{CALLS}/{SECONDS} second", "timeout": 10},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_AGAIN", json.dumps(connection))
+        yield emulator
+        assert emulator.refused == 0
+
+
+def use_up(emulator: TrimEmulator) -> None:
+    """Make all calls that the quota has."""
+    emulator.add_trim("other", seconds=math.inf)
+    with TrimApiHook() as hook:
+        for _ in range(CALLS):
+            hook.ask("other")
+        with pytest.raises(TrimQuotaExceededError) as used_up:
+            hook.ask("other")
+    assert used_up.value.http_status is None
+    assert 0 < used_up.value.retry_after <= SECONDS + 1
+    emulator.clear_calls()
+
+
+@pytest.mark.parametrize("make", [sensor, operator])
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_a_wait_waits_its_turn(counting: TrimEmulator, make: object, mode: str) -> None:
+    counting.add_trim("T", seconds=0)
+    counting.misbehave("T", PROCESSING, PROCESSING)
+    use_up(counting)
+    assert make(mode, max_consecutive_failures=1).run() == counting.video_info("T")
+    assert counting.call_count == 3
+
+
+def test_a_rescheduled_wait_gives_the_worker_back_instead(counting: TrimEmulator) -> None:
+    counting.add_trim("T", seconds=0)
+    use_up(counting)
+    started = time.monotonic()
+    wait = sensor("reschedule")
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        wait.operator(**wait.arguments).execute(wait.context)
+    assert time.monotonic() - started < 0.5
+    assert rescheduled.value.reschedule_date.timestamp() > time.time() + 0.5
+    assert counting.call_count == 0
+
+
+def test_test_connection_and_retries_wait_their_turn(counting: TrimEmulator) -> None:
+    counting.add_trim("T", seconds=0)
+    counting.misbehave("T", HttpError(500), HttpError(500))
+    use_up(counting)
+    assert TrimApiHook().test_connection()[0]
+    use_it_again = TrimApiHook()
+    assert use_it_again.get_task("T").video_info
+    use_it_again.close()
+
+
+async def test_a_hook_in_an_event_loop_waits_its_turn(counting: TrimEmulator) -> None:
+    counting.add_trim("T", seconds=0)
+    async with TrimApiHook() as hook:
+        for _ in range(CALLS + 2):
+            assert (await hook.aget_task("T")).video_info
+
+
+def test_many_triggers_of_two_connections_to_one_account(counting: TrimEmulator) -> None:
+    for number in range(10):
+        counting.add_trim(f"clip-{number}", seconds=0)
+
+    async def run() -> list[str]:
+        triggers = [
+            TrimTaskStatusTrigger(f"clip-{number}", conn_id, poll_interval=0.05)
+            for number in range(10)
+            for conn_id in ("trim_default", "trim_again")
+        ]
+        events = await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
+        return [event.payload["verdict"] for event in events]
+
+    assert asyncio.run(run()) == ["success"] * 20
+    assert counting.call_count == 20
+
+
+def test_a_refusal_slows_the_whole_connection_down(trim_default: TrimEmulator) -> None:
+    """Pitfall 27: HTTP 429 for one trim, and no other is asked until Retry-After has passed."""
+    for name in ("a", "b", "c"):
+        trim_default.add_trim(name, seconds=math.inf)
+    trim_default.misbehave("a", HttpError(429, headers={"Retry-After": "1"}))
+
+    async def run() -> None:
+        deadline = time.time() + 1.6
+        triggers = [TrimTaskStatusTrigger(name, poll_interval=0.05, deadline=deadline) for name in ("a", "b", "c")]
+        await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
+
+    asyncio.run(run())
+    calls = trim_default.calls
+    refused = next(call for call in calls if call.http_status == 429)
+    pause = [call.time - refused.time for call in calls if call.time > refused.time + 0.05]
+    assert min(pause) >= 0.9
+
+
+def test_a_wait_that_gets_no_turn_ends_at_its_deadline(
+    trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service wants to be left alone for an hour: the timeout comes all the same."""
+    monkeypatch.setattr(poller, "LAST_LOOK_PATIENCE", 0.2)
+    monkeypatch.setattr(poller, "LONGEST_PAUSE", 0.1)
+    trim_default.add_trim("T", seconds=0)
+    trim_default.misbehave("T", HttpError(429, headers={"Retry-After": "3600"}), repeat=True)
+    with pytest.raises(AirflowSensorTimeout, match="quota"):
+        sensor("deferrable", timeout=0.3).run()
+    assert trim_default.call_count == 1

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real redis-server on a free port of loopback, in memory only, that can be lost and come back."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+HOST = "127.0.0.1"
+LIMIT = 10.0
+"""Seconds to start or end."""
+
+
+class RedisServer:
+    """Use it as a context manager; its port stays the same from one start to the next."""
+
+    def __init__(self) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise RuntimeError("redis-server is not installed; on Debian: apt-get install redis-server")
+        with socket.create_server((HOST, 0)) as listener:
+            self.port = listener.getsockname()[1]
+        self.url = f"redis://{HOST}:{self.port}/0"
+        self._program = program
+        self._folder = tempfile.TemporaryDirectory(prefix="trim-redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, empty, and return when it answers."""
+        log = Path(self._folder.name) / "redis.log"
+        options = ["--bind", HOST, "--port", str(self.port), "--dir", self._folder.name, "--logfile", str(log)]
+        self._process = subprocess.Popen([self._program, *options, "--save", "", "--appendonly", "no"])
+        end = time.monotonic() + LIMIT
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"redis-server did not start:\n{log.read_text() if log.exists() else ''}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it; what it held is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(LIMIT)
+            self._process = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+        return False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
