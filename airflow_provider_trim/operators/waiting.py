@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensor and the operators share: from parameters to a wait, and from its verdict to Airflow's words."""
+"""What the sensor and the operators share: from parameters to waits, and from verdicts to Airflow's words."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 if TYPE_CHECKING:
     from airflow_provider_trim.hooks.trim import TrimApiHook
-    from airflow_provider_trim.polling.watch import Decision, Verdict, Watch
+    from airflow_provider_trim.polling.many import Tally, Verdicts
+    from airflow_provider_trim.polling.watch import Watch
     from airflow_provider_trim.vod.models import TrimTask
 
 DEFERRAL_TIMEOUT_MARGIN = 600.0
 """Seconds that Airflow's own limit of a deferral lies behind the trigger's deadline, which is the one that counts."""
+
+OnFailure = Literal["fail", "collect", "ignore"]
+"""What a failed trim among several does: end the wait for all, fail the task when all are done, or leave a None."""
 
 
 @overload
@@ -27,104 +32,118 @@ def seconds(value: timedelta | float | None) -> float | None:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-class TrimWaitingMixin(BaseOperator):
-    """Waits for the trim ``trans_no``. Used beside Airflow's own base classes."""
+def is_many(trans_no: object) -> bool:
+    """Return whether an argument stands for several trims, each of which gives one element of the result."""
+    return isinstance(trans_no, Iterable) and not isinstance(trans_no, str | bytes)
 
-    trans_no: str
+
+class TrimWaitingMixin(BaseOperator):
+    """Waits for trims. Used beside Airflow's own base classes."""
+
     trim_conn_id: str
     first_poll_after: float | None
     max_consecutive_failures: int | None
+    on_failure: OnFailure = "fail"
+    deferrable: bool
+    poll_interval: float
+    timeout: float
+
+    def _check_on_failure(self) -> None:
+        if self.on_failure not in ("fail", "collect", "ignore"):
+            raise ValueError(f"on_failure should be 'fail', 'collect' or 'ignore', not {self.on_failure!r}")
 
     def _hook(self) -> TrimApiHook:
         from airflow_provider_trim.hooks.trim import TrimApiHook
 
         return TrimApiHook(self.trim_conn_id)
 
-    def _watch(self, *, interval: float, timeout: float, started_at: float | None = None) -> Watch:
-        """Begin a wait.
+    def _tally(self, trans_no: Any, *, interval: float, timeout: float, started_at: float | None = None) -> Tally:
+        """Begin to wait.
 
-        :param timeout: seconds from its beginning to its deadline
+        :param trans_no: one or several
+        :param timeout: seconds from the beginning to the deadline
         :param started_at: Unix seconds when it began, if that was in another process
         :raises AirflowFailException: the service can't know such a transNo
         """
+        from airflow_provider_trim.polling.many import Tally
         from airflow_provider_trim.polling.watch import Watch
         from airflow_provider_trim.vod.errors import TrimError
         from airflow_provider_trim.vod.protocol import check_trans_no
 
         now = time.time()
         try:
-            trans_no = check_trans_no(self.trans_no)
+            trans_nos = [check_trans_no(name) for name in (trans_no if is_many(trans_no) else [trans_no])]
         except TrimError as error:
             raise AirflowFailException(str(error)) from error
-        return Watch(
-            trans_no,
-            now=now,
-            interval=interval,
-            deadline=(now if started_at is None else started_at) + timeout,
-            first_poll_after=self.first_poll_after,
-            started_at=started_at,
-            max_consecutive_failures=self.max_consecutive_failures,
-        )
+        watches = [
+            Watch(
+                name,
+                now=now,
+                interval=interval,
+                deadline=(now if started_at is None else started_at) + timeout,
+                first_poll_after=self.first_poll_after,
+                started_at=started_at,
+                max_consecutive_failures=self.max_consecutive_failures,
+            )
+            for name in trans_nos
+        ]
+        return Tally(watches, stop_at_failure=self.on_failure == "fail")
 
-    def _first_look(self, watch: Watch) -> Decision | None:
-        """Look once, unless the trim can't be done yet: what is done already needs no deferral."""
-        from airflow_provider_trim.polling.blocking import look
+    def _wait(self, trans_no: Any) -> list[TrimTask | None]:
+        """Wait as an operator does: deferred, or holding the worker."""
+        from airflow_provider_trim.polling.blocking import wait
 
-        if watch.next_look > time.time():
-            return None
+        tally = self._tally(trans_no, interval=self.poll_interval, timeout=self.timeout)
+        if self.deferrable:
+            return self._tasks(trans_no, self._wait_deferred(tally, trans_no))
         with self._hook() as hook:
-            return look(watch, hook, self.log)
+            return self._tasks(trans_no, wait(tally, hook, self.log))
 
-    def _defer_until_done(self, watch: Watch, **backoff: Any) -> None:
+    def _wait_deferred(self, tally: Tally, trans_no: Any, **backoff: Any) -> Verdicts:
+        """Return the verdicts if they are there at once; otherwise defer, which does not return."""
+        from airflow_provider_trim.polling.blocking import look_at_due
+
+        if not is_many(trans_no):  # looks at several would hold the worker for as long as the quota wants
+            with self._hook() as hook:
+                look_at_due(tally, hook, self.log)
+        if not tally.over:
+            self._defer(list(tally.watches), is_many(trans_no), backoff)
+        return tally.verdicts
+
+    def _defer(self, watches: Sequence[Watch], many: bool, backoff: dict[str, Any]) -> None:
         """Give the worker back and go on in the triggerer; the wait's settings go with it."""
         from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 
+        first = watches[0]
         trigger = TrimTaskStatusTrigger(
-            trans_no=watch.trans_no,
+            trans_no=[watch.trans_no for watch in watches] if many else first.trans_no,
             trim_conn_id=self.trim_conn_id,
-            poll_interval=watch.interval,
-            deadline=watch.deadline,
-            first_poll_after=max(0.0, watch.next_look - watch.started_at),
+            poll_interval=first.interval,
+            deadline=first.deadline,
+            first_poll_after=max(0.0, first.next_look - first.started_at),
             max_consecutive_failures=self.max_consecutive_failures,
-            started_at=watch.started_at,
+            started_at=first.started_at,
+            stop_at_failure=self.on_failure == "fail",
             **backoff,
         )
-        left = 0.0 if watch.deadline is None else max(0.0, watch.deadline - time.time())
+        left = 0.0 if first.deadline is None else max(0.0, first.deadline - time.time())
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
+            kwargs={"trans_no": trigger.trans_no},
             timeout=timedelta(seconds=left + DEFERRAL_TIMEOUT_MARGIN),
         )
 
-    def _verdict_of(self, event: Any) -> Verdict:
-        from airflow_provider_trim.triggers.events import decode
+    def _tasks_of_event(self, event: Any, trans_no: Any) -> list[TrimTask | None]:
+        """Read what the trigger tells, as :meth:`_tasks`."""
+        from airflow_provider_trim.triggers.events import decode, decode_many
 
-        return decode(event, self.trans_no)
+        if is_many(trans_no):
+            return self._tasks(trans_no, decode_many(event, trans_no))
+        return self._tasks(trans_no, [decode(event, trans_no)])
 
-    def _finished(self, verdict: Verdict) -> TrimTask:
-        """Return the finished trim, or raise what the verdict means to Airflow.
+    def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:
+        """Return the finished trims in the order asked, with None for those that ``on_failure`` ignores."""
+        from airflow_provider_trim.triggers.verdicts import tasks_of
 
-        What a retry can't mend is an :class:`AirflowFailException`. What it can is the :class:`TrimError` itself,
-        since ``soft_fail`` would turn any ``AirflowException`` of a resumed task into a skip.
-        """
-        from airflow_provider_trim.polling.watch import Failure, Success
-
-        match verdict:
-            case Success(task):
-                self.log.info("Trim %s is done: %s", self.trans_no, _summary(task))
-                return task
-            case Failure(error, worth_retrying):
-                if worth_retrying:
-                    raise error
-                raise AirflowFailException(f"trim {self.trans_no}: {error}") from error
-        reason = f"; the last look failed: {verdict.last_error}" if verdict.last_error else ""
-        raise AirflowSensorTimeout(f"trim {self.trans_no} was not done when the timeout was reached{reason}")
-
-
-def _summary(task: TrimTask) -> str:
-    info = task.video_info
-    if info is None:
-        return "no videoInfo"
-    size = "unknown size" if info.video_size is None else f"{info.video_size / 1e6:.1f} MB"
-    length = "unknown duration" if info.duration is None else f"{info.duration.total_seconds():.0f} s"
-    return f"video {info.video_id} {info.video_name!r}, {length}, {len(info.video_resolutions)} renditions, {size}"
+        return tasks_of(trans_no if is_many(trans_no) else [trans_no], verdicts, self.on_failure, self.log)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from airflow_provider_trim.polling.watch import Decision, LookAgain, Verdict, Watch
+from airflow_provider_trim.polling.many import Tally, Verdicts
+from airflow_provider_trim.polling.watch import Decision, LookAgain, Watch
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
 
@@ -56,19 +58,42 @@ def look(
 
 
 def wait(
-    watch: Watch,
+    tally: Tally,
     client: Client,
     log: Log,
     *,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
-) -> Verdict:
-    """Wait for a trim, holding the thread."""
-    while True:
-        sleep(max(0.0, watch.next_look - now()))
-        decision = look(watch, client, log, now=now, sleep=sleep)
-        if not isinstance(decision, LookAgain):
-            return decision
+) -> Verdicts:
+    """Wait until a tally is over, holding the thread."""
+    while not tally.over:
+        sleep(max(0.0, min(watch.next_look for _, watch in tally.open()) - now()))
+        look_at_due(tally, client, log, now=now, sleep=sleep)
+    return tally.verdicts
+
+
+def look_at_due(
+    tally: Tally,
+    client: Client,
+    log: Log,
+    *,
+    in_order: bool = False,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Look at all trims of a tally whose look is due, until it is over.
+
+    :param in_order: stop at the first that is not decided, since what comes after it would have to be asked again
+    """
+    for place, watch in tally.open():
+        if watch.next_look <= now():
+            decision = look(watch, client, log, now=now, sleep=sleep)
+            if not isinstance(decision, LookAgain):
+                tally.verdicts[place] = decision
+        if tally.over or (in_order and tally.verdicts[place] is None):
+            break
+    if tally.report_due(now()):
+        log.log(logging.INFO, "Trims: %s", tally.progress(now()))
 
 
 def _ask(client: Client, watch: Watch, now: float) -> TrimTask | TrimError:

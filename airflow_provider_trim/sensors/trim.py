@@ -20,13 +20,14 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_trim.operators.waiting import TrimWaitingMixin, seconds
+from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_trim.hooks.trim import TrimApiHook
-    from airflow_provider_trim.polling.watch import Watch
+    from airflow_provider_trim.polling.many import Tally
+    from airflow_provider_trim.vod.models import TrimTask
 
 _TRIGGER_FAILED = "__fail__"
 _TRIGGER_TIMED_OUT = "Trigger timeout"
@@ -34,7 +35,9 @@ _TRIGGER_TIMED_OUT = "Trigger timeout"
 
 
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
-    """Waits until a trim has finished; its XCom ``return_value`` is ``videoInfo`` as the service sent it.
+    """Waits until a trim has finished, or several have.
+
+    Its XCom ``return_value`` is ``videoInfo`` as the service sent it; of several, a list in the order asked.
 
     ====================================================== ==========================================================
     answer of the service                                  verdict
@@ -53,13 +56,15 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     In reschedule mode every look has a process of its own, so failures in a row are not counted across looks; the
     ``timeout`` bounds them. Killing the task does not cancel the trim: the service has no such call.
 
-    :param trans_no: the transNo under which the trim was submitted, at most 32 characters (templated)
+    :param trans_no: under which the trim was submitted, at most 32 characters, or a list of such (templated)
     :param trim_conn_id: Airflow connection of type ``trim`` (templated)
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
     :param poke_interval: least pause between two looks, in seconds or as timedelta; 10 s by default, since the quota
         of the account protects the service
     :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
     :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
+        waits for all, then fails with a table of what failed; ``"ignore"`` leaves None in the place of a failed one
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
@@ -67,12 +72,13 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     def __init__(
         self,
         *,
-        trans_no: str,
+        trans_no: str | Sequence[str],
         trim_conn_id: str = "trim_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
         first_poll_after: timedelta | float | None = None,
         max_consecutive_failures: int = 10,
+        on_failure: OnFailure = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
@@ -81,7 +87,9 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self.deferrable = deferrable
         self.first_poll_after = seconds(first_poll_after)
         self.max_consecutive_failures = None if self.silent_fail else max_consecutive_failures
-        self._current_watch: Watch | None = None
+        self.on_failure = on_failure
+        self._check_on_failure()
+        self._current_tally: Tally | None = None
         self._current_hook: TrimApiHook | None = None
 
     def execute(self, context: Context) -> Any:
@@ -92,33 +100,31 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         finally:
-            self._current_watch = None
+            self._current_tally = None
             if self._current_hook is not None:
                 self._current_hook.close()
                 self._current_hook = None
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
-        """Look once."""
-        from airflow_provider_trim.polling.blocking import look
-        from airflow_provider_trim.polling.watch import LookAgain
+        """Look once at every trim whose look is due."""
+        from airflow_provider_trim.polling.blocking import look_at_due
 
-        if self._current_watch is None:
-            self._current_watch = self._watch(
-                interval=self.poke_interval, timeout=self.timeout, started_at=self._started_at(context)
+        if self._current_tally is None:
+            self._current_tally = self._tally(
+                self.trans_no, interval=self.poke_interval, timeout=self.timeout, started_at=self._started_at(context)
             )
         if self._current_hook is None:
             self._current_hook = self._hook()
-        if self._current_watch.next_look > time.time():
+        # A rescheduled sensor forgets what it has seen, so it does not look beyond the first trim that is not done.
+        look_at_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
+        if not self._current_tally.over:
             return False
-        decision = look(self._current_watch, self._current_hook, self.log)
-        if isinstance(decision, LookAgain):
-            return False
-        return PokeReturnValue(True, self._video_info(decision))
+        return PokeReturnValue(True, self._video_info(self._tasks(self.trans_no, self._current_tally.verdicts)))
 
-    def execute_complete(self, context: Context, event: Any = None) -> Any:
+    def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
         with self._failures_as_skips():
-            return self._video_info(self._verdict_of(event))
+            return self._video_info(self._tasks_of_event(event, self.trans_no if trans_no is None else trans_no))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume, without Airflow's turning a crashed trigger into a skip under ``soft_fail``."""
@@ -128,17 +134,13 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         return super().resume_execution(next_method, next_kwargs, context)
 
     def _execute_deferrable(self) -> Any:
-        from airflow_provider_trim.polling.watch import LookAgain
+        tally = self._tally(self.trans_no, interval=self.poke_interval, timeout=self.timeout)
+        backoff = {"exponential_backoff": self.exponential_backoff, "max_interval": seconds(self.max_wait)}
+        return self._video_info(self._tasks(self.trans_no, self._wait_deferred(tally, self.trans_no, **backoff)))
 
-        watch = self._watch(interval=self.poke_interval, timeout=self.timeout)
-        decision = self._first_look(watch)
-        if decision is not None and not isinstance(decision, LookAgain):
-            return self._video_info(decision)
-        self._defer_until_done(watch, exponential_backoff=self.exponential_backoff, max_interval=seconds(self.max_wait))
-
-    def _video_info(self, verdict: Any) -> dict[str, Any] | None:
-        info = self._finished(verdict).video_info
-        return info.raw if info else None
+    def _video_info(self, tasks: list[TrimTask | None]) -> Any:
+        infos = [task.video_info.raw if task and task.video_info else None for task in tasks]
+        return infos if is_many(self.trans_no) else infos[0]
 
     @contextlib.contextmanager
     def _failures_as_skips(self) -> Iterator[None]:
@@ -163,7 +165,8 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Return the pause to the next look, which is at the timeout at the latest."""
-        pause = 0.0 if self._current_watch is None else self._current_watch.next_look - time.time()
+        tally = self._current_tally
+        pause = 0.0 if tally is None else min(watch.next_look for _, watch in tally.open()) - time.time()
         if self.exponential_backoff:
             pause = max(pause, super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return max(0.0, min(pause, self.timeout - run_duration()))

@@ -6,6 +6,7 @@ Decoding fails closed: what is missing, malformed or of an unknown kind is an er
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_trim.polling.watch import Failure, Success, TimedOut, Verdict
@@ -44,8 +45,22 @@ def decode(event: Any, trans_no: str) -> Verdict:
                 error = event.get("error")
                 return TimedOut(None if error is None else _decode_error(error))
     except (KeyError, TypeError, ValueError) as error:
-        raise _not_understood(trans_no, f"{type(error).__name__} in it") from None
-    raise _not_understood(trans_no, "there is none" if event is None else "it is of an unknown kind")
+        raise _not_understood(f"trim {trans_no}", f"{type(error).__name__} in it") from None
+    raise _not_understood(f"trim {trans_no}", "there is none" if event is None else "it is of an unknown kind")
+
+
+def encode_many(verdicts: Sequence[Verdict | None]) -> dict[str, Any]:
+    """Return the payload of an event about several waits, some of which may have been given up."""
+    return {"verdicts": [None if verdict is None else encode(verdict) for verdict in verdicts]}
+
+
+def decode_many(event: Any, trans_nos: Sequence[str]) -> list[Verdict | None]:
+    """Read such a payload back; otherwise as :func:`decode`."""
+    match event:
+        case {"verdicts": [*payloads]} if len(payloads) == len(trans_nos):
+            pairs = zip(payloads, trans_nos, strict=True)
+            return [None if payload is None else decode(payload, trans_no) for payload, trans_no in pairs]
+    raise _not_understood(f"{len(trans_nos)} trims", "there is none" if event is None else "it is of an unknown kind")
 
 
 def _encode_error(error: TrimError) -> dict[str, Any]:
@@ -68,8 +83,8 @@ def _decode_task(data: Any, trans_no: str, request_id: str | None) -> TrimTask:
     return task
 
 
-def _not_understood(trans_no: str, why: str) -> TrimError:
+def _not_understood(subject: str, why: str) -> TrimError:
     return TrimError(
-        f"the event about trim {trans_no} is not understood ({why}); are the triggerer and the workers of the same "
+        f"the event about {subject} is not understood ({why}); are the triggerer and the workers of the same "
         "version of airflow-provider-trim, and was the triggerer restarted after an upgrade?"
     )

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_trim.emulator import HttpError, Normal, TrimEmulator
 from airflow_provider_trim.polling.blocking import look, wait
+from airflow_provider_trim.polling.many import Tally
 from airflow_provider_trim.polling.watch import Decision, Failure, LookAgain, Success, TimedOut, Verdict, Watch
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
@@ -38,6 +39,10 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         assert seconds >= 0
         self.now += seconds
+
+
+def alone(watch: Watch) -> Tally:
+    return Tally([watch], stop_at_failure=True)
 
 
 class Client:
@@ -82,7 +87,7 @@ def run(emulator: TrimEmulator, clock: Clock) -> Any:
 
     def run(client: Client | None = None, **parameters: Any) -> tuple[Verdict, list[float]]:
         watch = Watch("t1", now=T, **parameters)
-        verdict = wait(watch, client or Client(emulator), LOG, now=clock, sleep=clock.sleep)
+        (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.sleep)
         return verdict, [call.time - T for call in emulator.calls]
 
     return run
@@ -212,4 +217,4 @@ def test_what_is_no_trim_error_is_not_swallowed(clock: Clock, emulator: TrimEmul
             raise LookupError("a bug")
 
     with pytest.raises(LookupError, match="a bug"):
-        wait(Watch("t1", now=T), Broken(emulator), LOG, now=clock, sleep=clock.sleep)
+        wait(alone(Watch("t1", now=T)), Broken(emulator), LOG, now=clock, sleep=clock.sleep)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several trims in one task: results in the order asked, and what a failed one does to the others."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from waits import WAIT_IDS, WAITS, operator, run_trigger, sensor
+
+from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
+from airflow_provider_trim.polling.many import Tally
+from airflow_provider_trim.polling.watch import Failure, Success, Watch
+from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
+from airflow_provider_trim.vod.models import TrimTask
+
+every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
+
+
+@every_wait
+def test_results_are_in_the_order_asked(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    names = ["c", "a", "b", "a"]
+    for number, name in enumerate("abc"):
+        trim_default.add_trim(name, seconds=0)
+        trim_default.misbehave(name, *[ServiceData({"transNo": name, "status": 1})] * (3 - number))
+    wait = make(mode, trans_no=names)
+    assert wait.run() == [trim_default.video_info(name) for name in names]
+    assert len(wait.deferrals) == (mode == "deferrable")
+    if make is operator:
+        assert wait.ti.pushed["trans_no"] == names
+        assert wait.ti.pushed["video_id"] == [trim_default.video_info(name)["videoId"] for name in names]
+
+
+@every_wait
+def test_none_at_all(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    assert make(mode, trans_no=[]).run() == []
+    assert not trim_default.calls
+
+
+@every_wait
+def test_fail_ends_the_wait_at_the_first_failed_one(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    trim_default.add_trim("bad", seconds=0, outcome="fail")
+    trim_default.add_trim("slow", seconds=math.inf)
+    started = time.monotonic()
+    with pytest.raises(AirflowFailException, match=r"1 of 2 trims failed:\n  bad  .*status 3"):
+        make(mode, trans_no=["bad", "slow"], timeout=60).run()
+    assert time.monotonic() - started < 30
+
+
+@every_wait
+def test_collect_waits_for_all_and_fails_with_a_table(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    trim_default.add_trim("bad", seconds=0, outcome="fail")
+    trim_default.add_trim("good", seconds=0)
+    trim_default.misbehave("good", *[ServiceData({"transNo": "good", "status": 1})] * 3)
+    with pytest.raises(AirflowFailException) as failed:
+        make(mode, trans_no=["bad", "good", "missing"], on_failure="collect").run()
+    lines = str(failed.value).splitlines()
+    assert lines[0] == "2 of 3 trims failed:"
+    assert lines[1].startswith("  bad      ")
+    assert "status 3" in lines[1]
+    assert lines[2].startswith("  missing  ")
+    assert "1603" in lines[2]
+    assert trim_default.calls_for("good")[-1].trim_status == 2
+
+
+@every_wait
+def test_ignore_leaves_none_in_its_place(
+    trim_default: TrimEmulator, make: Any, mode: str, capsys: pytest.CaptureFixture, caplog: Any
+) -> None:
+    trim_default.add_trim("a", seconds=0)
+    trim_default.add_trim("c", seconds=0)
+    with caplog.at_level(logging.INFO):
+        result = make(mode, trans_no=["a", "b", "c"], on_failure="ignore").run()
+    assert result == [trim_default.video_info("a"), None, trim_default.video_info("c")]
+    assert "Ignored, as on_failure asks for: trim b" in capsys.readouterr().out + caplog.text
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+def test_soft_fail_and_timeout(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.add_trim("a", seconds=0)
+    trim_default.add_trim("slow", seconds=math.inf)
+    with pytest.raises(AirflowSensorTimeout, match="1 of 2 trims failed:\n  slow  was not done"):
+        sensor(mode, trans_no=["a", "slow"], timeout=0.2).run()
+    with pytest.raises(AirflowSkipException):
+        sensor(mode, trans_no=["a", "missing"], soft_fail=True).run()
+
+
+def test_failures_that_may_pass_are_worth_a_retry(trim_default: TrimEmulator) -> None:
+    trim_default.misbehave(None, HttpError(500), repeat=True)
+    with pytest.raises(TrimError, match="2 of 2 trims failed") as failed:
+        sensor("deferrable", trans_no=["a", "b"], max_consecutive_failures=2, on_failure="collect").run()
+    assert failed.value.retryable
+
+
+def test_without_waiting(trim_default: TrimEmulator) -> None:
+    trim_default.add_trim("a", seconds=0)
+    trim_default.add_trim("b", seconds=math.inf)
+    assert operator("poke", trans_no=["a"], wait_for_completion=False).run() == [trim_default.video_info("a")]
+    with pytest.raises(TrimError, match="b is not done yet"):
+        operator("poke", trans_no=["a", "b"], wait_for_completion=False).run()
+
+
+@pytest.mark.parametrize("bad", [["a", ""], ["a", "x" * 33], ["a", None]])
+def test_a_list_with_one_that_cannot_be_fails_before_any_call(trim_default: TrimEmulator, bad: list[Any]) -> None:
+    with pytest.raises(AirflowFailException, match="trans_no"):
+        sensor("deferrable", trans_no=bad).run()
+    assert not trim_default.calls
+
+
+def test_an_unknown_policy_fails_the_import() -> None:
+    with pytest.raises(ValueError, match="on_failure should be 'fail', 'collect' or 'ignore', not 'skip'"):
+        sensor("poke", on_failure="skip").run()
+
+
+def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {
+        "conn_type": "trim",
+        "host": trim_default.url,
+        "login": trim_default.user,
+        "password": trim_default.token,
+        "extra": {"quota": "off"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    names = [f"clip-{number}" for number in range(1000)]
+    for name in names:
+        trim_default.add_trim(name, seconds=0)
+    wait = sensor("deferrable", trans_no=names, poke_interval=1)
+    assert [info["videoId"] for info in wait.run()] == [trim_default.video_info(name)["videoId"] for name in names]
+    assert len(wait.deferrals) == 1
+    assert trim_default.call_count == 1000
+
+
+def test_a_lost_place_in_the_event_is_no_success(trim_default: TrimEmulator) -> None:
+    """Pitfall 11."""
+    trim_default.add_trim("a", seconds=0)
+    event = run_trigger(TrimTaskStatusTrigger(["a"]))
+    wait = sensor("deferrable", trans_no=["a", "b"])
+    for broken in (event, {"verdicts": None}, event["verdicts"][0]):
+        with pytest.raises(TrimError, match="the event about 2 trims is not understood"):
+            wait.resume(broken)
+
+
+def test_progress_in_the_log() -> None:
+    done = Success(TrimTask.model_validate({"status": 2, "videoInfo": {}}))
+    tally = Tally([Watch(f"clip-{n}", now=1000.0) for n in range(40)], stop_at_failure=False)
+    for place in range(17):
+        tally.verdicts[place] = done
+    tally.verdicts[20] = Failure(TrimTaskFailedError("status 3"))
+    assert tally.progress(1250.0) == "17 of 40 done, 1 failed, oldest waiting 4 min 10 s"
+    assert tally.progress(1009.0).endswith("oldest waiting 9 s")
+    due = [second for second in range(0, 1000, 5) if tally.report_due(1000.0 + second)]
+    assert due == [60, 120, 240, 480, 960]
+    assert not Tally([Watch("one", now=0.0)], stop_at_failure=True).report_due(1e9)
