@@ -20,12 +20,19 @@ from airflow_provider_trim.emulator.faults import (
 )
 from airflow_provider_trim.emulator.records import Call
 from airflow_provider_trim.emulator.server import TrimEmulator
+from airflow_provider_trim.emulator.service import QUERY_PATH, SUBMIT_PATH
+from airflow_provider_trim.emulator.submissions import DUPLICATE_CODE, Submission
 from airflow_provider_trim.emulator.trims import Trim
+from airflow_provider_trim.emulator.video_info import Clip
 from airflow_provider_trim.emulator.wire import Answer, ServiceRequest
 
 __all__ = [
+    "DUPLICATE_CODE",
+    "QUERY_PATH",
+    "SUBMIT_PATH",
     "Answer",
     "Call",
+    "Clip",
     "ConnectionReset",
     "Delay",
     "Exchange",
@@ -38,6 +45,7 @@ __all__ = [
     "ServiceCode",
     "ServiceData",
     "ServiceRequest",
+    "Submission",
     "Trim",
     "TrimEmulator",
 ]

@@ -13,7 +13,9 @@ from typing import get_args
 
 from airflow_provider_trim.emulator.records import Call
 from airflow_provider_trim.emulator.server import TrimEmulator
+from airflow_provider_trim.emulator.service import SUBMIT_PATH
 from airflow_provider_trim.emulator.trims import MAX_TRANS_NO_LENGTH, Outcome
+from airflow_provider_trim.emulator.wire import SUCCESS_CODE
 
 DEFAULT_PORT = 8766
 
@@ -137,9 +139,13 @@ def _print_call(call: Call) -> None:
 def _answered(call: Call) -> str:
     if call.trim_status is not None:
         return _TRIM_STATUS_WORDS[call.trim_status]
+    submission = call.path == SUBMIT_PATH
+    if submission and call.code == SUCCESS_CODE:
+        return "submitted"
+    answer = "no answer" if call.http_status is None else f"HTTP {call.http_status}"
     if call.code is not None:
-        return f"code {call.code} (HTTP {call.http_status})"
-    return "no answer" if call.http_status is None else f"HTTP {call.http_status}"
+        answer = f"code {call.code} ({answer})"
+    return f"submission, {answer}" if submission else answer
 
 
 if __name__ == "__main__":

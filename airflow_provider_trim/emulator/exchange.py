@@ -30,7 +30,7 @@ class Exchange:
         http_request: web.BaseRequest,
         request: ServiceRequest,
         request_id: str,
-        ordinary: Callable[[ServiceRequest], Answer],
+        ordinary: Callable[[], Answer],
         record: Callable[[Answer | None], None],
     ) -> None:
         self._http_request = http_request
@@ -41,8 +41,8 @@ class Exchange:
         self._recorded = False
 
     def ordinary(self) -> Answer:
-        """What a service that behaves would answer now."""
-        return self._ordinary(self.request)
+        """What a service that behaves would answer now. A submission is accepted by this, once for all of its calls."""
+        return self._ordinary()
 
     async def reply(self, answer: Answer) -> web.StreamResponse:
         """Send ``answer``, with a request id unless it brings its own."""

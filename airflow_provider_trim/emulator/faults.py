@@ -14,12 +14,15 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from aiohttp import web
 
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.wire import JSON_HEADERS, SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope
+
+Moment = Literal["before", "after"]
+"""When a submission meets a fault: before it is accepted, or after."""
 
 
 class Fault(ABC):
@@ -221,6 +224,32 @@ class FaultPlan:
                         return fault
                     sequences.popleft()
                 self._plans.pop(key, None)
+            return None
+
+
+class SubmissionFaultPlan:
+    """Which submission meets which fault, and when. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._planned: deque[tuple[Moment, Fault]] = deque()
+
+    def add(self, when: Moment, fault: Fault, times: int) -> None:
+        """Queue ``fault`` that many times behind those planned already."""
+        if when not in get_args(Moment):
+            raise ValueError(f"a submission fails {' or '.join(get_args(Moment))} it is accepted, not {when!r}")
+        if times < 1:
+            raise ValueError(f"a fault is met once or more often, not {times} times")
+        self._planned.extend([(when, fault)] * times)
+
+    def clear(self) -> None:
+        """Drop all that is planned."""
+        self._planned.clear()
+
+    def take(self) -> tuple[Moment, Fault] | None:
+        """The fault this submission meets."""
+        try:
+            return self._planned.popleft()
+        except IndexError:
             return None
 
 

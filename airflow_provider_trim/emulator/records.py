@@ -7,12 +7,25 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
+
+
+class Record(Protocol):
+    """What a :class:`RecordLog` keeps."""
+
+    @property
+    def trans_no(self) -> str | None:
+        """The ``transNo`` by which the record is found."""
+
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it came over the wire, and what it was answered.
+    """One call, query or submission, as it came over the wire, and what it was answered.
+
+    Which of both is told by ``path``: ``QUERY_PATH`` or ``SUBMIT_PATH``.
 
     ``time`` is when it arrived, in seconds of the emulator's clock. ``http_status`` is None where no answer was sent:
     the connection was reset, or the client left first. ``code`` is the envelope's code and ``trim_status`` the
@@ -37,7 +50,60 @@ class Call:
     fault: str | None
 
 
-class CallLog:
+class RecordLog(Generic[RecordT]):
+    """Records, in the order in which they were added. Safe to use from any thread.
+
+    :param noun: what they are, in the plural, for messages
+    :param record: False keeps none
+    """
+
+    def __init__(self, noun: str, record: bool) -> None:
+        self.record = record
+        self._noun = noun
+        self._changed = threading.Condition()
+        self._records: list[RecordT] = []
+        self._by_trans_no: defaultdict[str | None, list[RecordT]] = defaultdict(list)
+
+    def add(self, record: RecordT) -> None:
+        """Keep a record, unless none are kept."""
+        if not self.record:
+            return
+        with self._changed:
+            self._records.append(record)
+            self._by_trans_no[record.trans_no].append(record)
+            self._changed.notify_all()
+
+    def all(self, trans_no: str | None = None) -> list[RecordT]:
+        """All records, or those for one ``transNo``, oldest first; a copy."""
+        with self._changed:
+            return list(self._select(trans_no))
+
+    def clear(self) -> None:
+        """Forget the records."""
+        with self._changed:
+            self._records.clear()
+            self._by_trans_no.clear()
+
+    def wait(self, count: int, timeout: float, trans_no: str | None = None) -> list[RecordT]:
+        """Block until there are ``count`` records, and return them all.
+
+        :raises RuntimeError: if nothing is recorded
+        :raises TimeoutError: after ``timeout`` seconds
+        """
+        if not self.record:
+            raise RuntimeError(f"{self._noun} are not recorded: record=False")
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._select(trans_no)) >= count, timeout):
+                raise TimeoutError(f"{len(self._select(trans_no))} of {count} {self._noun} after {timeout} s")
+            return list(self._select(trans_no))
+
+    def _select(self, trans_no: str | None) -> list[RecordT]:
+        if trans_no is None:
+            return self._records
+        return self._by_trans_no.get(trans_no, [])
+
+
+class CallLog(RecordLog[Call]):
     """The calls so far. Safe to use from any thread.
 
     :param record: False only counts
@@ -45,52 +111,22 @@ class CallLog:
     """
 
     def __init__(self, record: bool, on_call: Callable[[Call], None] | None) -> None:
-        self.record = record
+        super().__init__("calls", record)
         self.count = 0
         self._on_call = on_call
-        self._changed = threading.Condition()
-        self._calls: list[Call] = []
-        self._by_trans_no: defaultdict[str | None, list[Call]] = defaultdict(list)
 
-    def add(self, build: Callable[[], Call]) -> None:
+    def note(self, build: Callable[[], Call]) -> None:
         """Count a call and, where anyone wants it, build and keep its record."""
         call = build() if self.record or self._on_call else None
         with self._changed:
             self.count += 1
-            if call is not None and self.record:
-                self._calls.append(call)
-                self._by_trans_no[call.trans_no].append(call)
-                self._changed.notify_all()
+            if call is not None:
+                self.add(call)
         if call is not None and self._on_call:
             self._on_call(call)
-
-    def calls(self, trans_no: str | None = None) -> list[Call]:
-        """All recorded calls, or those for one ``transNo``, oldest first."""
-        with self._changed:
-            return list(self._select(trans_no))
 
     def clear(self) -> None:
         """Forget the recorded calls and the count."""
         with self._changed:
             self.count = 0
-            self._calls.clear()
-            self._by_trans_no.clear()
-
-    def wait(self, count: int, timeout: float, trans_no: str | None) -> list[Call]:
-        """Block until there are ``count`` calls, and return them all.
-
-        :raises RuntimeError: if nothing is recorded
-        :raises TimeoutError: after ``timeout`` seconds
-        """
-        if not self.record:
-            raise RuntimeError("calls are not recorded: record=False")
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self._select(trans_no)) >= count, timeout):
-                got = len(self._select(trans_no))
-                raise TimeoutError(f"{got} of {count} calls after {timeout} s")
-            return list(self._select(trans_no))
-
-    def _select(self, trans_no: str | None) -> list[Call]:
-        if trans_no is None:
-            return self._calls
-        return self._by_trans_no.get(trans_no, [])
+            super().clear()

@@ -7,18 +7,19 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, Self, get_args
+from typing import Self
 
 from airflow_provider_trim.emulator.authentication import TokenAuthentication
 from airflow_provider_trim.emulator.connections import BACKLOG, ConnectionCounter, ServerThread
-from airflow_provider_trim.emulator.faults import Fault, FaultPlan
+from airflow_provider_trim.emulator.controls import TrimControls
 from airflow_provider_trim.emulator.quota import MovingWindow
 from airflow_provider_trim.emulator.records import Call, CallLog
 from airflow_provider_trim.emulator.service import TrimService
-from airflow_provider_trim.emulator.trims import SUCCESSFUL, Outcome, Trim, TrimStore, task_id_of
+from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
+from airflow_provider_trim.emulator.submissions import Duration
 
 
-class TrimEmulator:
+class TrimEmulator(TrimControls):
     """The Cloud VoD trimming service on this machine, for trying things out and for tests.
 
     ::
@@ -33,17 +34,21 @@ class TrimEmulator:
     :param port: TCP port; 0 takes a free one at the first ``start()`` and keeps it
     :param user: the ``userId`` that is let in
     :param token: the verification token that is let in; may be set later on, since tokens rotate
-    :param duration: seconds a trim takes unless ``add_trim`` says otherwise
+    :param duration: seconds a trim takes unless ``add_trim`` says otherwise, or what gives them from the seconds of
+        the clip
     :param token_header: name of a request header in which the token is accepted, too
     :param quota: ``(calls, seconds)``: calls of the account beyond that many in a moving window are answered with HTTP
         429. The vendor documents 300 calls in 5 minutes for an account, but neither how the window moves nor what an
         exceeded limit answers: both are this emulator's assumptions
     :param quota_retry_after: whether such an answer says ``Retry-After``, in whole seconds
-    :param record: False keeps no records, for benchmarks
+    :param sampling_rate_parameter: the submission's parameter that is understood as the sampling rate. The front doors
+        of the service differ in it; the other name is ignored, as any unknown parameter is
+    :param record: False keeps no records of calls and submissions, for benchmarks
     :param clock: gives the seconds by which trims end, the quota's window moves and calls are stamped
     :param wall_clock: gives the Unix seconds of ``uploadTime`` and ``updateTime``
     :param on_call: called in the server's thread with every :class:`Call`
-    :raises ValueError: if ``quota`` allows less than 1 call, or has no time
+    :raises ValueError: if ``quota`` allows less than 1 call or has no time, ``duration`` is negative, or
+        ``sampling_rate_parameter`` is no name of it
     """
 
     def __init__(
@@ -52,29 +57,28 @@ class TrimEmulator:
         port: int = 0,
         user: str = "emulator",
         token: str = "emulator-token",
-        duration: float = 5.0,
+        duration: Duration = 5.0,
         *,
         token_header: str | None = None,
         quota: tuple[int, float] | None = None,
         quota_retry_after: bool = True,
+        sampling_rate_parameter: SamplingRateParameter = "samplingRate",
         record: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         on_call: Callable[[Call], None] | None = None,
     ) -> None:
+        super().__init__(duration, sampling_rate_parameter, record, clock, wall_clock)
         self._host = host
         self._port = port
-        self._duration = duration
-        self._clock = clock
-        self._wall_clock = wall_clock
         self._authentication = TokenAuthentication(user, token, token_header)
-        self._trims = TrimStore()
-        self._faults = FaultPlan()
         self._log = CallLog(record, on_call)
         self._connections = ConnectionCounter()
         self._service = TrimService(
             trims=self._trims,
+            desk=self._desk,
             faults=self._faults,
+            submission_faults=self._submission_faults,
             log=self._log,
             authentication=self._authentication,
             quota=MovingWindow(*quota) if quota else None,
@@ -159,95 +163,12 @@ class TrimEmulator:
     def token(self, token: str) -> None:
         self._authentication.token = token
 
-    # --- trims ---
-
-    def add_trim(
-        self,
-        trans_no: str,
-        seconds: float | None = None,
-        outcome: Outcome = "success",
-        video_info: Any = None,
-        processing_code: int | None = None,
-    ) -> Trim:
-        """Start a trim.
-
-        :param trans_no: 1 to 32 characters
-        :param seconds: how long it takes, by the emulator's clock; by default ``duration``. ``math.inf`` waits for
-            :meth:`finish` or :meth:`fail`
-        :param outcome: ``success`` ends with status 2 and a ``videoInfo``, ``fail`` with status 3
-        :param video_info: the ``videoInfo``, exactly as it is to be answered; by default one is generated
-        :param processing_code: answered instead of status 1 while it runs, such as 1560, "video is being processed"
-        :raises ValueError: if ``trans_no`` is impossible or known already, ``outcome`` unknown, or ``seconds`` negative
-        """
-        if outcome not in get_args(Outcome):
-            raise ValueError(f"outcome is {' or '.join(get_args(Outcome))}, not {outcome!r}")
-        lasts = self._duration if seconds is None else seconds
-        if not lasts >= 0:
-            raise ValueError(f"a trim takes 0 seconds or more, not {lasts!r}")
-        now = self._clock()
-        trim = Trim(
-            trans_no, task_id_of(trans_no), now, self._wall_clock(), now + lasts, outcome, video_info, processing_code
-        )
-        self._trims.add(trim)
-        return trim
-
-    def remove_trim(self, trans_no: str) -> None:
-        """Forget a trim, so that it is answered with 1603.
-
-        :raises KeyError: if there is none
-        """
-        self._trims.remove(trans_no)
-
-    def finish(self, trans_no: str, video_info: Any = None) -> None:
-        """Complete a trim at once, successfully.
-
-        :param video_info: as for :meth:`add_trim`
-        :raises KeyError: if there is none
-        """
-        self._trims.end(trans_no, self._clock(), "success", video_info)
-
-    def fail(self, trans_no: str) -> None:
-        """Make a trim fail at once.
-
-        :raises KeyError: if there is none
-        """
-        self._trims.end(trans_no, self._clock(), "fail")
-
-    def video_info(self, trans_no: str) -> Any:
-        """The ``videoInfo`` a query of that trim carries now, or None if it carries none.
-
-        :raises KeyError: if there is no such trim
-        """
-        trim = self._trims.get(trans_no)
-        return trim.result() if trim.status(self._clock()) == SUCCESSFUL else None
-
-    # --- misbehaviour ---
-
-    def misbehave(self, trans_no: str | None, *faults: Fault, repeat: bool = False) -> None:
-        """Let the coming calls meet ``faults``, one each, in that order.
-
-        What is planned already comes first. Calls refused by authentication or quota meet no fault. A trim's own faults
-        come before those for any call.
-
-        :param trans_no: the trim whose calls are meant; None means any call
-        :param repeat: start again after the last fault, without end, until :meth:`behave`
-        :raises ValueError: if there are no faults
-        """
-        self._faults.add(trans_no, faults, repeat)
-
-    def behave(self, trans_no: str | None = None) -> None:
-        """Drop the planned faults of one trim; None drops all there are. Calls held or delayed stay so."""
-        if trans_no is None:
-            self._faults.clear_all()
-        else:
-            self._faults.clear(trans_no)
-
     # --- records ---
 
     @property
     def calls(self) -> list[Call]:
-        """All calls recorded so far, in the order of their answers; a copy."""
-        return self._log.calls()
+        """All calls recorded so far, queries and submissions, in the order of their answers; a copy."""
+        return self._log.all()
 
     @property
     def call_count(self) -> int:
@@ -270,8 +191,8 @@ class TrimEmulator:
         return self._connections.open
 
     def calls_for(self, trans_no: str) -> list[Call]:
-        """The calls recorded for one ``transNo``, in the order of their answers."""
-        return self._log.calls(trans_no)
+        """The calls recorded for one ``transNo``, queries and submissions, in the order of their answers."""
+        return self._log.all(trans_no)
 
     def clear_calls(self) -> None:
         """Forget the recorded calls and their count."""

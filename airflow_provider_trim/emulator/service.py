@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import secrets
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from aiohttp import web
 from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationRefused
 from airflow_provider_trim.emulator.connections import Connection
 from airflow_provider_trim.emulator.exchange import Exchange
-from airflow_provider_trim.emulator.faults import Fault, FaultPlan
+from airflow_provider_trim.emulator.faults import Fault, FaultPlan, Moment, SubmissionFaultPlan
 from airflow_provider_trim.emulator.quota import MovingWindow
 from airflow_provider_trim.emulator.records import Call, CallLog
+from airflow_provider_trim.emulator.submissions import SubmissionDesk
 from airflow_provider_trim.emulator.trims import TrimStore
 from airflow_provider_trim.emulator.wire import (
     JSON_HEADERS,
@@ -30,6 +32,9 @@ from airflow_provider_trim.emulator.wire import (
 
 QUERY_PATH = "/vod/videoManage/videoClipQuery"
 """Get Trimming Task Status; the same path at all of the vendor's front doors."""
+
+SUBMIT_PATH = "/vod/videoManage/videoClip"
+"""Submit a trim. Documented for POST; GET is let in as for the query."""
 
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 NOT_FOUND = Answer(404, b"404: Not Found", _PLAIN)
@@ -47,7 +52,9 @@ class TrimService:
         self,
         *,
         trims: TrimStore,
+        desk: SubmissionDesk,
         faults: FaultPlan,
+        submission_faults: SubmissionFaultPlan,
         log: CallLog,
         authentication: Authentication,
         quota: MovingWindow | None,
@@ -55,7 +62,9 @@ class TrimService:
         clock: Callable[[], float],
     ) -> None:
         self._trims = trims
+        self._desk = desk
         self._faults = faults
+        self._submission_faults = submission_faults
         self._log = log
         self._authentication = authentication
         self._quota = quota
@@ -70,16 +79,18 @@ class TrimService:
         """Answer one request that came over ``connection``."""
         arrived = self._clock()
         request, refusal = await self._receive(http_request, arrived)
-        fault = self._faults.take(request.trans_no) if refusal is None else None
+        when, fault = self._planned(request) if refusal is None else ("before", None)
         request_id = f"{self._request_id_prefix}-{next(self._request_numbers):x}"
 
         def record(answer: Answer | None) -> None:
-            self._log.add(lambda: _call(arrived, request, request_id, answer, connection, fault))
+            self._log.note(lambda: _call(arrived, request, request_id, answer, connection, fault))
 
-        exchange = Exchange(http_request, request, request_id, self._query, record)
+        exchange = Exchange(http_request, request, request_id, self._ordinary(request), record)
         try:
             if refusal is not None:
                 return await exchange.reply(refusal)
+            if when == "after":
+                exchange.ordinary()
             if fault is not None:
                 return await fault.apply(exchange)
             return await exchange.reply(exchange.ordinary())
@@ -103,7 +114,7 @@ class TrimService:
         return request, self._misaddressed(request) or unreadable or self._refused_by_gateway(request, now)
 
     def _misaddressed(self, request: ServiceRequest) -> Answer | None:
-        if request.path != QUERY_PATH:
+        if request.path not in (QUERY_PATH, SUBMIT_PATH):
             return NOT_FOUND
         return None if request.method in ("GET", "POST") else METHOD_NOT_ALLOWED
 
@@ -119,8 +130,18 @@ class TrimService:
         headers = {**JSON_HEADERS, "Retry-After": str(retry_after)} if self._quota_retry_after else JSON_HEADERS
         return envelope(429, "too many requests", http_status=429, headers=headers)
 
-    def _query(self, request: ServiceRequest) -> Answer:
-        return self._trims.answer(request.parameters.get("transNo"), self._clock())
+    def _planned(self, request: ServiceRequest) -> tuple[Moment, Fault | None]:
+        """The fault a request meets, and when."""
+        if request.path == SUBMIT_PATH:
+            return self._submission_faults.take() or ("before", None)
+        return "before", self._faults.take(request.trans_no)
+
+    def _ordinary(self, request: ServiceRequest) -> Callable[[], Answer]:
+        """What gives the answer of a service that behaves."""
+        if request.path == SUBMIT_PATH:
+            # Once: a fault that comes after the submission was accepted asks for the same answer again.
+            return functools.cache(lambda: self._desk.submit(request.parameters))
+        return lambda: self._trims.answer(request.parameters.get("transNo"), self._clock())
 
 
 def _call(

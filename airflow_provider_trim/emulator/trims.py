@@ -8,7 +8,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope
+from airflow_provider_trim.emulator.video_info import Clip, clip_of, generate_video_info
+from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope, is_text
 
 Outcome = Literal["success", "fail"]
 
@@ -30,7 +31,7 @@ class Trim:
 
     ``added`` and ``ends`` are in seconds of the emulator's clock, ``added_at`` in Unix seconds. ``video_info`` is what
     a success carries, exactly as it is; None generates one. ``processing_code``, such as 1560, is answered instead of
-    status 1 as long as the trim runs.
+    status 1 as long as the trim runs. ``clip`` is what it makes; None makes one up.
     """
 
     trans_no: str
@@ -41,6 +42,7 @@ class Trim:
     outcome: Outcome = "success"
     video_info: Any = None
     processing_code: int | None = None
+    clip: Clip | None = None
 
     def status(self, now: float) -> int:
         """The trim's ``status`` at ``now``: 1 processing, 2 successful, 3 failed."""
@@ -52,7 +54,8 @@ class Trim:
         """The ``videoInfo`` of the trim's success."""
         if self.video_info is not None:
             return self.video_info
-        return generate_video_info(self.trans_no, self.added_at, self.added_at + self.ends - self.added)
+        clip = self.clip or clip_of(self.trans_no)
+        return generate_video_info(self.trans_no, clip, self.added_at, self.added_at + self.ends - self.added)
 
     def answer(self, now: float) -> Answer:
         """What a query of this trim is answered at ``now``."""
@@ -71,43 +74,13 @@ def task_id_of(trans_no: str) -> str:
     return hashlib.blake2b(trans_no.encode(), digest_size=16, person=b"taskId").hexdigest()
 
 
-def generate_video_info(trans_no: str, uploaded_at: float, updated_at: float) -> dict[str, Any]:
-    """A ``videoInfo`` with every documented field, in the types of the wire; the same for the same arguments.
-
-    The sizes of the resolutions add up to ``videoSize``, as they do in the vendor's example.
-
-    :param uploaded_at: ``uploadTime`` in Unix seconds
-    :param updated_at: ``updateTime`` in Unix seconds
-    """
-    digest = hashlib.blake2b(trans_no.encode(), digest_size=16, person=b"videoId")
-    seconds = 30 + digest.digest()[0]
-    resolutions = [
-        {"clarity": clarity, "fileSize": seconds * rate, "height": height, "serverType": server, "width": width}
-        for clarity, rate, height, width, server in (
-            (1, 160_003, 720, 1280, 1),
-            (2, 48_701, 360, 640, 0),
-            (3, 80_341, 480, 854, 0),
-        )
-    ]
-    return {
-        "encrypt": 0,
-        "imageUrl": f"http://poster.example.com/{trans_no}.jpg",
-        "playerId": "DF2DAF233DDA",
-        "playerName": "基础播放器",
-        "publishDomain": "vod.example.com",
-        "transcodeState": "1",
-        "updateTime": str(int(updated_at)),
-        "uploadTime": str(int(uploaded_at)),
-        "videoClassification": "",
-        "videoDescription": "",
-        "videoDuration": str(seconds),
-        "videoId": digest.hexdigest().upper(),
-        "videoName": f"trim-{trans_no}",
-        "videoResolutions": resolutions,
-        "videoSize": str(sum(resolution["fileSize"] for resolution in resolutions)),
-        "videoSourceCode": 4,
-        "videoState": "0",
-    }
+def read_trans_no(value: object) -> str | Answer:
+    """A ``transNo`` that a trim can have, or else what it is answered."""
+    if value is None or value == "":
+        return TRANS_NO_EMPTY
+    if not is_text(value) or len(value) > MAX_TRANS_NO_LENGTH:
+        return TRANS_NO_ILLEGAL
+    return value
 
 
 class TrimStore:
@@ -125,10 +98,22 @@ class TrimStore:
         """
         if not 0 < len(trim.trans_no) <= MAX_TRANS_NO_LENGTH:
             raise ValueError(f"a transNo has 1 to {MAX_TRANS_NO_LENGTH} characters, not {trim.trans_no!r}")
+        if not self.add_unless_known(trim):
+            raise ValueError(f"there is a trim {trim.trans_no!r} already")
+
+    def add_unless_known(self, trim: Trim) -> bool:
+        """Add a trim with a possible ``transNo``, and say whether that was not known yet."""
         with self._lock:
-            if trim.trans_no in self._trims:
-                raise ValueError(f"there is a trim {trim.trans_no!r} already")
-            self._trims[trim.trans_no] = trim
+            return self._trims.setdefault(trim.trans_no, trim) is trim
+
+    def knows(self, trans_no: str) -> bool:
+        """Whether there is a trim of that ``transNo``, running or over."""
+        return trans_no in self._trims
+
+    def running(self, now: float) -> list[str]:
+        """The ``transNo`` of each trim that runs at ``now``, in the order in which they were added."""
+        with self._lock:
+            return [trim.trans_no for trim in self._trims.values() if trim.status(now) == PROCESSING]
 
     def end(self, trans_no: str, now: float, outcome: Outcome, video_info: Any = None) -> None:
         """Complete a trim at ``now`` unless it is over already, with this outcome and, if given, this ``videoInfo``.
@@ -157,12 +142,11 @@ class TrimStore:
         """
         return self._trims[trans_no]
 
-    def answer(self, trans_no: object, now: float) -> Answer:
-        """What a query of ``trans_no`` is answered at ``now``."""
-        if trans_no is None or trans_no == "":
-            return TRANS_NO_EMPTY
-        if not isinstance(trans_no, str) or len(trans_no) > MAX_TRANS_NO_LENGTH:
-            return TRANS_NO_ILLEGAL
+    def answer(self, asked: object, now: float) -> Answer:
+        """What a query of the ``transNo`` ``asked`` is answered at ``now``."""
+        trans_no = read_trans_no(asked)
+        if isinstance(trans_no, Answer):
+            return trans_no
         with self._lock:
             trim = self._trims.get(trans_no)
             if trim is None:

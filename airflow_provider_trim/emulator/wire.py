@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import parse_qsl
 
 JSON_HEADERS: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json;charset=UTF-8"})
@@ -64,6 +64,17 @@ class Answer:
 def to_json(value: object) -> bytes:
     """``value`` as UTF-8 JSON, with Chinese text as it is rather than escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether ``value`` is a string that UTF-8 can hold; one of JSON's may be half a surrogate pair, which it can't."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def envelope(

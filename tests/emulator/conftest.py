@@ -13,6 +13,10 @@ import requests
 from airflow_provider_trim.emulator import TrimEmulator
 
 PATH = "/vod/videoManage/videoClipQuery"
+SUBMIT_PATH = "/vod/videoManage/videoClip"
+
+CLIP = {"videoId": "V1", "seekStart": 30, "duration": 12, "filename": "goal.flv"}
+"""The parameters that every submission has to have."""
 
 
 class Clock:
@@ -48,17 +52,31 @@ class Client:
     def post_json(self, trans_no: Any = None, **others: Any) -> requests.Response:
         return self.session.post(self.emulator.url + PATH, json=self.parameters(trans_no, **others), timeout=5)
 
-    def in_background(self, trans_no: str) -> Background:
-        """A POST that runs in a thread, for calls that are held."""
-        return Background(self.emulator, trans_no)
+    def submit(self, trans_no: Any = None, **others: Any) -> requests.Response:
+        """A submission as a form."""
+        data = self.parameters(trans_no, **CLIP | others)
+        return self.session.post(self.emulator.url + SUBMIT_PATH, data=data, timeout=5)
+
+    def submit_json(self, trans_no: Any = None, **others: Any) -> requests.Response:
+        data = self.parameters(trans_no, **CLIP | others)
+        return self.session.post(self.emulator.url + SUBMIT_PATH, json=data, timeout=5)
+
+    def submit_get(self, trans_no: Any = None, **others: Any) -> requests.Response:
+        params = self.parameters(trans_no, **CLIP | others)
+        return self.session.get(self.emulator.url + SUBMIT_PATH, params=params, timeout=5)
+
+    def in_background(self, trans_no: str, call: str = "post") -> Background:
+        """A call that runs in a thread, for those that are held."""
+        return Background(self.emulator, trans_no, call)
 
 
 class Background:
     """A call on its way, over a connection of its own."""
 
-    def __init__(self, emulator: TrimEmulator, trans_no: str) -> None:
+    def __init__(self, emulator: TrimEmulator, trans_no: str, call: str) -> None:
         self._client = Client(emulator)
         self._trans_no = trans_no
+        self._call = call
         self._outcome: requests.Response | Exception
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -66,7 +84,7 @@ class Background:
     def _run(self) -> None:
         try:
             with self._client.session:
-                self._outcome = self._client.post(self._trans_no)
+                self._outcome = getattr(self._client, self._call)(self._trans_no)
         except requests.RequestException as error:
             self._outcome = error
 

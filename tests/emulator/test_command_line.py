@@ -17,6 +17,7 @@ import requests
 from airflow_provider_trim.emulator.__main__ import main
 
 PATH = "/vod/videoManage/videoClipQuery"
+SUBMIT_PATH = "/vod/videoManage/videoClip"
 
 
 @contextmanager
@@ -55,6 +56,11 @@ def test_it_serves_the_trims_it_was_given_and_prints_a_line_per_call() -> None:
         assert ask(url, "\x1b[2J", "me", "s3cret").json()["code"] == 1603
         assert ask(url, "done", "me", "wrong").status_code == 401
         assert requests.get(url + "/elsewhere").status_code == 404
+        clip = {"videoId": "V", "seekStart": 0, "duration": 9, "filename": "f", "userId": "me", "token": "s3cret"}
+        for _ in range(2):
+            requests.post(url + SUBMIT_PATH, data={**clip, "transNo": "new", "timeStamp": "1"}, timeout=5)
+        assert requests.get(url + SUBMIT_PATH).status_code == 401
+        assert ask(url, "new", "me", "s3cret").json()["data"]["videoInfo"]["videoDuration"] == "9"
         code, out, err = end(process, signal.SIGTERM)
     assert (code, err) == (0, "")
     assert "s3cret" not in out
@@ -66,6 +72,10 @@ def test_it_serves_the_trims_it_was_given_and_prints_a_line_per_call() -> None:
         "POST '\\x1b[2J': code 1603 (HTTP 200)",
         "POST 'done': code 401 (HTTP 401)",
         "GET None: HTTP 404",
+        "POST 'new': submitted",
+        "POST 'new': submission, code 1604 (HTTP 200)",
+        "GET None: submission, code 401 (HTTP 401)",
+        "POST 'new': successful",
     ]
 
 
