@@ -22,8 +22,8 @@ from airflow_provider_trim.polling.connection import SettingsLoader, SharedConne
 from airflow_provider_trim.polling.quota import used_up
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.watch import LAST_LOOK_PATIENCE, LookAgain, Verdict, Watch
-from airflow_provider_trim.vod.errors import TrimError
-from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
+from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import build_query, check_trans_no, decipher
 
 LONGEST_PAUSE = 5.0
@@ -113,9 +113,16 @@ class Poller:
 
     def _reschedule(self, trans_no: str) -> None:
         """Schedule a trim's next look, unless one is under way: that serves who has come since as well."""
-        times = [waiter.watch.next_look for waiter in self._undecided(trans_no)]
-        if times and trans_no not in self._looks:
-            self._schedule.put(trans_no, min(times))
+        watches = [waiter.watch for waiter in self._undecided(trans_no)]
+        if watches and trans_no not in self._looks:
+            deadlines = [watch.deadline for watch in watches if watch.deadline is not None]
+            self._schedule.put(
+                trans_no,
+                since=min(watch.started_at for watch in watches),
+                interval=min(watch.interval for watch in watches),
+                not_before=min(watch.next_look for watch in watches),
+                deadline=min(deadlines, default=None),
+            )
             self._changed.set()
 
     def _undecided(self, trans_no: str) -> list[_Waiter]:
@@ -170,6 +177,7 @@ class Poller:
             quota = (await self._connection.current()).quota
         except TrimError:
             return 0.0  # no call will be made: the look itself runs into the same error and tells the watches
+        self._schedule.set_quota(quota.calls, quota.window)
         return await quota.aacquire()
 
     def _time_out(self, now: float) -> None:
@@ -186,9 +194,14 @@ class Poller:
 
     async def _look(self, trans_no: str) -> None:
         try:
-            outcome = await self._ask(trans_no)
+            outcome, connection = await self._ask(trans_no)
             del self._looks[trans_no]
-            self._tell(trans_no, *outcome)
+            if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
+                finished = isinstance(outcome, TrimTaskFailedError) or (
+                    isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
+                )
+                self._schedule.looked(trans_no, self._clock(), finished=finished)
+            self._tell(trans_no, outcome, connection)
         except Exception as error:
             # One trim's trouble must not end the others' wait; whoever waits for this one is told.
             self._looks.pop(trans_no, None)

@@ -36,6 +36,9 @@ LOCAL_SHARE = 0.1
 STORAGE_PAUSE = 5.0
 """Seconds until a storage that was away is tried again."""
 
+SHORTEST_PAUSE = 0.01
+"""Seconds."""
+
 STORAGE_TIMEOUT = 1.0
 """Seconds to wait for the storage, so that a call is never held up by it for long."""
 
@@ -87,8 +90,9 @@ class Quota:
             if not self._own.test(self._item, self._account):
                 return self._pause(self._own, self._item)
             pause = self._acquire_shared()
-            if pause == 0.0:
-                self._own.hit(self._item, self._account)
+            # The two methods of the library differ at the very moment at which a call leaves the window.
+            if pause == 0.0 and not self._own.hit(self._item, self._account):
+                return SHORTEST_PAUSE
             return pause
 
     async def aacquire(self) -> float:
@@ -162,7 +166,7 @@ class Quota:
     def _pause(self, limiter: MovingWindowRateLimiter, item: RateLimitItem) -> float:
         """Return the seconds until the oldest call leaves the window."""
         reset = limiter.get_window_stats(item, self._account).reset_time
-        return max(0.01, reset - time.time())
+        return max(SHORTEST_PAUSE, reset - time.time())
 
 
 def used_up(pause: float) -> TrimQuotaExceededError:
