@@ -57,7 +57,7 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     },
     "quota": {
         "label": "Quota of the account",
-        "description": "Calls that the account may make, such as 300/5 minutes.",
+        "description": "Calls that the account may make, such as 300/5 minutes, or off.",
         "schema": {"type": ["string", "null"], "default": "300/5 minutes"},
     },
     "quota_storage": {
@@ -109,5 +109,6 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [{"integration-name": integration, "python-modules": ["airflow_provider_trim.hooks.trim"]}],
         "operators": [{"integration-name": integration, "python-modules": ["airflow_provider_trim.operators.trim"]}],
         "sensors": [{"integration-name": integration, "python-modules": ["airflow_provider_trim.sensors.trim"]}],
+        "extra-links": ["airflow_provider_trim.links.trim.TrimVideoLink"],
         "triggers": [{"integration-name": integration, "python-modules": ["airflow_provider_trim.triggers.trim"]}],
     }

@@ -4,33 +4,39 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 import uuid
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_exponential, wait_random
 
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trim.hooks.connections import form_widgets, load_settings, not_found, settings_of
 from airflow_provider_trim.polling.quota import quota_for, used_up
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
     TrimError,
-    TrimSettingsError,
-    TrimTransportError,
+    TrimTaskFailedError,
     VideoProcessingError,
 )
+from airflow_provider_trim.vod.messages import Request
 from airflow_provider_trim.vod.models import TrimTask
-from airflow_provider_trim.vod.protocol import build_query, check_trans_no, decipher
+from airflow_provider_trim.vod.protocol import (
+    build_query,
+    build_submission,
+    check_trans_no,
+    decipher,
+    decipher_submission,
+)
 from airflow_provider_trim.vod.settings import TrimSettings
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+from airflow_provider_trim.vod.submission import TrimSubmission
 
 ATTEMPTS = 4
 """Calls of one :meth:`TrimApiHook.get_task`, where the earlier ones fail for a passing reason."""
@@ -38,44 +44,9 @@ ATTEMPTS = 4
 LONGEST_PAUSE = 60.0
 """Seconds between two of them. A service that wants to be left alone for longer is not asked again."""
 
+_Answer = TypeVar("_Answer")
+
 _backoff = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
-
-
-def _settings(connection: Connection, extra: Any) -> TrimSettings:
-    if not isinstance(extra, dict):
-        raise TrimSettingsError(f"connection extra should be a JSON object, not {type(extra).__name__}")
-    return TrimSettings.from_connection(
-        host=connection.host,
-        login=connection.login,
-        password=connection.password,
-        schema=connection.schema,
-        port=connection.port,
-        extra=extra,
-    )
-
-
-def _not_found(conn_id: str, *, retryable: bool = False) -> TrimSettingsError:
-    return TrimSettingsError(
-        f"there is no connection {conn_id!r}; add one of type trim, or correct trim_conn_id", retryable=retryable
-    )
-
-
-async def load_settings(conn_id: str) -> TrimSettings:
-    """Look a connection up from within an event loop.
-
-    :raises TrimSettingsError: it does not exist (retryable), or can't work
-    :raises TrimTransportError: it can't be looked up just now
-    """
-    try:
-        connection = await get_async_connection(conn_id)
-    except AirflowNotFoundException:
-        # Airflow 3 says so of a secrets backend that is away as well, and that must not end all waits of a triggerer.
-        raise _not_found(conn_id, retryable=True) from None
-    except Exception as error:
-        # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
-        reason = type(error).__name__
-        raise TrimTransportError(f"connection {conn_id!r} could not be looked up: {reason}") from error
-    return _settings(connection, await get_async_extra_dejson(connection))
 
 
 def _worth_another_call(error: BaseException) -> bool:
@@ -123,8 +94,8 @@ class TrimApiHook(BaseHook):
             try:
                 connection = self.get_connection(self.trim_conn_id)
             except AirflowNotFoundException:
-                raise _not_found(self.trim_conn_id) from None
-            self._settings = _settings(connection, connection.extra_dejson)
+                raise not_found(self.trim_conn_id) from None
+            self._settings = settings_of(connection, connection.extra_dejson)
         return self._settings
 
     def get_conn(self) -> SyncTransport:
@@ -148,15 +119,7 @@ class TrimApiHook(BaseHook):
         :raises TrimTaskFailedError: status 3
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        retrying = Retrying(
-            retry=retry_if_exception(_worth_another_call),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_pause,
-            sleep=self._sleep,
-            before_sleep=self._log_retry,
-            reraise=True,
-        )
-        return retrying(self.ask, trans_no, self.settings.timeout)
+        return self._retrying()(self.ask, trans_no, self.settings.timeout)
 
     def ask(self, trans_no: str, patience: float = 0.0) -> TrimTask:
         """Ask once, without retries; otherwise as :meth:`get_task`.
@@ -165,6 +128,48 @@ class TrimApiHook(BaseHook):
         :raises TrimQuotaExceededError: the turn does not come so soon; no call was made
         """
         check_trans_no(trans_no)
+        build = functools.partial(build_query, self.settings, trans_no)
+        return self._call(build, functools.partial(decipher, trans_no=trans_no), patience)
+
+    def submit_trim(self, **parameters: Any) -> str:
+        """Start a trim: cut a clip out of a video.
+
+        After an answer was lost, the service is asked whether it knows the transNo before anything is sent again, so
+        that no trim is paid for twice.
+
+        :param parameters: those of :class:`~airflow_provider_trim.vod.submission.TrimSubmission`: ``video_id``,
+            ``seek_start``, ``duration``, ``filename``, and what is optional; without ``trans_no``, a random one is used
+        :returns: the transNo under which the trim can be waited for
+        :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one; nothing was sent
+        :raises TrimParameterError: another parameter is wrong, by its name
+        :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
+        """
+        submission = TrimSubmission.check(**{"trans_no": uuid.uuid4().hex, **parameters})
+        build = functools.partial(build_submission, self.settings, submission.on_the_wire(self.settings))
+        for attempt in self._retrying():
+            with attempt:
+                again = attempt.retry_state.attempt_number > 1
+                if again and self._knows(submission.trans_no):
+                    break
+                try:
+                    self._call(build, decipher_submission, self.settings.timeout)
+                except TrimError as error:
+                    # Refused as a duplicate, say: what looked lost may have arrived in the meantime.
+                    if not (again and not error.retryable and self._knows(submission.trans_no)):
+                        raise
+        return submission.trans_no
+
+    def _knows(self, trans_no: str) -> bool:
+        try:
+            self.ask(trans_no, self.settings.timeout)
+        except TransNoNotFoundError:
+            return False
+        except (VideoProcessingError, TrimTaskFailedError):
+            return True
+        return True
+
+    def _call(self, build: Callable[[float], Request], read: Callable[..., _Answer], patience: float) -> _Answer:
+        """Make one call, when it is this caller's turn under the account's quota."""
         quota = quota_for(self.settings)
         waited = 0.0
         while pause := quota.acquire():
@@ -172,9 +177,19 @@ class TrimApiHook(BaseHook):
                 raise used_up(pause)
             self._sleep(pause)
             waited += pause
-        answer = self.get_conn().send(build_query(self.settings, trans_no, time.time()))
+        answer = self.get_conn().send(build(time.time()))
         with quota.watch_answer():
-            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
+            return read(answer.status, answer.headers, answer.body)
+
+    def _retrying(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception(_worth_another_call),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=_pause,
+            sleep=self._sleep,
+            before_sleep=self._log_retry,
+            reraise=True,
+        )
 
     async def aget_task(self, trans_no: str) -> TrimTask:
         """Ask how far a trim is, from within an event loop; otherwise as :meth:`get_task`.
@@ -272,16 +287,4 @@ class TrimApiHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Extras of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-        from wtforms import BooleanField, PasswordField, StringField
-
-        widgets: dict[str, Any] = {}
-        for name, definition in CONNECTION_TYPE["conn-fields"].items():
-            kind, schema = StringField, definition["schema"]
-            options: dict[str, Any] = {"widget": BS3TextFieldWidget()}
-            if "boolean" in schema["type"]:
-                kind, options = BooleanField, {}
-            elif schema.get("format") == "password":
-                kind, options = PasswordField, {"widget": BS3PasswordFieldWidget()}
-            widgets[name] = kind(definition["label"], description=definition["description"], **options)
-        return widgets
+        return form_widgets()

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
+from airflow_provider_trim.links.trim import TrimVideoLink
+from airflow_provider_trim.operators.submitting import GENERATIONS, derived_trans_no, submit_once
 from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
 
 if TYPE_CHECKING:
@@ -17,6 +20,21 @@ if TYPE_CHECKING:
     from airflow_provider_trim.polling.many import Verdicts
     from airflow_provider_trim.polling.watch import Verdict
     from airflow_provider_trim.vod.models import TrimTask
+
+_SUBMISSION_FIELDS = (
+    "video_id",
+    "seek_start",
+    "duration",
+    "filename",
+    "resolution",
+    "frame_rate",
+    "video_bit_rate",
+    "audio_bit_rate",
+    "sampling_rate",
+    "notify_url",
+    "suffix",
+    "enable_video_transcode",
+)
 
 
 class TrimVideoInfoOperator(TrimWaitingMixin):
@@ -39,6 +57,7 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
+    operator_extra_links = (TrimVideoLink(),)
     ui_color = "#e6f1f2"
 
     def __init__(
@@ -70,14 +89,15 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     def execute(self, context: Context) -> Any:
         """Return ``videoInfo``, now or when the trim is done."""
         if self.wait_for_completion:
-            return self._push(self._wait(self.trans_no), context)
+            return self._push(self._wait(self.trans_no), self.trans_no, context)
         trans_nos: Any = self.trans_no if is_many(self.trans_no) else [self.trans_no]
         verdicts: Verdicts = [self._now(trans_no) for trans_no in trans_nos]
-        return self._push(self._tasks(self.trans_no, verdicts), context)
+        return self._push(self._tasks(self.trans_no, verdicts), self.trans_no, context)
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
-        return self._push(self._tasks_of_event(event, self.trans_no if trans_no is None else trans_no), context)
+        trans_no = self.trans_no if trans_no is None else trans_no
+        return self._push(self._tasks_of_event(event, trans_no), trans_no, context)
 
     def _now(self, trans_no: str) -> Verdict:
         from airflow_provider_trim.polling.watch import Failure, Success
@@ -96,16 +116,155 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         )
         return Failure(unfinished, worth_retrying=True)
 
-    def _push(self, tasks: list[TrimTask | None], context: Context) -> Any:
-        ti = context["ti"]
-        many = is_many(self.trans_no)
-        infos = [task.video_info if task else None for task in tasks]
-        columns = {
-            "trans_no": list(self.trans_no) if many else [self.trans_no],
-            "trim_task_id": [task.task_id if task else None for task in tasks],
-            "video_id": [info.video_id if info else None for info in infos],
-        }
-        for key, values in columns.items():
-            ti.xcom_push(key=key, value=values if many else values[0])
-        raw = [info.raw if info else None for info in infos]
-        return raw if many else raw[0]
+
+class TrimVideoOperator(TrimWaitingMixin):
+    """Cuts a clip out of a video: submits a trim, waits for it, and returns ``videoInfo``.
+
+    However often the task is tried, killed or cleared, one trim runs for it: ``trans_no`` is derived from the task
+    instance, and from the second try on the service is asked for it before anything is submitted. A trim that runs is
+    adopted, one that is done is returned, and one that has failed is followed by another, if retries are left.
+
+    It submits from a worker only. Killing the task does not cancel the trim: the service has no such call.
+
+    :param video_id: the video to trim (this and all other parameters of the trim are templated)
+    :param seek_start: where the clip begins: seconds, a ``timedelta``, or "HH:MM:SS" with an optional fraction. The
+        service cuts at whole seconds, so a clip is widened to hold all that was asked for
+    :param duration: how long it lasts, likewise
+    :param filename: name of the output
+    :param resolution: width x height in pixels, such as "640x480"
+    :param frame_rate: Hz
+    :param video_bit_rate: kbit/s
+    :param audio_bit_rate: kbit/s
+    :param sampling_rate: Hz; flv takes only 44100, 22050, 11025
+    :param notify_url: address that the service calls when the trim is done
+    :param suffix: container, "flv" (the service's default) or "mp4"
+    :param enable_video_transcode: transcode even where that is not needed
+    :param trans_no: the caller's own id of the trim, at most 32 characters; by default derived from dag, task, run and
+        map index
+    :param reuse: return a trim that an earlier try has finished; False submits another one instead
+    :param trim_conn_id: Airflow connection of type ``trim`` (templated)
+    :param wait_for_completion: wait for the trim; without it, ``trans_no`` is returned as soon as it is submitted
+    :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
+    :param poll_interval: least pause between two looks, in seconds or as timedelta
+    :param first_poll_after: seconds or timedelta between submission and the first look; by default a twentieth of the
+        clip's duration, at least 2 and at most 30 seconds
+    :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
+    :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    """
+
+    template_fields: Sequence[str] = (*_SUBMISSION_FIELDS, "trans_no", "trim_conn_id")
+    operator_extra_links = (TrimVideoLink(),)
+    ui_color = "#f0e6f2"
+
+    def __init__(
+        self,
+        *,
+        video_id: str,
+        seek_start: float | str | timedelta,
+        duration: float | str | timedelta,
+        filename: str,
+        resolution: str | None = None,
+        frame_rate: int | str | None = None,
+        video_bit_rate: int | str | None = None,
+        audio_bit_rate: int | str | None = None,
+        sampling_rate: int | str | None = None,
+        notify_url: str | None = None,
+        suffix: str | None = None,
+        enable_video_transcode: bool | None = None,
+        trans_no: str | None = None,
+        reuse: bool = True,
+        trim_conn_id: str = "trim_default",
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: timedelta | float = 10.0,
+        first_poll_after: timedelta | float | None = None,
+        timeout: timedelta | float | None = None,
+        max_consecutive_failures: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.video_id = video_id
+        self.seek_start = seek_start
+        self.duration = duration
+        self.filename = filename
+        self.resolution = resolution
+        self.frame_rate = frame_rate
+        self.video_bit_rate = video_bit_rate
+        self.audio_bit_rate = audio_bit_rate
+        self.sampling_rate = sampling_rate
+        self.notify_url = notify_url
+        self.suffix = suffix
+        self.enable_video_transcode = enable_video_transcode
+        self.trans_no = trans_no
+        self.reuse = reuse
+        self.trim_conn_id = trim_conn_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = seconds(poll_interval)
+        self.first_poll_after = seconds(first_poll_after)
+        self.timeout = conf.getfloat("sensors", "default_timeout") if timeout is None else seconds(timeout)
+        self.max_consecutive_failures = max_consecutive_failures
+
+    def execute(self, context: Context) -> Any:
+        """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if told not to wait."""
+        from airflow_provider_trim.vod.submission import as_seconds
+
+        trans_no, task = self._submit(context["ti"])
+        if not self.wait_for_completion:
+            context["ti"].xcom_push(key="trans_no", value=trans_no)
+            return trans_no
+        if task is not None:
+            self.log.info("Trim %s is done already; an earlier try submitted it", trans_no)
+            return self._push([task], trans_no, context)
+        if self.first_poll_after is None:
+            self.first_poll_after = min(30.0, max(2.0, as_seconds(self.duration) / 20))
+        return self._push(self._wait(trans_no), trans_no, context)
+
+    def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
+        """Go on in a worker when the triggerer's wait has ended."""
+        # dag.test() loses the arguments of a deferral; its tries are all the first, whose trim is of generation 0.
+        trans_no = trans_no or self.trans_no or derived_trans_no(context["ti"], 0)
+        return self._push(self._tasks_of_event(event, trans_no), trans_no, context)
+
+    def on_kill(self) -> None:
+        """Say that the trim goes on."""
+        self.log.warning("The task was killed. Its trim goes on at the service, which has no call to cancel one")
+
+    def _source_video_ids(self) -> list[str]:
+        return [self.video_id]
+
+    def _submit(self, ti: Any) -> tuple[str, TrimTask | None]:
+        """Submit, adopt or find the trim of this task instance.
+
+        :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
+        """
+        from airflow_provider_trim.vod.errors import TrimError
+
+        given = self.trans_no
+        with self._hook() as hook:
+            try:
+                trans_no, task = submit_once(
+                    hook,
+                    {name: getattr(self, name) for name in _SUBMISSION_FIELDS},
+                    trans_no_of=(lambda _: given) if given else functools.partial(derived_trans_no, ti),
+                    ask_first=ti.try_number > 1,
+                    reuse=self.reuse,
+                    generations=1 if given else GENERATIONS,
+                )
+            except TrimError as error:
+                if error.retryable:
+                    raise
+                raise AirflowFailException(str(error)) from error
+        if task is None:
+            self.log.info("Trim %s of video %s is on its way", trans_no, self.video_id)
+        return trans_no, task
+
+    def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:
+        """Return the finished trim; one that has failed is worth a retry, which submits the next."""
+        from airflow_provider_trim.polling.watch import Failure
+        from airflow_provider_trim.vod.errors import TrimTaskFailedError
+
+        for verdict in verdicts:
+            if isinstance(verdict, Failure) and isinstance(verdict.error, TrimTaskFailedError) and not self.trans_no:
+                raise verdict.error
+        return super()._tasks(trans_no, verdicts)

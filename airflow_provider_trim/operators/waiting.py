@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.many import Tally, Verdicts
     from airflow_provider_trim.polling.watch import Watch
@@ -44,6 +46,8 @@ class TrimWaitingMixin(BaseOperator):
     first_poll_after: float | None
     max_consecutive_failures: int | None
     on_failure: OnFailure = "fail"
+    _video_ids: Sequence[str] = ()
+    """Of what came out, once the task has ended."""
     deferrable: bool
     poll_interval: float
     timeout: float
@@ -142,8 +146,55 @@ class TrimWaitingMixin(BaseOperator):
             return self._tasks(trans_no, decode_many(event, trans_no))
         return self._tasks(trans_no, [decode(event, trans_no)])
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return which video came out of which, for the OpenLineage provider."""
+        from airflow_provider_trim.operators.lineage import lineage_of
+
+        return lineage_of(self._source_video_ids(), self._video_ids)
+
+    def _source_video_ids(self) -> list[str]:
+        return []
+
+    def _describe_outlets(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> None:
+        """Have the events of this task's asset outlets say which videos they are about, and link to the first."""
+        from airflow_provider_trim.links.trim import URL_KEY, video_url
+
+        videos: list[Any] = [
+            {
+                "video_id": task.video_info.video_id,
+                "trans_no": name,
+                "video_name": task.video_info.video_name,
+                "duration": task.video_info.duration.total_seconds() if task.video_info.duration else None,
+            }
+            for name, task in zip(trans_no if is_many(trans_no) else [trans_no], tasks, strict=True)
+            if task and task.video_info
+        ]
+        self._video_ids = [video["video_id"] for video in videos]
+        for outlet in self.outlets:
+            if videos and getattr(outlet, "uri", None):
+                context["outlet_events"][outlet].extra = {"videos": videos} if is_many(trans_no) else videos[0]
+        urls = [video_url(task.video_info) for task in tasks if task and task.video_info]
+        if urls and urls[0]:
+            context["ti"].xcom_push(key=URL_KEY, value=urls[0])
+
     def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:
         """Return the finished trims in the order asked, with None for those that ``on_failure`` ignores."""
         from airflow_provider_trim.triggers.verdicts import tasks_of
 
         return tasks_of(trans_no if is_many(trans_no) else [trans_no], verdicts, self.on_failure, self.log)
+
+    def _push(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> Any:
+        """Push the ids of finished trims under keys of their own, and return ``videoInfo``."""
+        ti = context["ti"]
+        many = is_many(trans_no)
+        infos = [task.video_info if task else None for task in tasks]
+        columns = {
+            "trans_no": list(trans_no) if many else [trans_no],
+            "trim_task_id": [task.task_id if task else None for task in tasks],
+            "video_id": [info.video_id if info else None for info in infos],
+        }
+        for key, values in columns.items():
+            ti.xcom_push(key=key, value=values if many else values[0])
+        self._describe_outlets(tasks, trans_no, context)
+        raw = [info.raw if info else None for info in infos]
+        return raw if many else raw[0]

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
+    operator_extra_links = (TrimVideoLink(),)
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         """Wait, in the mode that was asked for, and return ``videoInfo``."""
         if self.deferrable:
             with self._failures_as_skips():
-                return self._execute_deferrable()
+                return self._execute_deferrable(context)
         try:
             return super().execute(context)
         finally:
@@ -119,12 +121,14 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         look_at_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
         if not self._current_tally.over:
             return False
-        return PokeReturnValue(True, self._video_info(self._tasks(self.trans_no, self._current_tally.verdicts)))
+        tasks = self._tasks(self.trans_no, self._current_tally.verdicts)
+        return PokeReturnValue(True, self._video_info(tasks, self.trans_no, context))
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
         with self._failures_as_skips():
-            return self._video_info(self._tasks_of_event(event, self.trans_no if trans_no is None else trans_no))
+            trans_no = self.trans_no if trans_no is None else trans_no
+            return self._video_info(self._tasks_of_event(event, trans_no), trans_no, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume, without Airflow's turning a crashed trigger into a skip under ``soft_fail``."""
@@ -133,14 +137,16 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
-    def _execute_deferrable(self) -> Any:
+    def _execute_deferrable(self, context: Context) -> Any:
         tally = self._tally(self.trans_no, interval=self.poke_interval, timeout=self.timeout)
         backoff = {"exponential_backoff": self.exponential_backoff, "max_interval": seconds(self.max_wait)}
-        return self._video_info(self._tasks(self.trans_no, self._wait_deferred(tally, self.trans_no, **backoff)))
+        tasks = self._tasks(self.trans_no, self._wait_deferred(tally, self.trans_no, **backoff))
+        return self._video_info(tasks, self.trans_no, context)
 
-    def _video_info(self, tasks: list[TrimTask | None]) -> Any:
+    def _video_info(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> Any:
+        self._describe_outlets(tasks, trans_no, context)
         infos = [task.video_info.raw if task and task.video_info else None for task in tasks]
-        return infos if is_many(self.trans_no) else infos[0]
+        return infos if is_many(trans_no) else infos[0]
 
     @contextlib.contextmanager
     def _failures_as_skips(self) -> Iterator[None]:

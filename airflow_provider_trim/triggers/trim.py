@@ -79,7 +79,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the trims' verdicts and yield them, in one event."""
         # Imported here, so that whoever only defers to this trigger loads no HTTP client.
-        from airflow_provider_trim.hooks.trim import load_settings
+        from airflow_provider_trim.hooks.connections import load_settings
         from airflow_provider_trim.polling.many import Tally, wait_for_all
         from airflow_provider_trim.polling.poller import poller_for
         from airflow_provider_trim.triggers.events import encode, encode_many

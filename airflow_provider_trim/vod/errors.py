@@ -14,6 +14,7 @@
     ├── TrimResponseError        an answer that is not of the documented shape (retryable)
     ├── TrimTaskFailedError      status 3
     ├── TrimSettingsError        a connection that can't work
+    ├── TrimParameterError       a parameter of a submission that can't work; 1000, 1561 to 1565
     └── TrimApiError             any other code or status
 
 Codes: the interface page "Get Trimming Task Status" and the vendor's page of common codes.
@@ -114,6 +115,17 @@ class TrimSettingsError(TrimError, ValueError):
     """The connection has a field that can't work; the message names it and says what is allowed."""
 
 
+class TrimParameterError(TrimError, ValueError):
+    """A parameter of a submission is wrong, by this package's own check or the service's.
+
+    :param parameter: its name as the hook and the operator have it, None where the service does not say
+    """
+
+    def __init__(self, message: str, *, parameter: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.parameter = parameter
+
+
 class TrimApiError(TrimError):
     """Any other code or status of the service."""
 
@@ -126,3 +138,12 @@ ERRORS_BY_CODE: dict[int, type[TrimError]] = {
     1603: TransNoNotFoundError,
 }
 """Codes of the envelope that have a class of their own; every other one is a :class:`TrimApiError`."""
+
+PARAMETERS_BY_CODE: dict[int, str] = {
+    1561: "frame_rate",
+    1562: "sampling_rate",
+    1563: "video_bit_rate",
+    1564: "audio_bit_rate",
+    1565: "resolution",
+}
+"""Codes with which the service refuses one parameter of a submission."""

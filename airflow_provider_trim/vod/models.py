@@ -209,6 +209,15 @@ class VideoInfo(_WireModel):
         tuple[VideoResolution, ...], BeforeValidator(lambda value: () if value in (None, "") else value)
     ] = ()
 
+    @classmethod
+    def from_xcom(cls, value: dict[str, Any]) -> Self:
+        """Return what the sensor or an operator has handed on, typed.
+
+        :param value: ``videoInfo`` as on the wire, from XCom
+        :raises ValueError: it is not of the documented shape
+        """
+        return cls.model_validate(value)
+
 
 class TrimTask(_WireModel):
     """A trim as the service sees it (``data`` of the answer)."""

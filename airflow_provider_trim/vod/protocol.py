@@ -21,11 +21,13 @@ from airflow_provider_trim import __version__
 from airflow_provider_trim.vod.auth import sign
 from airflow_provider_trim.vod.errors import (
     ERRORS_BY_CODE,
+    PARAMETERS_BY_CODE,
     TransNoEmptyError,
     TransNoIllegalError,
     TrimApiError,
     TrimAuthError,
     TrimError,
+    TrimParameterError,
     TrimQuotaExceededError,
     TrimResponseError,
     TrimTaskFailedError,
@@ -41,6 +43,8 @@ TRANS_NO_MAX_LENGTH = 32
 _QUOTED = 200
 _SUCCESS = 200
 _UTF8_BOM = b"\xef\xbb\xbf"
+_PARAMETER_CODES = (1000, 24112000)
+"""The vendor's common codes for a parameter error; they don't say which."""
 _JSON_SCHEMES = ("cnc-hmac-sha256", "api-key")
 
 
@@ -78,6 +82,36 @@ def build_query(settings: TrimSettings, trans_no: str, now: float) -> Request:
     :raises TransNoEmptyError, TransNoIllegalError: see :func:`check_trans_no`
     """
     return _build(settings, "videoClipQuery", {"transNo": check_trans_no(trans_no)}, now)
+
+
+def build_submission(settings: TrimSettings, parameters: Mapping[str, Any], now: float) -> Request:
+    """Build the request "videoClip", which starts a trim.
+
+    :param parameters: as they go over the wire; see :class:`airflow_provider_trim.vod.submission.TrimSubmission`
+    :param now: Unix seconds, for the proof of identity
+    """
+    return _build(settings.model_copy(update={"method": "POST"}), "videoClip", parameters, now)
+
+
+def decipher_submission(http_status: int, headers: Mapping[str, str], body: bytes) -> str:
+    """Read the answer to a submission.
+
+    :returns: ``data``, the service's own word for what it has accepted
+    :raises TrimParameterError: the service refuses a parameter
+    :raises TrimError: anything else, as for :func:`decipher`
+    """
+    answer = _Answer(http_status, {name.lower(): value for name, value in headers.items()}, body)
+    try:
+        data = answer.data()
+    except TrimApiError as error:
+        if error.code is None or error.code not in (*PARAMETERS_BY_CODE, *_PARAMETER_CODES):
+            raise
+        parameter = PARAMETERS_BY_CODE.get(error.code)
+        text = f"{parameter or 'a parameter'} was refused: {error.message}"
+        raise TrimParameterError(text, parameter=parameter, **answer.facts()) from None
+    if data is not None and not isinstance(data, str | int):
+        raise answer.malformed("data should be a string")
+    return "" if data is None else str(data)
 
 
 def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], now: float) -> Request:
@@ -192,13 +226,13 @@ class _Answer:
             return None
 
     def error(self, kind: type[TrimError], message: str) -> TrimError:
-        return kind(message, **self._facts())
+        return kind(message, **self.facts())
 
     def malformed(self, why: str) -> TrimResponseError:
         quoted = self.body[: 4 * _QUOTED].decode("utf-8", "replace")[:_QUOTED]
-        return TrimResponseError(f"the answer is not of the documented shape ({why}): {quoted!r}", **self._facts())
+        return TrimResponseError(f"the answer is not of the documented shape ({why}): {quoted!r}", **self.facts())
 
-    def _facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         return {
             "code": self.code,
             "request_id": self.request_id,

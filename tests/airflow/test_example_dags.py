@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waits import connection_without_quota
 
 from airflow_provider_trim.emulator import TrimEmulator
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 
-def load(name: str) -> Any:
+def load(name: str, variable: str = "dag") -> Any:
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.dag
+    return getattr(module, variable)
 
 
 def test_wait(trim_default: TrimEmulator, example_answer: dict, run_dag: Any, xcom: Any) -> None:
@@ -43,6 +44,57 @@ def test_many(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
     assert xcom(run, "summarise") == {"videos": 3, "bytes": sum(sizes)}
     for index, name in enumerate(names):
         assert xcom(run, "wait", map_index=index) == trim_default.video_info(name)
+
+
+def test_highlights(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, airflow_db: None, xcom: Any) -> None:
+    """Forty clips of one video, in order, and then the DAG that is scheduled on them is due."""
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select, update
+
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
+    emulator.duration = 0
+    dag = load("example_trim_highlights")
+    playlist = load("example_trim_highlights", "playlist_dag")
+    dag.get_task("clip").partial_kwargs["first_poll_after"] = 0.05  # dag.test() waits for one after the other
+    bag = DagBag(dag_folder="/dev/null")
+    bag.bag_dag(dag)
+    bag.bag_dag(playlist)
+    with create_session() as session:
+        session.merge(DagBundleModel(name="testing"))
+    sync_bag_to_db(bag, "testing", None)
+    with create_session() as session:
+        session.execute(update(DagModel).where(DagModel.dag_id == playlist.dag_id).values(is_paused=False))
+
+    goals = [f"00:{minute:02}:30.5" for minute in range(40)]
+    run = dag.test(run_conf={"video_id": "MATCH", "goals": goals})
+    assert run.state == "success"
+    infos = xcom(run, "collect")
+    assert [info["videoName"] for info in infos] == [f"goal-{number}" for number in range(1, 41)]
+    submitted = {submission.parameters["filename"]: submission for submission in emulator.submissions}
+    assert len(emulator.submissions) == len(submitted) == 40
+    for number, info in enumerate(infos):
+        submission = submitted[f"goal-{number + 1}"]
+        assert (submission.parameters["videoId"], submission.parameters["seekStart"]) == ("MATCH", 60 * number + 30)
+        assert info == emulator.video_info(submission.trans_no) == xcom(run, "clip", map_index=number)
+
+    with create_session() as session:
+        event = session.scalars(
+            select(AssetEvent)
+            .join(AssetModel, AssetEvent.asset_id == AssetModel.id)
+            .where(AssetModel.name == "trim://highlights")
+        ).one()
+        assert (event.source_dag_id, event.source_task_id, event.source_run_id) == (dag.dag_id, "collect", run.run_id)
+        assert event.extra["video_ids"] == [info["videoId"] for info in infos]
+        scheduled_on = session.scalars(
+            select(DagScheduleAssetReference.asset_id).where(DagScheduleAssetReference.dag_id == playlist.dag_id)
+        ).all()
+        assert scheduled_on == [event.asset_id]
+        due, _ = DagModel.dags_needing_dagruns(session)
+        assert playlist.dag_id in {model.dag_id for model in due}
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)

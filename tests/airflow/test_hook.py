@@ -14,7 +14,8 @@ import pytest
 
 from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawAnswer, ServiceData, TrimEmulator
 from airflow_provider_trim.get_provider_info import get_provider_info
-from airflow_provider_trim.hooks.trim import TrimApiHook, load_settings
+from airflow_provider_trim.hooks.connections import load_settings
+from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling.quota import quota_for
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,

@@ -10,7 +10,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_trim.operators.trim import TrimVideoInfoOperator
+from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 
 try:
@@ -20,9 +21,16 @@ except ImportError:  # Airflow 2.11
 
 
 class TaskInstance:
-    """What a task sees of its task instance: where it pushes to, and when it was first rescheduled."""
+    """What a task sees of its task instance: which it is, where it pushes to, and when it was first rescheduled."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, dag_id: str = "dag", task_id: str = "wait", run_id: str = "run", map_index: int = -1, try_number: int = 1
+    ) -> None:
+        self.dag_id = dag_id
+        self.task_id = task_id
+        self.run_id = run_id
+        self.map_index = map_index
+        self.try_number = try_number
         self.pushed: dict[str, Any] = {}
         self.first_rescheduled: Any = None
 
@@ -48,7 +56,7 @@ class Wait:
         """Run to the end and return what ``return_value`` would be."""
         while True:
             try:
-                return self.operator(**self.arguments).execute(self.context)
+                return self.task().execute(self.context)
             except AirflowRescheduleException as rescheduled:
                 from airflow.providers.common.compat.sdk import timezone
 
@@ -56,11 +64,13 @@ class Wait:
                 self.reschedules.append(rescheduled.reschedule_date)
             except TaskDeferred as deferred:
                 self.deferrals.append(deferred)
-                return self.resume(run_trigger(deferred.trigger))
+                return self.resume(run_trigger(deferred.trigger), **(deferred.kwargs or {}))
 
-    def resume(self, event: Any) -> Any:
-        task = self.operator(**self.arguments)
-        return task.resume_execution("execute_complete", {"event": event}, self.context)
+    def task(self) -> Any:
+        return self.operator(**self.arguments)
+
+    def resume(self, event: Any, **kwargs: Any) -> Any:
+        return self.task().resume_execution("execute_complete", {**kwargs, "event": event}, self.context)
 
 
 def run_trigger(trigger: Any) -> Any:
@@ -88,6 +98,29 @@ def operator(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
     return Wait(
         TrimVideoInfoOperator, **{"trans_no": trans_no, "poll_interval": 0.02, "timeout": 30, **how, **arguments}
     )
+
+
+def connection_without_quota(emulator: TrimEmulator) -> str:
+    """Return the emulator's connection for waits whose looks are not to be spread over the quota's window."""
+    return json.dumps(
+        {
+            "conn_type": "trim",
+            "host": emulator.url,
+            "login": emulator.user,
+            "password": emulator.token,
+            "extra": {"quota": "off"},
+        }
+    )
+
+
+def video(mode: str, ti: TaskInstance | None = None, **arguments: Any) -> Wait:
+    """One try of a task that cuts a clip; ``ti`` says which try of which task instance it is."""
+    clip = {"video_id": "V1", "seek_start": "00:00:30", "duration": 12, "filename": "goal"}
+    how = {"deferrable": mode == "deferrable", "poll_interval": 0.02, "first_poll_after": 0.02, "timeout": 30}
+    wait = Wait(TrimVideoOperator, **{**clip, **how, **arguments})
+    wait.ti = ti or wait.ti
+    wait.context = {"ti": wait.ti}
+    return wait
 
 
 SENSOR_MODES = ("poke", "reschedule", "deferrable")

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an Airflow connection to settings, in workers and in event loops, and its form for Airflow 2.11."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
+from airflow_provider_trim.vod.settings import TrimSettings
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+
+def settings_of(connection: Connection, extra: Any) -> TrimSettings:
+    """Validate a connection.
+
+    :param extra: its extras, parsed
+    :raises TrimSettingsError: it can't work
+    """
+    if not isinstance(extra, dict):
+        raise TrimSettingsError(f"connection extra should be a JSON object, not {type(extra).__name__}")
+    return TrimSettings.from_connection(
+        host=connection.host,
+        login=connection.login,
+        password=connection.password,
+        schema=connection.schema,
+        port=connection.port,
+        extra=extra,
+    )
+
+
+def not_found(conn_id: str, *, retryable: bool = False) -> TrimSettingsError:
+    """Return the error of a connection that does not exist."""
+    return TrimSettingsError(
+        f"there is no connection {conn_id!r}; add one of type trim, or correct trim_conn_id", retryable=retryable
+    )
+
+
+async def load_settings(conn_id: str) -> TrimSettings:
+    """Look a connection up from within an event loop.
+
+    :raises TrimSettingsError: it does not exist (retryable), or can't work
+    :raises TrimTransportError: it can't be looked up just now
+    """
+    try:
+        connection = await get_async_connection(conn_id)
+    except AirflowNotFoundException:
+        # Airflow 3 says so of a secrets backend that is away as well, and that must not end all waits of a triggerer.
+        raise not_found(conn_id, retryable=True) from None
+    except Exception as error:
+        # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
+        reason = type(error).__name__
+        raise TrimTransportError(f"connection {conn_id!r} could not be looked up: {reason}") from error
+    return settings_of(connection, await get_async_extra_dejson(connection))
+
+
+def form_widgets() -> dict[str, Any]:
+    """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told."""
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from wtforms import BooleanField, PasswordField, StringField
+
+    widgets: dict[str, Any] = {}
+    for name, definition in CONNECTION_TYPE["conn-fields"].items():
+        kind, schema = StringField, definition["schema"]
+        options: dict[str, Any] = {"widget": BS3TextFieldWidget()}
+        if "boolean" in schema["type"]:
+            kind, options = BooleanField, {}
+        elif schema.get("format") == "password":
+            kind, options = PasswordField, {"widget": BS3PasswordFieldWidget()}
+        widgets[name] = kind(definition["label"], description=definition["description"], **options)
+    return widgets

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The button "Video" of a finished task: the video's poster, or where it is published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+    from airflow_provider_trim.vod.models import VideoInfo
+
+URL_KEY = "video_url"
+"""XCom key under which a task pushes the address, where its video has one."""
+
+
+class TrimVideoLink(BaseOperatorLink):
+    """Leads to the poster of the video that a task has handed on, or to its publish address.
+
+    Airflow 3 stores the address under :attr:`xcom_key` when the task has ended; Airflow 2.11 asks when it shows it.
+    """
+
+    name = "Video"
+
+    @property
+    def xcom_key(self) -> str:
+        """XCom key under which Airflow 3 looks the finished link up."""
+        return "video_link"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """Return the address, or "" where the video has none."""
+        return XCom.get_value(key=URL_KEY, ti_key=ti_key) or ""
+
+
+def video_url(info: VideoInfo) -> str:
+    """Return the address of a video's poster, else of its publish domain, else ""."""
+    for address in (info.image_url, info.publish_domain):
+        if address:
+            url = address if "://" in address else f"https://{address}"
+            if url.startswith(("https://", "http://")):
+                return url
+    return ""

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it takes to submit a trim (``videoClip``), checked before it is sent.
+
+Source: the vendor's documentation of the interface "videoClip" and its Python SDK (interface page §2).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from airflow_provider_trim.vod.errors import TrimParameterError
+from airflow_provider_trim.vod.models import Integer
+from airflow_provider_trim.vod.protocol import check_trans_no
+from airflow_provider_trim.vod.settings import TrimSettings
+
+FLV_SAMPLING_RATES = (44100, 22050, 11025)
+"""Hz; what the container flv takes."""
+
+_NEWER_FRONT_DOORS = ("api.cdnetworks.com", "open.chinanetcenter.com")
+_CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,2}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
+
+
+def as_seconds(value: object) -> float:
+    """Return a time within a video in seconds.
+
+    :param value: seconds as a number or its digits, a ``timedelta`` (a pendulum duration is one), or "HH:MM:SS",
+        "MM:SS", either with a fraction
+    :raises ValueError: it is none of these, or negative
+    """
+    seconds: float = math.nan
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str):
+        text = value.strip()
+        if _NUMBER.fullmatch(text):
+            seconds = float(text)
+        elif match := _CLOCK_TIME.fullmatch(text):
+            parts = {name: float(part or 0) for name, part in match.groupdict().items()}
+            if parts["minutes"] < 60 and parts["seconds"] < 60:
+                seconds = parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
+    if not 0 <= seconds < 1e9:
+        raise ValueError("should be seconds, a timedelta or 'HH:MM:SS', and not negative")
+    return round(float(seconds), 6)
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _size(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", value, re.ASCII):
+        raise ValueError("should be width x height in pixels, such as 640x480")
+    return value
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not all("!" <= letter <= "~" for letter in value):
+        raise ValueError("should be an http or https URL")
+    return value
+
+
+_Time = Annotated[float, BeforeValidator(as_seconds)]
+_Positive = Annotated[Integer, Field(gt=0, lt=10**9)]
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class TrimSubmission(BaseModel):
+    """The parameters of one trim. Optional ones may be None or empty, as templates leave them.
+
+    The service cuts at whole seconds; a clip that begins or ends between two is widened to hold all that was asked for.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=AliasGenerator(serialization_alias=to_camel),
+        coerce_numbers_to_str=True,
+        hide_input_in_errors=True,
+    )
+
+    trans_no: str
+    """The caller's own id of the trim, at most 32 characters, unique on the caller's side."""
+    video_id: _Text
+    seek_start: _Time
+    """Seconds from the video's beginning."""
+    duration: _Time
+    """Seconds."""
+    filename: _Text
+    resolution: Annotated[Annotated[str, AfterValidator(_size)] | None, BeforeValidator(_empty_is_none)] = None
+    frame_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    """Hz."""
+    video_bit_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    """kbit/s."""
+    audio_bit_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    """kbit/s."""
+    sampling_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    """Hz; for flv one of 44100, 22050, 11025."""
+    notify_url: Annotated[Annotated[str, AfterValidator(_web_address)] | None, BeforeValidator(_empty_is_none)] = None
+    suffix: Annotated[Literal["flv", "mp4"] | None, BeforeValidator(_empty_is_none)] = None
+    """Container; the service's default is flv."""
+    enable_video_transcode: Annotated[bool | None, BeforeValidator(_empty_is_none)] = None
+    """Transcode even where that is not needed."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.duration <= 0:
+            raise ValueError("duration: should be longer than 0 seconds")
+        flv = self.suffix in (None, "flv")
+        if flv and self.sampling_rate is not None and self.sampling_rate not in FLV_SAMPLING_RATES:
+            raise ValueError(f"sampling_rate: flv takes only {', '.join(map(str, FLV_SAMPLING_RATES))} Hz")
+        return self
+
+    @classmethod
+    def check(cls, **parameters: Any) -> Self:
+        """Validate parameters, as an operator or a hook is given them.
+
+        :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one
+        :raises TrimParameterError: any other that is missing, unknown or wrong, by its name
+        """
+        check_trans_no(parameters.get("trans_no"))
+        try:
+            return cls(**parameters)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            text = first["msg"].removeprefix("Value error, ")
+            name = str(first["loc"][0]) if first["loc"] else text.partition(":")[0]
+            if first["type"] == "extra_forbidden":
+                text = f"is unknown; allowed are {', '.join(cls.model_fields)}"
+            raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}", parameter=name) from None
+
+    def on_the_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
+        """Return the parameters under the names that the connection's front door understands."""
+        given = self.model_dump(by_alias=True, exclude_none=True)
+        start = math.floor(self.seek_start)
+        given["seekStart"] = start
+        given["duration"] = math.ceil(round(self.seek_start + self.duration, 6)) - start
+        if self.enable_video_transcode is not None:
+            given["enableVideoTranscode"] = int(self.enable_video_transcode)
+        if "samplingRate" in given and _is_newer(settings):
+            # Their documentation and SDK have this name, which looks like a slip, and no other.
+            given["tassamplingRatekId"] = given.pop("samplingRate")
+        return given
+
+
+def _is_newer(settings: TrimSettings) -> bool:
+    newer_host = urlsplit(settings.base_url).hostname in _NEWER_FRONT_DOORS
+    return newer_host or settings.auth in ("cnc-hmac-sha256", "api-key")

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What those downstream get: asset events, the link to the video, lineage, typed access."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.providers.common.compat.sdk import DAG, Asset
+
+from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.links.trim import TrimVideoLink, video_url
+from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from airflow_provider_trim.vod.models import VideoInfo
+
+START = pendulum.datetime(2026, 1, 1, tz="UTC")
+
+
+def asset_events(uri: str) -> list[dict[str, Any]]:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        query = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id).where(AssetModel.uri == uri)
+        return [event.extra for event in session.scalars(query.order_by(AssetEvent.id))]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_assets_say_which_video_they_are_about(
+    trim_default: TrimEmulator, example_answer: dict, run_dag: Any, mode: str
+) -> None:
+    data = example_answer["data"]
+    trim_default.add_trim("one", seconds=0.2, video_info=data["videoInfo"])
+    trim_default.add_trim("two", seconds=0)
+    uris = [f"trim://{mode}/{task}" for task in ("sensor", "operator", "many")]
+    deferrable = mode == "deferrable"
+    with DAG(dag_id=f"assets_{mode}", schedule=None, start_date=START) as dag:
+        TrimTaskStatusSensor(
+            task_id="sensor", trans_no="one", outlets=[Asset(uris[0])], deferrable=deferrable, poke_interval=0.05
+        )
+        TrimVideoInfoOperator(
+            task_id="operator", trans_no="one", outlets=[Asset(uris[1])], deferrable=deferrable, poll_interval=0.05
+        )
+        TrimVideoInfoOperator(
+            task_id="many", trans_no=["one", "two"], outlets=[Asset(uris[2])], deferrable=deferrable, poll_interval=0.05
+        )
+    assert run_dag(dag).state == "success"
+    one = {
+        "video_id": data["videoInfo"]["videoId"],
+        "trans_no": "one",
+        "video_name": data["videoInfo"]["videoName"],
+        "duration": 189.0,
+    }
+    assert asset_events(uris[0]) == [one]
+    assert asset_events(uris[1]) == [one]
+    (many,) = asset_events(uris[2])
+    assert many["videos"][0] == one
+    assert many["videos"][1]["trans_no"] == "two"
+
+
+@pytest.mark.parametrize(
+    ("image", "domain", "url"),
+    [
+        ("https://img.example/poster.jpg", "vod.example", "https://img.example/poster.jpg"),
+        ("", "vod.example", "https://vod.example"),
+        ("", "http://vod.example/x", "http://vod.example/x"),
+        ("javascript://alert(1)", "", ""),
+        ("javascript://alert(1)", "vod.example", "https://vod.example"),
+        ("", "", ""),
+    ],
+)
+def test_where_the_link_leads(image: str, domain: str, url: str) -> None:
+    assert video_url(VideoInfo.from_xcom({"imageUrl": image, "publishDomain": domain})) == url
+
+
+def test_the_link_of_a_finished_task(trim_default: TrimEmulator, example_answer: dict, run_dag: Any, xcom: Any) -> None:
+    info = copy.deepcopy(example_answer["data"]["videoInfo"])
+    info["imageUrl"] = "https://img.example/poster.jpg"
+    trim_default.add_trim("T", seconds=0, video_info=info)
+    with DAG(dag_id="link", schedule=None, start_date=START) as dag:
+        TrimVideoInfoOperator(task_id="info", trans_no="T")
+    run = run_dag(dag)
+    assert xcom(run, "info", "video_url") == "https://img.example/poster.jpg"
+    (link,) = TrimVideoInfoOperator.operator_extra_links
+    assert isinstance(link, TrimVideoLink)
+    if hasattr(link, "xcom_key"):
+        assert xcom(run, "info", link.xcom_key) == "https://img.example/poster.jpg"
+
+
+def test_lineage_says_which_video_came_out_of_which() -> None:
+    task = TrimVideoOperator(task_id="clip", video_id="SOURCE", seek_start=0, duration=1, filename="f")
+    task._video_ids = ["OUT"]
+    lineage = task.get_openlineage_facets_on_complete(None)
+    assert [(d.namespace, d.name) for d in lineage.inputs] == [("cloudvod", "SOURCE")]
+    assert [(d.namespace, d.name) for d in lineage.outputs] == [("cloudvod", "OUT")]
+
+
+def test_without_the_openlineage_provider_there_is_none() -> None:
+    code = (
+        "import sys; sys.modules['airflow.providers.openlineage.extractors'] = None\n"
+        "from airflow_provider_trim.operators.lineage import lineage_of\n"
+        "assert lineage_of(['a'], ['b']) is None"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_typed_access(example_answer: dict) -> None:
+    info = VideoInfo.from_xcom(example_answer["data"]["videoInfo"])
+    assert info.duration == pendulum.duration(minutes=3, seconds=9)
+    assert sum(rendition.file_size for rendition in info.video_resolutions) == info.video_size
+    with pytest.raises(ValueError, match="dictionary"):
+        VideoInfo.from_xcom("nothing")

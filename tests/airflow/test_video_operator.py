@@ -1,0 +1,530 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TrimVideoOperator: one trim per task instance, whichever try it is, and what comes out of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    TaskDeferred,
+    task,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from waits import TaskInstance, connection_without_quota, run_trigger, video
+
+from airflow_provider_trim.emulator import (
+    QUERY_PATH,
+    SUBMIT_PATH,
+    HttpError,
+    ServiceCode,
+    ServiceData,
+    Submission,
+    TrimEmulator,
+)
+from airflow_provider_trim.operators.submitting import derived_trans_no
+from airflow_provider_trim.operators.trim import TrimVideoOperator
+from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
+
+START = pendulum.datetime(2026, 1, 1, tz="UTC")
+S, Q = SUBMIT_PATH, QUERY_PATH
+OURS = derived_trans_no(TaskInstance(), 0)
+NEXT = derived_trans_no(TaskInstance(), 1)
+every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])
+
+
+@pytest.fixture
+def trim_default(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> TrimEmulator:
+    """The emulator as the connection ``trim_default``; what the quota does to waits is tested elsewhere."""
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
+    return emulator
+
+
+def retry(number: int = 2) -> TaskInstance:
+    """The same task instance at a later try, whether a retry or after a clear: Airflow counts on in both cases."""
+    return TaskInstance(try_number=number)
+
+
+def submitted(emulator: TrimEmulator) -> list[str]:
+    return [submission.trans_no for submission in emulator.submissions]
+
+
+def paths(emulator: TrimEmulator) -> list[str]:
+    return [call.path for call in emulator.calls]
+
+
+# --- the first try ---
+
+
+@every_mode
+def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.duration = 0
+    wait = video(mode, resolution="640x480", suffix="mp4", sampling_rate=48000)
+    result = wait.run()
+    (submission,) = trim_default.submissions
+    assert dict(submission.parameters) == {
+        "transNo": OURS,
+        "videoId": "V1",
+        "seekStart": 30,
+        "duration": 12,
+        "filename": "goal",
+        "resolution": "640x480",
+        "suffix": "mp4",
+        "samplingRate": 48000,
+    }
+    assert result == trim_default.video_info(OURS)
+    assert (result["videoName"], result["videoDuration"]) == ("goal", "12")
+    ids = {"trans_no": OURS, "trim_task_id": submission.task_id, "video_id": result["videoId"]}
+    assert {key: wait.ti.pushed[key] for key in ids} == ids
+    assert len(wait.deferrals) == (mode == "deferrable")
+
+
+@every_mode
+def test_the_first_try_submits_without_asking(trim_default: TrimEmulator, mode: str) -> None:
+    """Nothing can be there yet, and the quota is small: two calls for a trim that is done at the first look."""
+    trim_default.duration = 0
+    video(mode).run()
+    assert paths(trim_default) == [S, Q]
+
+
+@every_mode
+def test_without_waiting(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.duration = math.inf
+    wait = video(mode, wait_for_completion=False)
+    assert wait.run() == OURS
+    assert wait.ti.pushed == {"trans_no": OURS}
+    assert (paths(trim_default), wait.deferrals) == ([S], [])
+
+
+@every_mode
+def test_a_trans_no_of_ones_own(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.duration = 0
+    wait = video(mode, trans_no="goal-1")
+    assert wait.run() == trim_default.video_info("goal-1")
+    assert submitted(trim_default) == ["goal-1"]
+    assert wait.ti.pushed["trans_no"] == "goal-1"
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_trans_no_that_is_empty_is_derived(trim_default: TrimEmulator, empty: Any) -> None:
+    """As a template leaves it."""
+    video("worker", trans_no=empty, wait_for_completion=False).run()
+    assert submitted(trim_default) == [OURS]
+
+
+@every_mode
+def test_the_timeout_leaves_the_trim_alone(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.duration = math.inf
+    with pytest.raises(AirflowSensorTimeout):
+        video(mode, timeout=0.1).run()
+    assert trim_default.running == submitted(trim_default) == [OURS]
+
+
+@pytest.mark.parametrize(
+    ("duration", "pause"), [(1, 2.0), ("00:01:40", 5.0), (pendulum.duration(hours=1), 30.0), ("600", 30.0)]
+)
+def test_the_first_look_is_not_at_once(trim_default: TrimEmulator, duration: Any, pause: float) -> None:
+    """No call for a trim that can't be done yet."""
+    wait = video("deferrable", duration=duration, first_poll_after=None)
+    with pytest.raises(TaskDeferred) as deferred:
+        wait.task().execute(wait.context)
+    assert deferred.value.trigger.first_poll_after == pytest.approx(pause)
+    assert paths(trim_default) == [S]
+
+
+def test_what_shapes_the_wait_reaches_the_trigger(trim_default: TrimEmulator) -> None:
+    """Pitfall 14."""
+    wait = video(
+        "deferrable",
+        poll_interval=pendulum.duration(seconds=7),
+        first_poll_after=pendulum.duration(seconds=9),
+        timeout=pendulum.duration(hours=1),
+        max_consecutive_failures=3,
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        wait.task().execute(wait.context)
+    _, arguments = deferred.value.trigger.serialize()
+    assert (arguments["poll_interval"], arguments["max_consecutive_failures"]) == (7, 3)
+    assert arguments["first_poll_after"] == pytest.approx(9)
+    assert arguments["deadline"] - arguments["started_at"] == pytest.approx(3600)
+    assert arguments["trim_conn_id"] == "trim_default"
+    assert trim_default.token not in json.dumps(arguments)
+
+
+# --- what is there already, from the second try on ---
+
+
+@every_mode
+@pytest.mark.parametrize("number", [2, 7])
+def test_unknown_is_submitted(trim_default: TrimEmulator, mode: str, number: int) -> None:
+    trim_default.duration = 0
+    assert video(mode, retry(number)).run() == trim_default.video_info(OURS)
+    assert paths(trim_default) == [Q, S, Q]
+    assert submitted(trim_default) == [OURS]
+
+
+@every_mode
+@pytest.mark.parametrize("code", [None, 1560])
+def test_one_that_runs_is_adopted(trim_default: TrimEmulator, mode: str, code: int | None) -> None:
+    """Pitfall 21."""
+    trim_default.add_trim(OURS, seconds=0)
+    trim_default.misbehave(OURS, ServiceCode(code) if code else ServiceData({"transNo": OURS, "status": 1}))
+    assert video(mode, retry()).run() == trim_default.video_info(OURS)
+    assert paths(trim_default) == [Q, Q]
+
+
+@every_mode
+def test_one_that_is_done_is_returned_at_once(trim_default: TrimEmulator, mode: str) -> None:
+    """Pitfalls 16 and 17: the same value and the same keys as after a wait, and no deferral."""
+    trim_default.add_trim(OURS, seconds=0)
+    wait = video(mode, retry())
+    info = wait.run()
+    assert info == trim_default.video_info(OURS)
+    assert (paths(trim_default), wait.deferrals) == ([Q], [])
+    waited = video(mode, TaskInstance(run_id="another"))
+    trim_default.duration = 0
+    waited.run()
+    assert wait.ti.pushed.keys() == waited.ti.pushed.keys()
+    assert (wait.ti.pushed["trans_no"], wait.ti.pushed["video_id"]) == (OURS, info["videoId"])
+
+
+@every_mode
+def test_one_that_failed_is_followed_by_another(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.duration = 0
+    trim_default.add_trim(OURS, seconds=0, outcome="fail")
+    wait = video(mode, retry())
+    assert wait.run() == trim_default.video_info(NEXT)
+    assert wait.ti.pushed["trans_no"] == NEXT
+    assert submitted(trim_default) == [NEXT]
+    assert paths(trim_default) == [Q, Q, S, Q]
+
+
+@every_mode
+def test_the_one_after_a_failed_one_is_adopted_too(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.add_trim(OURS, seconds=0, outcome="fail")
+    trim_default.add_trim(NEXT, seconds=0)
+    trim_default.misbehave(NEXT, ServiceData({"transNo": NEXT, "status": 1}))
+    assert video(mode, retry(3)).run() == trim_default.video_info(NEXT)
+    assert submitted(trim_default) == []
+
+
+@every_mode
+def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
+    """Two trims fail, the third succeeds; a clear after that returns it."""
+    trim_default.duration = 0
+    trim_default.outcome_of_submitted = "fail"
+    for number in (1, 2):
+        with pytest.raises(TrimTaskFailedError):
+            video(mode, retry(number)).run()
+    trim_default.outcome_of_submitted = "success"
+    info = video(mode, retry(3)).run()
+    names = [derived_trans_no(TaskInstance(), generation) for generation in range(3)]
+    assert submitted(trim_default) == names
+    assert info == trim_default.video_info(names[2])
+    assert video(mode, retry(4)).run() == info
+    assert submitted(trim_default) == names
+
+
+@every_mode
+def test_no_reuse_of_one_that_is_done(trim_default: TrimEmulator, mode: str) -> None:
+    trim_default.duration = 0
+    first = video(mode, reuse=False).run()
+    second = video(mode, retry(2), reuse=False).run()
+    assert second == trim_default.video_info(NEXT) != first
+    video(mode, retry(3), reuse=False).run()
+    assert submitted(trim_default) == [derived_trans_no(TaskInstance(), generation) for generation in range(3)]
+
+
+def test_no_reuse_still_adopts_one_that_runs(trim_default: TrimEmulator) -> None:
+    trim_default.add_trim(OURS, seconds=math.inf)
+    assert video("worker", retry(), reuse=False, wait_for_completion=False).run() == OURS
+    assert submitted(trim_default) == []
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+@pytest.mark.parametrize("seconds", [0, math.inf])
+def test_without_waiting_a_retry_returns_the_same(trim_default: TrimEmulator, reuse: bool, seconds: float) -> None:
+    """Pitfall 16: trans_no, whether the trim is done by then or not."""
+    trim_default.add_trim(OURS, seconds=seconds)
+    wait = video("worker", retry(), wait_for_completion=False, reuse=reuse)
+    expected = OURS if reuse or seconds else NEXT
+    assert wait.run() == expected
+    assert wait.ti.pushed == {"trans_no": expected}
+
+
+def test_trouble_with_the_question_submits_nothing(trim_default: TrimEmulator) -> None:
+    trim_default.misbehave(OURS, HttpError(429, headers={"Retry-After": "61"}))
+    with pytest.raises(TrimError) as trouble:
+        video("worker", retry()).run()
+    assert trouble.value.retryable
+    assert (paths(trim_default), submitted(trim_default)) == ([Q], [])
+
+
+@pytest.mark.parametrize("seconds", [0, math.inf])
+def test_a_trans_no_of_ones_own_is_asked_for_too(trim_default: TrimEmulator, seconds: float) -> None:
+    trim_default.add_trim("goal-1", seconds=seconds)
+    assert video("worker", retry(), trans_no="goal-1", wait_for_completion=False).run() == "goal-1"
+    assert submitted(trim_default) == []
+
+
+def test_a_trans_no_of_ones_own_has_no_next(trim_default: TrimEmulator) -> None:
+    trim_default.add_trim("done", seconds=0)
+    trim_default.add_trim("failed", seconds=0, outcome="fail")
+    with pytest.raises(AirflowFailException, match=r"trim done is done already.*needs another trans_no"):
+        video("worker", retry(), trans_no="done", reuse=False).run()
+    with pytest.raises(AirflowFailException, match=r"trim failed .*status 3"):
+        video("worker", retry(), trans_no="failed").run()
+    assert submitted(trim_default) == []
+
+
+# --- failures ---
+
+
+@every_mode
+def test_a_failed_trim_is_worth_a_retry(trim_default: TrimEmulator, mode: str) -> None:
+    """The retry submits the next; an AirflowException may end or skip the task instead (pitfall 6)."""
+    trim_default.duration = 0
+    trim_default.outcome_of_submitted = "fail"
+    with pytest.raises(TrimTaskFailedError, match=f"trim {OURS} .*status 3") as failed:
+        video(mode).run()
+    assert not isinstance(failed.value, AirflowException)
+    assert failed.value.request_id == trim_default.calls[-1].request_id
+
+
+@every_mode
+def test_a_failed_trim_of_a_trans_no_of_ones_own_is_not(trim_default: TrimEmulator, mode: str) -> None:
+    """A retry could only find it failed again."""
+    trim_default.duration = 0
+    trim_default.outcome_of_submitted = "fail"
+    with pytest.raises(AirflowFailException, match=r"trim goal-1.*status 3"):
+        video(mode, trans_no="goal-1").run()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"seek_start": "soon"}, "^seek_start: should be seconds, a timedelta or 'HH:MM:SS'"),
+        ({"seek_start": -1}, "^seek_start: "),
+        ({"duration": ""}, "^duration: "),
+        ({"duration": 0}, "^duration: should be longer than 0 seconds"),
+        ({"video_id": ""}, "^video_id: "),
+        ({"filename": None}, "^filename: "),
+        ({"resolution": "640 x 480"}, "^resolution: "),
+        ({"frame_rate": "many"}, "^frame_rate: "),
+        ({"video_bit_rate": -1}, "^video_bit_rate: "),
+        ({"audio_bit_rate": 0}, "^audio_bit_rate: "),
+        ({"sampling_rate": 48000}, "^sampling_rate: flv takes only 44100, 22050, 11025 Hz"),
+        ({"suffix": "avi"}, "^suffix: "),
+        ({"notify_url": "example.com"}, "^notify_url: "),
+        ({"enable_video_transcode": "maybe"}, "^enable_video_transcode: "),
+        ({"trans_no": "x" * 33}, "trans_no has 33 characters; at most 32 are allowed"),
+        ({"trans_no": 7}, "trans_no should be a string, not int"),
+    ],
+)
+def test_a_wrong_parameter_fails_at_once_by_its_name(
+    trim_default: TrimEmulator, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=words):
+        video("deferrable", **arguments).run()
+    assert not trim_default.calls
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1561, "^frame_rate was refused"),
+        (1565, "^resolution was refused"),
+        (1000, "^a parameter was refused"),
+        (1301, "^the service says: no"),
+        (4711, "^the service says: no"),
+    ],
+)
+def test_what_the_service_refuses_fails_at_once(trim_default: TrimEmulator, code: int, words: str) -> None:
+    """Pitfall 20: with code and request id. 1301, too: a retry has no more permission."""
+    trim_default.fail_submission("before", ServiceCode(code, "no"))
+    with pytest.raises(AirflowFailException, match=words) as failed:
+        video("deferrable").run()
+    assert f"code {code}, HTTP status 200, request id {trim_default.calls[0].request_id}" in str(failed.value)
+
+
+def test_what_may_pass_is_worth_a_retry(trim_default: TrimEmulator) -> None:
+    """Pitfall 3. The video itself is still being processed, say."""
+    trim_default.fail_submission("before", ServiceCode(1560, "video is being processed"))
+    with pytest.raises(VideoProcessingError):
+        video("deferrable").run()
+    assert submitted(trim_default) == []
+
+
+# --- killed ---
+
+
+def test_killing_the_task_leaves_the_trim_alone_and_says_so(
+    trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Pitfall 13: there is no call to cancel one."""
+    trim_default.duration = math.inf
+    wait = video("deferrable", wait_for_completion=False)
+    running = wait.task()
+    running.execute(wait.context)
+    with caplog.at_level(logging.WARNING):
+        running.on_kill()
+    assert "Its trim goes on at the service, which has no call to cancel one" in capsys.readouterr().out + caplog.text
+    assert (paths(trim_default), trim_default.running) == ([S], [OURS])
+
+
+def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator) -> None:
+    """Pitfall 22: a triggerer that takes over from a killed one starts with the same arguments."""
+    trim_default.duration = 0
+    wait = video("deferrable")
+    with pytest.raises(TaskDeferred) as deferred:
+        wait.task().execute(wait.context)
+    events = [run_trigger(deferred.value.trigger) for _ in range(2)]
+    assert events[0]["verdict"] == events[1]["verdict"] == "success"
+    assert paths(trim_default) == [S, Q, Q]
+    assert wait.resume(events[1], **deferred.value.kwargs) == trim_default.video_info(OURS)
+    assert submitted(trim_default) == [OURS]
+
+
+def test_another_trims_event_is_not_taken(trim_default: TrimEmulator) -> None:
+    """Pitfall 11."""
+    trim_default.duration = 0
+    wait = video("deferrable")
+    with pytest.raises(TaskDeferred) as deferred:
+        wait.task().execute(wait.context)
+    event = run_trigger(deferred.value.trigger)
+    event["data"]["transNo"] = "another"
+    for broken in (event, None, {"verdict": "?"}):
+        with pytest.raises(TrimError, match=r"the event about trim .* is not understood"):
+            wait.resume(broken, **deferred.value.kwargs)
+
+
+# --- which transNo ---
+
+
+def test_the_trans_no_never_changes() -> None:
+    """Pitfall 21: over tries, and over versions of this package, since a retry may run after an upgrade."""
+    assert OURS == "2ee0b1e0c0e2fdcc3848d3416d3cc8e4"
+    assert {derived_trans_no(retry(number), 0) for number in range(1, 9)} == {OURS}
+
+
+names = st.text(max_size=3)
+instances = st.tuples(names, names, names, st.integers(-1, 3), st.integers(0, 3))
+
+
+@given(instances, instances)
+def test_each_task_instance_has_its_own(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
+    """Whatever dags, tasks and runs are called, as far as Airflow lets them be."""
+    digests = [derived_trans_no(TaskInstance(*where), generation) for *where, generation in (one, other)]
+    assert (digests[0] == digests[1]) == (one == other)
+    assert all(len(digest) == 32 and int(digest, 16) >= 0 for digest in digests)
+
+
+def test_runs_and_map_indexes_submit_their_own(trim_default: TrimEmulator) -> None:
+    instances = [TaskInstance(run_id=run_id, map_index=index) for run_id in ("a", "b") for index in (0, 1)]
+    names = [video("worker", ti, wait_for_completion=False).run() for ti in instances]
+    assert submitted(trim_default) == names
+    assert len(set(names)) == 4
+
+
+# --- in a DAG ---
+
+TEMPLATES = {
+    "video_id": "{{ params.video }}",
+    "seek_start": "{{ params.start }}",
+    "duration": "{{ params.seconds }}",
+    "filename": "{{ params.video }}-{{ params.start }}",
+    "resolution": "{{ params.width }}x480",
+    "frame_rate": "{{ params.frames }}",
+    "video_bit_rate": "{{ params.frames * 4 }}",
+    "audio_bit_rate": "{{ params.frames * 2 }}",
+    "sampling_rate": "{{ params.frames * 882 }}",
+    "notify_url": "https://example.com/{{ params.video }}",
+    "suffix": "{{ 'flv' }}",
+    "enable_video_transcode": "{{ params.frames > 20 }}",
+    "trans_no": "{{ params.no or '' }}",
+    "trim_conn_id": "trim_{{ params.conn }}",
+}
+
+
+def test_everything_about_the_trim_is_templated() -> None:
+    """Pitfall 25: nothing is read from a template before it is rendered."""
+    operator = TrimVideoOperator(task_id="clip", **TEMPLATES)
+    assert set(operator.template_fields) == TEMPLATES.keys()
+    assert {name: getattr(operator, name) for name in TEMPLATES} == TEMPLATES
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("trans_no", ["", "clip-7"])
+def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrable: bool, trans_no: str) -> None:
+    """Pitfall 25."""
+    trim_default.duration = 0
+    params = {"video": "V7", "start": "00:01:30", "seconds": 12.5, "width": 640, "frames": 25, "conn": "default"}
+    with DAG(
+        dag_id=f"video_templates_{deferrable}_{trans_no}",
+        schedule=None,
+        start_date=START,
+        params={**params, "no": trans_no},
+    ) as dag:
+        TrimVideoOperator(task_id="clip", deferrable=deferrable, poll_interval=0.05, first_poll_after=0.05, **TEMPLATES)
+    run = run_dag(dag)
+    assert run.state == "success"
+    (submission,) = trim_default.submissions
+    expected = trans_no or derived_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id), 0)
+    assert dict(submission.parameters) == {
+        "transNo": expected,
+        "videoId": "V7",
+        "seekStart": 90,
+        "duration": 13,
+        "filename": "V7-00:01:30",
+        "resolution": "640x480",
+        "frameRate": 25,
+        "videoBitRate": 100,
+        "audioBitRate": 50,
+        "samplingRate": 22050,
+        "notifyUrl": "https://example.com/V7",
+        "suffix": "flv",
+        "enableVideoTranscode": 1,
+    }
+    assert xcom(run, "clip") == trim_default.video_info(expected)
+    assert xcom(run, "clip", "trans_no") == expected
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrable: bool) -> None:
+    """Pitfall 24: what is mapped and what is partial reach each task, and each submits a trim of its own."""
+    trim_default.duration = 0
+    with DAG(dag_id=f"video_mapped_{deferrable}", schedule=None, start_date=START) as dag:
+
+        @task
+        def clips() -> list[dict[str, Any]]:
+            return [{"seek_start": 60 * n, "duration": 10 + n, "filename": f"goal-{n}"} for n in range(3)]
+
+        clip = TrimVideoOperator.partial(
+            task_id="clip", video_id="V1", deferrable=deferrable, poll_interval=0.05, first_poll_after=0.05
+        ).expand_kwargs(clips())
+
+        @task
+        def collect(infos: list[dict[str, Any]]) -> list[str]:
+            return [info["videoName"] for info in infos]
+
+        collect(clip.output)
+    run = run_dag(dag)
+    assert run.state == "success"
+    by_name = {submission.parameters["filename"]: submission for submission in trim_default.submissions}
+    assert len(trim_default.submissions) == len(set(submitted(trim_default))) == len(by_name) == 3
+    for n in range(3):
+        mine: Submission = by_name[f"goal-{n}"]
+        assert (mine.parameters["videoId"], mine.parameters["seekStart"]) == ("V1", 60 * n)
+        assert mine.trans_no == derived_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id, n), 0)
+        assert xcom(run, "clip", map_index=n) == trim_default.video_info(mine.trans_no)
+        assert xcom(run, "clip", "trans_no", map_index=n) == mine.trans_no
+    assert xcom(run, "collect") == ["goal-0", "goal-1", "goal-2"]

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TrimVideoOperator, killed: a process is ended by SIGKILL at each point of its life, and the next try finds its trim.
+
+Nothing here waits by the clock: the emulator holds the call in whose midst the process dies, or the process says that
+it has come so far, and stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tries import PATIENCE, Try
+from waits import TaskInstance
+
+from airflow_provider_trim.emulator import QUERY_PATH, SUBMIT_PATH, Hold, ServiceData, TrimEmulator
+from airflow_provider_trim.operators.submitting import derived_trans_no
+
+OURS = derived_trans_no(TaskInstance(), 0)
+S, Q = SUBMIT_PATH, QUERY_PATH
+
+every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])
+meanwhile = pytest.mark.parametrize("done", [False, True], ids=["runs", "done"])
+
+
+@pytest.fixture
+def emulator() -> Iterator[TrimEmulator]:
+    with TrimEmulator(duration=0) as emulator:
+        yield emulator
+
+
+def kill_while_held(emulator: TrimEmulator, attempt: Try, hold: Hold) -> None:
+    hold.wait_until_held(timeout=PATIENCE)
+    answered = emulator.call_count
+    attempt.kill()
+    hold.wait_until_left(timeout=PATIENCE)
+    emulator.wait_for_calls(answered + 1, PATIENCE)  # the one that was held, answered to nobody
+
+
+def submitted(emulator: TrimEmulator) -> list[str]:
+    return [submission.trans_no for submission in emulator.submissions]
+
+
+def next_try(emulator: TrimEmulator, mode: str, *, done: bool = True) -> None:
+    """Run the second try to its end, with the trim done by then or not, and see that there is still one trim."""
+    emulator.clear_calls()
+    if not done:
+        emulator.misbehave(OURS, ServiceData({"transNo": OURS, "status": 1}))
+    result, pushed = Try(emulator, 2, mode).result()
+    assert submitted(emulator) == [OURS]
+    assert result == emulator.video_info(OURS)
+    assert (pushed["trans_no"], pushed["video_id"]) == (OURS, result["videoId"])
+    assert emulator.calls[0].path == Q
+
+
+@every_mode
+def test_before_the_submission_is_accepted(emulator: TrimEmulator, mode: str) -> None:
+    hold = Hold()
+    emulator.fail_submission("before", hold)
+    kill_while_held(emulator, Try(emulator, 1, mode), hold)
+    assert submitted(emulator) == []
+    next_try(emulator, mode)
+    assert [call.path for call in emulator.calls] == [Q, S, Q]
+
+
+@every_mode
+@meanwhile
+def test_between_acceptance_and_answer(emulator: TrimEmulator, mode: str, done: bool) -> None:
+    hold = Hold()
+    emulator.fail_submission("after", hold)
+    kill_while_held(emulator, Try(emulator, 1, mode), hold)
+    assert submitted(emulator) == [OURS]
+    next_try(emulator, mode, done=done)
+    assert S not in {call.path for call in emulator.calls}
+
+
+@meanwhile
+def test_between_answer_and_deferral(emulator: TrimEmulator, done: bool) -> None:
+    """In the midst of the look that decides whether there is anything to defer for."""
+    hold = Hold()
+    emulator.misbehave(OURS, hold)
+    attempt = Try(emulator, 1, "deferrable", first_poll_after=0)
+    kill_while_held(emulator, attempt, hold)
+    assert submitted(emulator) == [OURS]
+    next_try(emulator, "deferrable", done=done)
+
+
+@meanwhile
+def test_when_airflow_does_not_know_of_the_deferral_yet(emulator: TrimEmulator, done: bool) -> None:
+    attempt = Try(emulator, 1, "deferrable", stop_at="deferral")
+    attempt.wait_until_stopped()
+    assert [call.path for call in emulator.wait_for_calls(1, PATIENCE)] == [S]
+    attempt.kill()
+    next_try(emulator, "deferrable", done=done)
+
+
+@every_mode
+@meanwhile
+def test_while_it_waits(emulator: TrimEmulator, mode: str, done: bool) -> None:
+    """Deferred, or holding a worker. Pitfall 13: nobody is asked to clean up, and nothing has to be."""
+    hold = Hold()
+    emulator.misbehave(OURS, ServiceData({"transNo": OURS, "status": 1}), hold)
+    kill_while_held(emulator, Try(emulator, 1, mode), hold)
+    assert [call.path for call in emulator.calls] == [S, Q, Q]
+    next_try(emulator, mode, done=done)
+
+
+@every_mode
+def test_when_the_trim_is_done_and_nobody_knows(emulator: TrimEmulator, mode: str) -> None:
+    """After the last answer, before Airflow has the result."""
+    attempt = Try(emulator, 1, mode, stop_at="push")
+    attempt.wait_until_stopped()
+    attempt.kill()
+    next_try(emulator, mode)
+
+
+def test_without_waiting(emulator: TrimEmulator) -> None:
+    """Between the answer and the end of a task that does not wait."""
+    attempt = Try(emulator, 1, "worker", stop_at="push", wait_for_completion=False)
+    attempt.wait_until_stopped()
+    attempt.kill()
+    assert Try(emulator, 2, "worker", wait_for_completion=False).result() == (OURS, {"trans_no": OURS})
+    assert submitted(emulator) == [OURS]
+
+
+@every_mode
+def test_killed_again_and_again(emulator: TrimEmulator, mode: str) -> None:
+    """Before acceptance, then before the answer, then while it waits."""
+    for number, (moment, accepted) in enumerate([("before", []), ("after", [OURS]), (None, [OURS])], start=1):
+        hold = Hold()
+        if moment is None:
+            emulator.misbehave(OURS, ServiceData({"transNo": OURS, "status": 1}), hold)
+        else:
+            emulator.fail_submission(moment, hold)  # type: ignore[arg-type]
+        kill_while_held(emulator, Try(emulator, number, mode), hold)
+        assert submitted(emulator) == accepted
+    result, _ = Try(emulator, 4, mode).result()
+    assert result == emulator.video_info(OURS)
+    assert submitted(emulator) == [OURS]
+
+
+@every_mode
+def test_cleared_after_success(emulator: TrimEmulator, mode: str) -> None:
+    """A task that is run again returns the same trim, of which there is one."""
+    first = Try(emulator, 1, mode).result()
+    again = Try(emulator, 2, mode).result()
+    assert again == first
+    assert submitted(emulator) == [OURS]
+    assert [call.path for call in emulator.calls] == [S, Q, Q]
