@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format build constraints clean
+.PHONY: help demo test bench check format build constraints clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -37,6 +37,13 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
 	@$(BIN)/python -m coverage run -m pytest -q
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
+
+$(VENV)/.bench: $(VENV)/.development
+	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group bench
+	@touch $@
+
+bench: $(VENV)/.bench | $(REDIS)  ## measure us beside our peers, into docs/benchmarks/ (a quarter of an hour)
+	@$(BIN)/python tests/benchmarks/run.py
 
 check: $(VENV)/.development  ## linters and type checks
 	@$(BIN)/ruff check .
