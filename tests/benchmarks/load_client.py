@@ -63,9 +63,9 @@ async def measure(number: int, seconds: float) -> dict[str, float]:
     figures["waiting"] = lag.most()
     for task in [*tasks, *warm]:
         task.cancel()
-    await asyncio.gather(*tasks, *warm, return_exceptions=True)
-    await asyncio.sleep(SETTLE / 5)
+    await asyncio.sleep(SETTLE)
     figures["ending"] = lag.most()
+    await asyncio.gather(*tasks, *warm, return_exceptions=True)  # whose own callbacks are not the triggers'
     lag.task.cancel()
     figures["left"] = len(asyncio.all_tasks() - {asyncio.current_task(), lag.task})
     return figures
