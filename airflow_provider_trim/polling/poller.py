@@ -82,8 +82,8 @@ class Poller:
         if self._ended:
             raise RuntimeError("this poller has ended; poller_for() gives the one at work")
         waiter = _Waiter(watch, asyncio.get_running_loop().create_future())
-        self._add(waiter)
         try:
+            self._add(waiter)
             return await waiter.verdict
         finally:
             self._remove(waiter)

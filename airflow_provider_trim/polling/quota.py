@@ -99,12 +99,6 @@ class Quota:
         """Take one call without blocking the event loop; otherwise as :meth:`acquire`."""
         return await asyncio.to_thread(self.acquire) if self._shared is not None else self.acquire()
 
-    def left(self) -> int | None:
-        """Return how many calls this process could make now as far as it knows, or None where the quota is off."""
-        if self.calls is None:
-            return None
-        return int(self._own.get_window_stats(self._item, self._account).remaining)
-
     def refused(self, retry_after: float | None) -> float:
         """Let nobody call for a while, since the service has refused a call.
 

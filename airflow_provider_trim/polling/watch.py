@@ -37,6 +37,9 @@ from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 DEFAULT_INTERVAL = 10.0
 """Seconds; the account's quota, not the interval, protects the service."""
 
+SHORTEST_INTERVAL = 0.01
+"""Seconds; Airflow's sensors take an interval of 0, but nothing is to be asked without a pause."""
+
 DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
 
 LAST_LOOK_PATIENCE = 30.0
@@ -103,7 +106,7 @@ class Watch:
 
     :param trans_no: whose wait it is
     :param now: Unix seconds
-    :param interval: least pause between two looks, in seconds
+    :param interval: least pause between two looks, in seconds; at least :data:`SHORTEST_INTERVAL`
     :param deadline: Unix seconds after which nobody waits any more, or None
     :param first_poll_after: seconds from ``started_at`` before which the trim can't be done, or None to look at once
     :param started_at: Unix seconds when the wait began, if that was before ``now`` (in another process, say)
@@ -126,7 +129,7 @@ class Watch:
         max_interval: float | None = None,
     ) -> None:
         self.trans_no = trans_no
-        self.interval = interval
+        self.interval = max(interval, SHORTEST_INTERVAL)
         self.deadline = deadline
         self.started_at = now if started_at is None else started_at
         self.next_look = self._before_deadline(max(now, self.started_at + (first_poll_after or 0.0)))

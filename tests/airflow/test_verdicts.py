@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from typing import Any
@@ -65,6 +66,18 @@ def test_success_is_video_info_as_on_the_wire(
     assert len(trim_default.calls_for("T")) == 4
     assert len(wait.deferrals) == (mode == "deferrable")
     assert len(wait.reschedules) == (3 if mode == "reschedule" else 0)
+
+
+@every_wait
+def test_an_interval_of_zero_is_the_shortest(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """Airflow allows it; it means the same in every mode, and is no loop without a pause (pitfall 2)."""
+    trim_default.add_trim("T", seconds=0)
+    trim_default.misbehave("T", PROCESSING, PROCESSING, PROCESSING)
+    interval = {"poke_interval" if make is sensor else "poll_interval": 0}
+    assert make(mode, **interval).run() == trim_default.video_info("T")
+    times = [call.time for call in trim_default.calls_for("T")]
+    if mode != "reschedule":  # whose pauses the scheduler makes
+        assert all(later - earlier >= 0.009 for earlier, later in itertools.pairwise(times))
 
 
 @every_wait

@@ -15,6 +15,7 @@ from airflow_provider_trim.polling.watch import (
     DEFAULT_INTERVAL,
     DEFAULT_MAX_CONSECUTIVE_FAILURES,
     LAST_LOOK_PATIENCE,
+    SHORTEST_INTERVAL,
     Failure,
     LookAgain,
     Success,
@@ -313,8 +314,8 @@ def test_the_pause_doubles_where_asked_for(
 
 
 def test_the_doubling_never_overflows() -> None:
-    watch = begin(exponential_backoff=True, interval=1e-9)
-    assert max(pauses(watch, PROCESSING, 2000)) < 10
+    watch = begin(exponential_backoff=True, interval=SHORTEST_INTERVAL)
+    assert max(pauses(watch, PROCESSING, 2000)) == pytest.approx(SHORTEST_INTERVAL * 2**32, rel=1e-6)
 
 
 # --- news ---
@@ -419,3 +420,9 @@ def test_a_status_that_is_neither_is_no_reason_to_wait(status: int) -> None:
     decision = begin().looked(TrimTask.model_validate({"transNo": "t1", "status": status}), T)
     assert isinstance(decision, Failure)
     assert not decision.worth_retrying
+
+
+@pytest.mark.parametrize("interval", [0.0, -1.0])
+def test_nothing_is_asked_without_a_pause(interval: float) -> None:
+    """Pitfall 2."""
+    assert again(begin(interval=interval).looked(PROCESSING, T)).at == T + SHORTEST_INTERVAL
