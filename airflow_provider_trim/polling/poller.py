@@ -29,6 +29,10 @@ from airflow_provider_trim.vod.protocol import build_query, check_trans_no, deci
 LONGEST_PAUSE = 5.0
 """Seconds after which a poller that waits for its turn looks at its watches again."""
 
+SHORTEST_PAUSE = 0.05
+"""Seconds for which a poller with nothing to ask rests at least: who comes due meanwhile is asked in one go, since to
+wake up for each costs an event loop with many trims more than the calls themselves."""
+
 CONCURRENT_CALLS = 64
 """Calls under way at a time; enough for the rate at which one event loop can decipher answers."""
 
@@ -66,6 +70,7 @@ class Poller:
         self._schedule = Schedule()
         self._waiters: dict[str, list[_Waiter]] = {}
         self._changed = asyncio.Event()
+        self._wakes_at = float("-inf")
         self._slots = asyncio.Semaphore(CONCURRENT_CALLS)
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -102,6 +107,7 @@ class Poller:
         if not self._waiters[trans_no]:
             del self._waiters[trans_no]
             self._schedule.discard(trans_no)
+            self._changed.set()
         if not self._waiters and self._task is not None:
             self._end()
             self._task.cancel()
@@ -116,14 +122,16 @@ class Poller:
         watches = [waiter.watch for waiter in self._undecided(trans_no)]
         if watches and trans_no not in self._looks:
             deadlines = [watch.deadline for watch in watches if watch.deadline is not None]
+            not_before = min(watch.next_look for watch in watches)
             self._schedule.put(
                 trans_no,
                 since=min(watch.started_at for watch in watches),
                 interval=min(watch.interval for watch in watches),
-                not_before=min(watch.next_look for watch in watches),
+                not_before=not_before,
                 deadline=min(deadlines, default=None),
             )
-            self._changed.set()
+            if not_before < self._wakes_at:
+                self._changed.set()
 
     def _undecided(self, trans_no: str) -> list[_Waiter]:
         return [waiter for waiter in self._waiters.get(trans_no, ()) if not waiter.verdict.done()]
@@ -155,17 +163,19 @@ class Poller:
             now = self._clock()
             due = self._schedule.next_time()
             if due is None or due > now:
-                await self._change(None if due is None else due - now)
+                await self._change(now, due)
             elif pause := await self._turn():
                 self._time_out(now)
                 await asyncio.sleep(min(pause, LONGEST_PAUSE))
             elif (trans_no := self._schedule.pick(self._clock())) is not None:
                 return trans_no
 
-    async def _change(self, seconds: float | None) -> None:
-        """Wait until the schedule has changed, or so many seconds have passed."""
+    async def _change(self, now: float, due: float | None) -> None:
+        """Wait until somebody is due, or may be, since the schedule has changed."""
+        pause = None if due is None else max(due - now, SHORTEST_PAUSE)
+        self._wakes_at = float("inf") if pause is None else now + pause - SHORTEST_PAUSE
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(pause):
                 await self._changed.wait()
 
     async def _turn(self) -> float:
