@@ -42,7 +42,7 @@ $(VENV)/.bench: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group bench
 	@touch $@
 
-bench: $(VENV)/.bench | $(REDIS)  ## measure us beside our peers, into docs/benchmarks/ (a quarter of an hour)
+bench: $(VENV)/.bench | $(REDIS)  ## measure us beside our peers, into docs/benchmarks/ (three quarters of an hour)
 	@$(BIN)/python tests/benchmarks/run.py
 
 check: $(VENV)/.development  ## linters and type checks

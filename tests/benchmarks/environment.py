@@ -17,9 +17,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "support"))
+from live_airflow import clean_environment  # noqa: E402 - its folder is known only now
+
 LOGIN, TOKEN = "bench", "not-a-secret"
 
-_ALTERING = ("PYTHON", "AIRFLOW", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT")
 _PACKAGES = (
     "airflow-provider-trim",
     "apache-airflow",
@@ -42,12 +43,7 @@ def environment(**connections: dict[str, Any]) -> Iterator[dict[str, str]]:
     :param connections: Airflow connections by their id
     """
     with tempfile.TemporaryDirectory(prefix="trim-benchmark-") as home:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(_ALTERING) and not name.lower().endswith("_proxy")
-        }
-        yield kept | {
+        yield clean_environment() | {
             "AIRFLOW_HOME": home,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",

@@ -19,7 +19,7 @@ from environment import HERE, machine, versions
 from report import Report, bar_table, table
 
 ROOT = HERE.parent.parent
-NAMES = ("policy", "shared_quota", "triggerer", "load", "synchronous", "imports")
+NAMES = ("policy", "shared_quota", "triggerer", "load", "synchronous", "imports", "many")
 
 
 def run_benchmark(name: str, quick: bool) -> Report | None:
