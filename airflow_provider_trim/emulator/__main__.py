@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import get_args
 
+from airflow_provider_trim.emulator.authentication import Scheme
 from airflow_provider_trim.emulator.records import Call
 from airflow_provider_trim.emulator.server import TrimEmulator
 from airflow_provider_trim.emulator.service import SUBMIT_PATH
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.user,
         arguments.token,
         arguments.duration,
+        auth=arguments.auth,
         record=False,
         on_call=None if arguments.quiet else _print_call,
     )
@@ -74,12 +76,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help="TCP port; 0 takes a free one (default: %(default)s)"
     )
-    parser.add_argument("--user", type=_filled, default="emulator", help="userId that is let in (default: %(default)s)")
+    parser.add_argument(
+        "--auth",
+        choices=get_args(Scheme),
+        default="token",
+        metavar="SCHEME",
+        help=f"authentication scheme: {', '.join(get_args(Scheme))} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--user",
+        type=_filled,
+        default="emulator",
+        help="userId, AccessKey ID or user name that is let in (default: %(default)s)",
+    )
     parser.add_argument(
         "--token",
         type=_filled,
         default="emulator-token",
-        help="verification token that is let in (default: %(default)s)",
+        help="its verification token, AccessKey Secret or API key (default: %(default)s)",
     )
     parser.add_argument(
         "--duration", type=_seconds, default=5.0, metavar="SECONDS", help="how long a trim takes (default: %(default)s)"

@@ -7,7 +7,7 @@ that verifies a signature, a clock or a replay needs nothing else.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from airflow_provider_trim.emulator.wire import ServiceRequest
 
@@ -25,8 +25,18 @@ class AuthenticationRefused(Exception):
         self.code = code
 
 
+Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
+
+
 class Authentication(Protocol):
-    """An authentication scheme."""
+    """An authentication scheme.
+
+    ``user`` and ``token`` are the two halves of the credentials, under whatever names the scheme has for them; both may
+    be set at run time.
+    """
+
+    user: str
+    token: str
 
     def authenticate(self, request: ServiceRequest) -> str:
         """The account that makes the request, to which its calls are counted.

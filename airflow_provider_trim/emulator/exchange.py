@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from airflow_provider_trim.emulator.wire import REQUEST_ID_HEADER, Answer, ServiceRequest
+from airflow_provider_trim.emulator.wire import Answer, ServiceRequest
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -19,23 +19,24 @@ class Exchange:
 
     Exactly one of :meth:`reply` and :meth:`reset` is to be awaited, and its value returned.
 
+    :param own_headers: what every answer says unless it brings its own: the request id, and the date
     :param ordinary: gives the answer of a service that behaves
     :param record: told what is answered before it is sent, so that who has the answer finds the record
     """
 
-    __slots__ = ("_http_request", "_ordinary", "_record", "_recorded", "request", "request_id")
+    __slots__ = ("_http_request", "_ordinary", "_record", "_recorded", "own_headers", "request")
 
     def __init__(
         self,
         http_request: web.BaseRequest,
         request: ServiceRequest,
-        request_id: str,
+        own_headers: Mapping[str, str],
         ordinary: Callable[[], Answer],
         record: Callable[[Answer | None], None],
     ) -> None:
         self._http_request = http_request
         self.request = request
-        self.request_id = request_id
+        self.own_headers = own_headers
         self._ordinary = ordinary
         self._record = record
         self._recorded = False
@@ -45,9 +46,9 @@ class Exchange:
         return self._ordinary()
 
     async def reply(self, answer: Answer) -> web.StreamResponse:
-        """Send ``answer``, with a request id unless it brings its own."""
+        """Send ``answer``, with :attr:`own_headers` unless it brings its own."""
         self._note(answer)
-        headers = {REQUEST_ID_HEADER: self.request_id, **answer.headers}
+        headers = {**self.own_headers, **answer.headers}
         return web.Response(status=answer.http_status, body=answer.body, headers=headers)
 
     async def reset(self, answer: Answer | None = None, length: int = 0) -> web.StreamResponse:
@@ -56,7 +57,7 @@ class Exchange:
         response = web.StreamResponse()
         if answer is not None:
             response.set_status(answer.http_status)
-            response.headers.update({REQUEST_ID_HEADER: self.request_id, **answer.headers})
+            response.headers.update({**self.own_headers, **answer.headers})
             response.content_length = len(answer.body)
             await response.prepare(self._http_request)
             await response.write(answer.body[:length])

@@ -7,14 +7,15 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Self, get_args
 
-from airflow_provider_trim.emulator.authentication import TokenAuthentication
+from airflow_provider_trim.emulator.authentication import Authentication, Scheme, TokenAuthentication
 from airflow_provider_trim.emulator.connections import BACKLOG, ConnectionCounter, ServerThread
 from airflow_provider_trim.emulator.controls import TrimControls
 from airflow_provider_trim.emulator.quota import MovingWindow
 from airflow_provider_trim.emulator.records import Call, CallLog
 from airflow_provider_trim.emulator.service import TrimService
+from airflow_provider_trim.emulator.signatures import ApiKeyAuthentication, SignatureAuthentication
 from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
 from airflow_provider_trim.emulator.submissions import Duration
 
@@ -32,10 +33,12 @@ class TrimEmulator(TrimControls):
 
     :param host: address to listen on
     :param port: TCP port; 0 takes a free one at the first ``start()`` and keeps it
-    :param user: the ``userId`` that is let in
-    :param token: the verification token that is let in; may be set later on, since tokens rotate
+    :param user: the ``userId``, AccessKey ID or user name that is let in
+    :param token: its verification token, AccessKey Secret or API key; may be set later on, since tokens rotate
     :param duration: seconds a trim takes unless ``add_trim`` says otherwise, or what gives them from the seconds of
         the clip
+    :param auth: the authentication scheme, by the name it has in a connection. Those that sign refuse a clock more than
+        5 minutes off, by ``wall_clock``, and HMAC signatures seen within 5 minutes
     :param token_header: name of a request header in which the token is accepted, too
     :param quota: ``(calls, seconds)``: calls of the account beyond that many in a moving window are answered with HTTP
         429. The vendor documents 300 calls in 5 minutes for an account, but neither how the window moves nor what an
@@ -45,10 +48,10 @@ class TrimEmulator(TrimControls):
         of the service differ in it; the other name is ignored, as any unknown parameter is
     :param record: False keeps no records of calls and submissions, for benchmarks
     :param clock: gives the seconds by which trims end, the quota's window moves and calls are stamped
-    :param wall_clock: gives the Unix seconds of ``uploadTime`` and ``updateTime``
+    :param wall_clock: gives the Unix seconds of ``uploadTime`` and ``updateTime``, and of the ``Date`` of answers
     :param on_call: called in the server's thread with every :class:`Call`
     :raises ValueError: if ``quota`` allows less than 1 call or has no time, ``duration`` is negative, or
-        ``sampling_rate_parameter`` is no name of it
+        ``sampling_rate_parameter`` or ``auth`` is no name of it
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class TrimEmulator(TrimControls):
         token: str = "emulator-token",
         duration: Duration = 5.0,
         *,
+        auth: Scheme = "token",
         token_header: str | None = None,
         quota: tuple[int, float] | None = None,
         quota_retry_after: bool = True,
@@ -71,7 +75,7 @@ class TrimEmulator(TrimControls):
         super().__init__(duration, sampling_rate_parameter, record, clock, wall_clock)
         self._host = host
         self._port = port
-        self._authentication = TokenAuthentication(user, token, token_header)
+        self._authentication = _authentication(auth, user, token, token_header, wall_clock)
         self._log = CallLog(record, on_call)
         self._connections = ConnectionCounter()
         self._service = TrimService(
@@ -84,6 +88,7 @@ class TrimEmulator(TrimControls):
             quota=MovingWindow(*quota) if quota else None,
             quota_retry_after=quota_retry_after,
             clock=clock,
+            wall_clock=wall_clock,
         )
         self._thread: ServerThread | None = None
 
@@ -151,12 +156,12 @@ class TrimEmulator(TrimControls):
 
     @property
     def user(self) -> str:
-        """The ``userId`` that is let in."""
+        """The ``userId``, AccessKey ID or user name that is let in."""
         return self._authentication.user
 
     @property
     def token(self) -> str:
-        """The verification token that is let in. Set it, and from the next call on only the new one is."""
+        """The token, AccessKey Secret or API key. Set it, and from the next call on only the new one is let in."""
         return self._authentication.token
 
     @token.setter
@@ -211,3 +216,17 @@ class TrimEmulator(TrimControls):
     async def await_calls(self, count: int, timeout: float = 5.0, trans_no: str | None = None) -> list[Call]:
         """:meth:`wait_for_calls` for a coroutine, blocking no event loop."""
         return await asyncio.to_thread(self._log.wait, count, timeout, trans_no)
+
+
+def _authentication(
+    auth: Scheme, user: str, token: str, token_header: str | None, wall_clock: Callable[[], float]
+) -> Authentication:
+    if auth == "token":
+        return TokenAuthentication(user, token, token_header)
+    if auth == "api-key":
+        return ApiKeyAuthentication(user, token, wall_clock)
+    if auth == "ws3-hmac-sha256":
+        return SignatureAuthentication("WS3-HMAC-SHA256", user, token, wall_clock)
+    if auth == "cnc-hmac-sha256":
+        return SignatureAuthentication("CNC-HMAC-SHA256", user, token, wall_clock)
+    raise ValueError(f"auth is one of {', '.join(get_args(Scheme))}, not {auth!r}")

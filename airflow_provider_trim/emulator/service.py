@@ -8,6 +8,7 @@ import functools
 import itertools
 import secrets
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +24,7 @@ from airflow_provider_trim.emulator.trims import TrimStore
 from airflow_provider_trim.emulator.wire import (
     JSON_HEADERS,
     PARAMETER_ERROR,
+    REQUEST_ID_HEADER,
     Answer,
     ServiceRequest,
     UnreadableBody,
@@ -60,6 +62,7 @@ class TrimService:
         quota: MovingWindow | None,
         quota_retry_after: bool,
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
         self._trims = trims
         self._desk = desk
@@ -70,6 +73,7 @@ class TrimService:
         self._quota = quota
         self._quota_retry_after = quota_retry_after
         self._clock = clock
+        self._wall_clock = wall_clock
         self._request_id_prefix = secrets.token_hex(8)
         self._request_numbers = itertools.count(1)
         self.refused = 0
@@ -85,7 +89,8 @@ class TrimService:
         def record(answer: Answer | None) -> None:
             self._log.note(lambda: _call(arrived, request, request_id, answer, connection, fault))
 
-        exchange = Exchange(http_request, request, request_id, self._ordinary(request), record)
+        own_headers = {REQUEST_ID_HEADER: request_id, "Date": formatdate(self._wall_clock(), usegmt=True)}
+        exchange = Exchange(http_request, request, own_headers, self._ordinary(request), record)
         try:
             if refusal is not None:
                 return await exchange.reply(refusal)

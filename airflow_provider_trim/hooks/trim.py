@@ -18,6 +18,7 @@ from tenacity.wait import wait_exponential, wait_random
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trim.hooks.connections import form_widgets, load_settings, not_found, settings_of
 from airflow_provider_trim.polling.quota import quota_for, used_up
+from airflow_provider_trim.polling.signing import sign_once
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
@@ -177,9 +178,9 @@ class TrimApiHook(BaseHook):
                 raise used_up(pause)
             self._sleep(pause)
             waited += pause
-        answer = self.get_conn().send(build(time.time()))
+        answer = self.get_conn().send(sign_once(build, time.time()))
         with quota.watch_answer():
-            return read(answer.status, answer.headers, answer.body)
+            return read(answer.status, answer.headers, answer.body, **self._whom())
 
     def _retrying(self) -> Retrying:
         return Retrying(
@@ -219,9 +220,14 @@ class TrimApiHook(BaseHook):
                 raise used_up(pause)
             await asyncio.sleep(pause)
             waited += pause
-        answer = await self._aio_transport.send(build_query(self._settings, trans_no, time.time()))
+        build = functools.partial(build_query, self._settings, trans_no)
+        answer = await self._aio_transport.send(sign_once(build, time.time()))
         with quota.watch_answer():
-            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
+            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no, **self._whom())
+
+    def _whom(self) -> dict[str, Any]:
+        """Return what an answer is read beside: the secret that is not to be quoted, and this machine's clock."""
+        return {"secret": self.settings.password.get_secret_value(), "now": time.time()}
 
     def _log_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

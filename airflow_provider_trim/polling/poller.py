@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
 import time
 import weakref
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from airflow_provider_trim.polling.connection import SettingsLoader, SharedConnection
 from airflow_provider_trim.polling.quota import used_up
 from airflow_provider_trim.polling.schedule import Schedule
+from airflow_provider_trim.polling.signing import sign_once
 from airflow_provider_trim.polling.watch import LAST_LOOK_PATIENCE, LookAgain, Verdict, Watch
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
@@ -225,9 +227,18 @@ class Poller:
         try:
             session = await self._connection.current()
             number = self._connection.number
-            answer = await session.transport.send(build_query(session.settings, trans_no, self._clock()))
+            build = functools.partial(build_query, session.settings, trans_no)
+            answer = await session.transport.send(sign_once(build, self._clock()))
             with session.quota.watch_answer():
-                return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no), number
+                task = decipher(
+                    answer.status,
+                    answer.headers,
+                    answer.body,
+                    trans_no=trans_no,
+                    secret=session.settings.password.get_secret_value(),
+                    now=self._clock(),
+                )
+            return task, number
         except TrimError as error:
             return error, number
 

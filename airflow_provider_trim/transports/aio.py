@@ -10,7 +10,14 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from airflow_provider_trim.transports.environment import CONNECT_TIMEOUT, ca_file, proxy_url, transport_error
+from airflow_provider_trim.transports.content import LONGEST_BODY, decode, too_long
+from airflow_provider_trim.transports.environment import (
+    CONNECT_TIMEOUT,
+    ca_file,
+    proxy_url,
+    tls_context,
+    transport_error,
+)
 from airflow_provider_trim.vod.messages import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -25,20 +32,25 @@ class AioTransport:
 
     def __init__(self, settings: TrimSettings, connections: int = 100) -> None:
         self._proxy = proxy_url(settings)
-        file = ca_file(settings)
-        self._ssl = ssl.create_default_context(cafile=file) if file else False
+        path = ca_file(settings)
+        tls = settings.base_url.startswith("https://") or self._proxy is not None
+        self._ssl: ssl.SSLContext | bool = (tls_context(path) if tls else True) if path else False
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections),
             timeout=aiohttp.ClientTimeout(
                 total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout), sock_read=settings.timeout
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
         )
+        # It would send a GET again by itself: the same signature twice, and a call that no quota knows of.
+        self._session._retry_connection = False
 
     async def send(self, request: Request) -> Response:
         """Send a request and return its answer, whatever its status.
 
         :raises TrimTransportError: there is none
+        :raises TrimResponseError: its body is longer than is reasonable, or can't be decompressed
         """
         try:
             async with self._session.request(
@@ -50,7 +62,12 @@ class AioTransport:
                 proxy=self._proxy,
                 ssl=self._ssl,
             ) as answer:
-                return Response(answer.status, answer.headers, await answer.read())
+                body = bytearray()
+                async for part in answer.content.iter_any():
+                    body += part
+                    if len(body) > LONGEST_BODY:
+                        raise too_long()
+                return Response(answer.status, answer.headers, decode(answer.headers, bytes(body)))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise transport_error(request, error) from None
 

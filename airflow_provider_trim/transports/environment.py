@@ -8,9 +8,11 @@ HTTP providers follow them. Credentials in ``.netrc`` are not used: a connection
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import socket
 import ssl
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import certifi
@@ -24,6 +26,19 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to reach the service, at most; a connection's ``timeout`` may be shorter."""
 
 
+_CLOSED = "the connection was closed"
+_BROKEN = "its answer was broken off, or is no HTTP"
+_REASONS = {
+    "ServerDisconnectedError": _CLOSED,
+    "ChunkedEncodingError": _BROKEN,
+    "ClientPayloadError": _BROKEN,
+    "ClientResponseError": _BROKEN,
+    "ProtocolError": _BROKEN,
+    "BadStatusLine": _BROKEN,
+}
+"""What the clients' own exceptions mean, by their names."""
+
+
 def proxy_url(settings: TrimSettings) -> str | None:
     """Return the URL of the proxy to use, or None."""
     if settings.proxy is not None:
@@ -33,20 +48,40 @@ def proxy_url(settings: TrimSettings) -> str | None:
 
 
 def ca_file(settings: TrimSettings) -> str | None:
-    """Return the file of certificate authorities to trust, or None where certificates are not checked.
+    """Return the file (or folder) of certificate authorities to trust, or None where certificates are not checked.
 
-    :raises TrimSettingsError: the connection's file can't be read, or is none
+    :raises TrimSettingsError: the connection's or the environment's can't be read, or is none
     """
-    if isinstance(settings.verify, str):
-        try:
-            ssl.create_default_context(cafile=settings.verify)
-        except OSError as error:  # SSLError is one
-            reason = error.strerror or type(error).__name__
-            raise TrimSettingsError(f"connection extra 'verify': {settings.verify!r} as CA file: {reason}") from None
-        return settings.verify
     if not settings.verify:
         return None
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    if isinstance(settings.verify, str):
+        if Path(settings.verify).is_dir():
+            raise TrimSettingsError(f"connection extra 'verify': {settings.verify!r} as CA file: Is a directory")
+        return _checked(settings.verify, "connection extra 'verify'")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if path := os.environ.get(name):
+            return _checked(path, f"environment variable {name}")
+    return certifi.where()
+
+
+def tls_context(path: str) -> ssl.SSLContext:
+    """Return a context that trusts the certificate authorities of a file or folder.
+
+    :raises OSError: it can't be read, or is none
+    """
+    if Path(path).is_dir():
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
+
+
+@functools.cache
+def _checked(path: str, origin: str) -> str:
+    try:
+        tls_context(path)
+    except OSError as error:  # SSLError is one
+        reason = error.strerror or type(error).__name__
+        raise TrimSettingsError(f"{origin}: {path!r} as CA file: {reason}") from None
+    return path
 
 
 def transport_error(request: Request, error: BaseException) -> TrimTransportError:
@@ -59,6 +94,7 @@ def transport_error(request: Request, error: BaseException) -> TrimTransportErro
 
 
 def _reason(error: BaseException) -> str:
+    known = None
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, TimeoutError):
@@ -67,9 +103,10 @@ def _reason(error: BaseException) -> str:
             # aiohttp's is one of these as well, without their attributes but around one that has them.
             return f"its certificate was refused: {getattr(cause, 'certificate_error', cause).verify_message}"
         if isinstance(cause, OSError) and cause.errno:
-            known = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError | socket.gaierror)
-            return os.strerror(cause.errno) if known else str(cause.strerror)
+            system = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError | socket.gaierror)
+            return os.strerror(cause.errno) if system else str(cause.strerror)
         if isinstance(cause, ConnectionError):
-            return "the connection was closed"
+            return _CLOSED
+        known = known or _REASONS.get(type(cause).__name__)
         cause = cause.__cause__ or cause.__context__
-    return type(error).__name__
+    return known or type(error).__name__

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from airflow_provider_trim import __version__
@@ -35,17 +35,24 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.messages import Request
 from airflow_provider_trim.vod.models import Integer, TrimStatus, TrimTask
+from airflow_provider_trim.vod.quoting import LONGEST, redact, shorten
 from airflow_provider_trim.vod.settings import TrimSettings
 
 TRANS_NO_MAX_LENGTH = 32
 """Characters; interface page, request parameter ``transNo``."""
 
-_QUOTED = 200
 _SUCCESS = 200
+_NOTED_CLOCK_ERROR = 30.0
+"""Seconds. The signing schemes allow 300 (interface page §5), ``Date`` has whole ones, and answers travel."""
 _UTF8_BOM = b"\xef\xbb\xbf"
 _PARAMETER_CODES = (1000, 24112000)
 """The vendor's common codes for a parameter error; they don't say which."""
 _JSON_SCHEMES = ("cnc-hmac-sha256", "api-key")
+
+
+def _as_text(value: object) -> str:
+    """Return what should be a string; whatever it is instead must not keep a reader from the code beside it."""
+    return value if isinstance(value, str) else "" if value is None else repr(value)
 
 
 class _Envelope(BaseModel):
@@ -53,8 +60,8 @@ class _Envelope(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    code: Integer
-    message: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = ""
+    code: Annotated[Integer, Field(ge=-(2**63), lt=2**63)]
+    message: Annotated[str, BeforeValidator(_as_text)] = ""
     data: Any = None
 
 
@@ -93,14 +100,18 @@ def build_submission(settings: TrimSettings, parameters: Mapping[str, Any], now:
     return _build(settings.model_copy(update={"method": "POST"}), "videoClip", parameters, now)
 
 
-def decipher_submission(http_status: int, headers: Mapping[str, str], body: bytes) -> str:
+def decipher_submission(
+    http_status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "", now: float | None = None
+) -> str:
     """Read the answer to a submission.
 
+    :param secret: not to be quoted, whatever the answer says
+    :param now: Unix seconds, by this machine's clock
     :returns: ``data``, the service's own word for what it has accepted
     :raises TrimParameterError: the service refuses a parameter
     :raises TrimError: anything else, as for :func:`decipher`
     """
-    answer = _Answer(http_status, {name.lower(): value for name, value in headers.items()}, body)
+    answer = _Answer(http_status, headers, body, secret, now)
     try:
         data = answer.data()
     except TrimApiError as error:
@@ -131,20 +142,30 @@ def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], n
     return sign(request, settings, now)
 
 
-def decipher(http_status: int, headers: Mapping[str, str], body: bytes, *, trans_no: str | None = None) -> TrimTask:
+def decipher(
+    http_status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    trans_no: str | None = None,
+    secret: str = "",
+    now: float | None = None,
+) -> TrimTask:
     """Read the answer to a query.
 
     :param http_status: of the answer
     :param headers: of the answer, in any case
     :param body: of the answer, decompressed
     :param trans_no: what was asked for; an answer for another one is refused
+    :param secret: not to be quoted, whatever the answer says
+    :param now: Unix seconds by this machine's clock, which is compared with the service's where it refuses
     :returns: a trim whose status is processing or successful
     :raises TrimTaskFailedError: status 3
     :raises TrimApiError: a status or code that the interface page does not list
     :raises TrimResponseError: the answer is not of the documented shape
     :raises TrimError: the answer's code or HTTP status, as in :mod:`airflow_provider_trim.vod.errors`
     """
-    answer = _Answer(http_status, {name.lower(): value for name, value in headers.items()}, body)
+    answer = _Answer(http_status, headers, body, secret, now)
     data = answer.data()
     if not isinstance(data, dict):
         raise answer.malformed("data should be an object")
@@ -160,7 +181,7 @@ def decipher(http_status: int, headers: Mapping[str, str], body: bytes, *, trans
         return task
     if task.status is TrimStatus.PROCESSING:
         return task
-    label = f"trim {trans_no or _shorten(task.trans_no)} (taskId {_shorten(task.task_id)})"
+    label = f"trim {trans_no or shorten(task.trans_no)} (taskId {shorten(task.task_id)})"
     if task.status is TrimStatus.FAILED:
         raise answer.error(
             TrimTaskFailedError, f"{label} has failed at the service: status 3. Submit it again under a new transNo"
@@ -171,12 +192,17 @@ def decipher(http_status: int, headers: Mapping[str, str], body: bytes, *, trans
 class _Answer:
     """One answer on its way from HTTP to ``data``."""
 
-    def __init__(self, http_status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(
+        self, http_status: int, headers: Mapping[str, str], body: bytes, secret: str, now: float | None
+    ) -> None:
         self.http_status = http_status
-        self.headers = headers
+        self.headers = {name.lower(): value for name, value in headers.items()}
         self.body = body
         self.code: int | None = None
-        self.request_id = headers.get("x-ws-requestid") or headers.get("x-cnc-request-id")
+        self._secret = secret
+        self._now = now
+        request_id = self.headers.get("x-ws-requestid") or self.headers.get("x-cnc-request-id")
+        self.request_id = None if request_id is None else shorten(request_id)
 
     def data(self) -> Any:
         """Return ``data`` of a success, or raise what the answer says."""
@@ -189,7 +215,7 @@ class _Answer:
         self._raise_for_http_status(envelope.message)
         if envelope.code != _SUCCESS:
             kind = ERRORS_BY_CODE.get(envelope.code, TrimApiError)
-            raise self.error(kind, f"the service says: {_shorten(envelope.message) or 'nothing'}")
+            raise self.error(kind, f"the service says: {self._quote(envelope.message) or 'nothing'}")
         if self.http_status != HTTPStatus.OK:
             raise self.malformed(f"HTTP status {self.http_status} beside code 200")
         return envelope.data
@@ -206,11 +232,12 @@ class _Answer:
 
     def _raise_for_http_status(self, message: str) -> None:
         status = self.http_status
-        said = f": {_shorten(message)}" if message else ""
+        said = f": {self._quote(message)}" if message else ""
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and "retry-after" in self.headers):
             raise self.error(TrimQuotaExceededError, f"the account has called too often{said}")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise self.error(TrimAuthError, f"the service refused the connection's credentials{said}")
+            text = f"the service refused the connection's credentials{said}{self._clock_note()}"
+            raise self.error(TrimAuthError, text)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             raise self.error(TrimTransportError, f"the service is in trouble{said}")
 
@@ -226,26 +253,54 @@ class _Answer:
             return None
 
     def error(self, kind: type[TrimError], message: str) -> TrimError:
-        return kind(message, **self.facts())
+        return kind(redact(message, self._secret), **self.facts())
 
-    def malformed(self, why: str) -> TrimResponseError:
-        quoted = self.body[: 4 * _QUOTED].decode("utf-8", "replace")[:_QUOTED]
-        return TrimResponseError(f"the answer is not of the documented shape ({why}): {quoted!r}", **self.facts())
+    def malformed(self, why: str) -> TrimError:
+        # More than is shown, since half a secret at the end would not be known for one.
+        text = self.body[: 8 * LONGEST].decode("utf-8", "replace")
+        why = f"{why}{self._address_hint()}"
+        quoted = self._quote(text)
+        return self.error(TrimResponseError, f"the answer is not of the documented shape ({why}): '{quoted}'")
+
+    def _quote(self, text: str) -> str:
+        return shorten(redact(text, self._secret))
+
+    def _address_hint(self) -> str:
+        if HTTPStatus.MULTIPLE_CHOICES <= self.http_status < HTTPStatus.BAD_REQUEST:
+            return (
+                "; redirects are not followed, since the credentials would travel along: "
+                f"is {self._quote(_host_of(self.headers.get('location', '')))} the connection's right host?"
+            )
+        return "; are the connection's host and api_path right?" if self.http_status == HTTPStatus.NOT_FOUND else ""
+
+    def _clock_note(self) -> str:
+        """Say by how much this machine's clock is off: the service may have refused for it."""
+        try:
+            theirs = parsedate_to_datetime(self.headers["date"]).timestamp()
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return ""
+        off = 0.0 if self._now is None else self._now - theirs
+        if abs(off) < _NOTED_CLOCK_ERROR:
+            return ""
+        return f"; your clock is off by {abs(off):.0f} s ({'ahead' if off > 0 else 'behind'})"
 
     def facts(self) -> dict[str, Any]:
         return {
             "code": self.code,
-            "request_id": self.request_id,
+            "request_id": self.request_id and redact(self.request_id, self._secret),
             "http_status": self.http_status,
             "retry_after": self._retry_after(),
         }
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).netloc or "the same"
+    except ValueError:
+        return "another"
 
 
 def _where(error: ValidationError, *prefix: str) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     path = ".".join((*prefix, *(str(part) for part in first["loc"])))
-    return f"{path or 'answer'}: {_shorten(first['msg'].removeprefix('Value error, '))}"
+    return f"{path or 'answer'}: {shorten(first['msg'].removeprefix('Value error, '))}"

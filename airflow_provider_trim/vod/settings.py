@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -108,6 +109,14 @@ class TrimSettings(BaseModel):
             raise ValueError("should be a URL such as http://proxy.example.com:3128")
         return value
 
+    @field_validator("login", "password")
+    @classmethod
+    def _one_line(cls, value: str | SecretStr) -> str | SecretStr:
+        text = value if isinstance(value, str) else value.get_secret_value()
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+            raise ValueError("holds a line break or another control character; was it pasted along?")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _whole_url(cls, value: str) -> str:
@@ -128,6 +137,12 @@ class TrimSettings(BaseModel):
         parts = urlsplit(self.base_url)
         if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
             raise ValueError("host: plain http would show the credentials to the network; use https, or set allow_http")
+        in_header = {"login": self.login} if self.auth.endswith("hmac-sha256") else {}
+        if self.auth == "token" and self.token_header:
+            in_header["password"] = self.password.get_secret_value()
+        for name, value in in_header.items():
+            if not (value.isascii() and value.isprintable()) or value != value.strip():
+                raise ValueError(f"{name}: goes into a header, so it should be ASCII, without spaces around it")
         if self.auth == "token" and self.method == "GET" and not self.token_header and not self.allow_token_in_url:
             raise ValueError(
                 "method: GET puts the token into the URL, where proxies and servers log it; "
@@ -196,4 +211,5 @@ def _explain(error: ValidationError) -> str:
     text = first["msg"].removeprefix("Value error, ")
     if not name:
         return f"connection {text}"
-    return f"connection {'host' if name == 'base_url' else f'extra {name!r}'}: {text}"
+    fields = {"base_url": "host", "login": "login", "password": "password"}
+    return f"connection {fields.get(name) or f'extra {name!r}'}: {text}"

@@ -217,13 +217,13 @@ def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str
 def test_timeout_after_one_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     """Pitfalls 5 and 9: the look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
     trim_default.add_trim("T", seconds=math.inf)
-    interval = {"poke_interval" if make is sensor else "poll_interval": 0.3}
+    interval = {"poke_interval" if make is sensor else "poll_interval": 0.6}
     with pytest.raises(AirflowSensorTimeout):
-        make(mode, timeout=0.4, **interval).run()
+        make(mode, timeout=0.9, **interval).run()
     looks = [call.time for call in trim_default.calls_for("T")]
     if mode != "reschedule":  # whose pauses the scheduler makes
         assert len(looks) == 3
-        assert looks[-1] - looks[0] == pytest.approx(0.4, abs=0.2)
+        assert looks[-1] - looks[0] == pytest.approx(0.9, abs=0.2)
 
 
 @every_wait

@@ -9,7 +9,8 @@ Between two looks lies the interval that every task states.
 *Steady state.* With M trims at any time there are K = rate x E[duration] / M calls for each. For any price p of a call,
 min over walks of (delay + p x calls) - p x K is a lower bound (Lagrange); the best p is taken. The minimum is found by
 dynamic programming on a grid of ages, on which a trim counts as detected at the beginning of its cell, which can only
-lower the bound.
+lower the bound. The grid's last cell stands for all looks from there on: a trim that is not done before takes one of
+them at least.
 
 *Batch.* All begin at once, so age is time, and in any window of W seconds there are Q calls, Q / M for each trim in
 expectation. The linear programme over mixtures of walks gives the windows' prices; with these, the same dynamic
@@ -69,14 +70,12 @@ def _tables(distribution: Any, grid: Any) -> tuple[Any, Any]:
 
 
 def _cheapest_walk(grid: Any, probability: Any, partial: Any, price: Any) -> float:
-    """Return the least cost of a walk where a look in cell t costs ``price[t]``; the last one is free."""
+    """Return the least cost of a walk where a look in cell t costs ``price[t]``."""
     survival, count = 1 - probability, len(grid)
     # A look may be anywhere in its cell, so the interval can be kept by cells that are one nearer.
     nearest = max(1, math.ceil(INTERVAL / (grid[-1] - grid[-2]) - 1e-9) - 1)
     detected = np.concatenate([[0.0], grid[:-1]])
     cost = np.zeros(count)
-    price = np.array(price, dtype=float)
-    price[-1] = 0.0
     for s in range(count - 2, -1, -1):
         after = slice(min(s + (nearest if s else 1), count - 1), None)
         ways = detected[after] * (probability[after] - probability[s]) - (partial[after] - partial[s])
@@ -114,6 +113,7 @@ def batch_bound(distribution: Any, size: int, calls: int, window: float) -> floa
             for shift in shifts * (step / finer):
                 inside = (fine > begin + shift + 1e-9) & (fine <= begin + shift + window + 1e-9)
                 price[inside] += worth / len(shifts)
+        price[-1] = 0.0  # whatever comes after the grid's end may cost nothing
         total = sum(worth for _, worth in prices)
         probability, partial = _tables(distribution, fine)
         best = max(best, _cheapest_walk(fine, probability, partial, price) - total * calls / size)

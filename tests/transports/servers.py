@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 
 class RawServer:
@@ -40,16 +40,22 @@ class RawServer:
         if self._tls:
             connection = self._tls.wrap_socket(connection, server_side=True)
         with connection, connection.makefile("rb") as stream:
-            head = b""
-            length = 0
-            for line in stream:
-                head += line
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-                if line == b"\r\n":
-                    break
-            self.requests.append(head + stream.read(length))
-            connection.sendall(self._answer)
+            self._receive(stream)
+            self._reply(connection, stream)
+
+    def _receive(self, stream: IO[bytes]) -> None:
+        head = b""
+        length = 0
+        for line in stream:
+            head += line
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+            if line == b"\r\n":
+                break
+        self.requests.append(head + stream.read(length))
+
+    def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
+        connection.sendall(self._answer)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -61,3 +67,25 @@ class RawServer:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)
         self._listener.close()
+
+
+class DrippingServer(RawServer):
+    """Goes on after ``answer`` with a byte now and then, until the client has had enough."""
+
+    dripped = 0
+
+    def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
+        super()._reply(connection, stream)
+        left = threading.Event()
+        while not left.wait(0.02):
+            connection.sendall(b"x")
+            self.dripped += 1
+
+
+class ClosingServer(RawServer):
+    """Keeps its connections open after the first answer, and closes each as soon as it is asked again."""
+
+    def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
+        if len(self.requests) == 1:
+            super()._reply(connection, stream)
+            self._receive(stream)

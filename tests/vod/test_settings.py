@@ -23,6 +23,32 @@ def refusal(**parts: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["login", "password"])
+@pytest.mark.parametrize("value", ["secret\n", "a\r\nX-Evil: 1", "\x00", "a\x7f", "\x85", "half \ud800"])
+def test_a_line_break_in_the_credentials_is_refused(field: str, value: str) -> None:
+    with pytest.raises(TrimSettingsError) as caught:
+        TrimSettings.from_connection(**{field: value})
+    assert str(caught.value) == (
+        f"connection {field}: holds a line break or another control character; was it pasted along?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "extra"),
+    [
+        ("login", {"auth": "ws3-hmac-sha256"}),
+        ("login", {"auth": "cnc-hmac-sha256"}),
+        ("password", {"token_header": "X-Token"}),
+    ],
+)
+@pytest.mark.parametrize("value", ["密", "secret ", " secret"])
+def test_what_goes_into_a_header_has_to_fit_there(field: str, extra: dict[str, str], value: str) -> None:
+    with pytest.raises(TrimSettingsError, match=f"^connection {field}: goes into a header") as caught:
+        TrimSettings.from_connection(**{field: value}, extra=extra)
+    assert value not in str(caught.value)
+    TrimSettings.from_connection(**{field: value})  # in a form it may be anything
+
+
 @pytest.mark.parametrize(
     ("parts", "base_url"),
     [

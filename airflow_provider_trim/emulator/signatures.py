@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schemes that prove the secret without sending it: two labels of one HMAC-SHA256 scheme, and the API key.
+
+Written from the vendor's pages on authentication, like the client's half but without looking at it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import threading
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
+
+from airflow_provider_trim.emulator.authentication import AuthenticationRefused
+from airflow_provider_trim.emulator.wire import ServiceRequest
+
+CLOCK_TOLERANCE = 300.0
+"""Seconds by which a client's clock may be off, and for which a signature is not accepted again."""
+
+_AUTHORIZATION = re.compile(r"(\S+) Credential=([^,]+), ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})")
+
+
+class SignatureAuthentication:
+    """``WS3-HMAC-SHA256`` and ``CNC-HMAC-SHA256``: one algorithm under two labels, with headers named differently.
+
+    :param label: ``WS3-HMAC-SHA256`` or ``CNC-HMAC-SHA256``
+    :param user: the AccessKey ID that is let in
+    :param token: its AccessKey Secret
+    :param wall_clock: Unix seconds
+    """
+
+    def __init__(
+        self,
+        label: str,
+        user: str,
+        token: str,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.user = user
+        self.token = token
+        self._label = label
+        self._prefix = "X-WS" if label.startswith("WS") else "x-cnc"
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._seen: dict[str, float] = {}
+
+    def authenticate(self, request: ServiceRequest) -> str:
+        """The account of a request that is signed with the secret, now, and for the first time.
+
+        :raises AuthenticationRefused: HTTP 401, saying what is wrong
+        """
+        headers = request.headers
+        match = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
+        if match is None or match[1] != self._label:
+            raise AuthenticationRefused(f"Authorization is not of the scheme {self._label}")
+        if match[2] != self.user or headers.get(f"{self._prefix}-AccessKey") != self.user:
+            raise AuthenticationRefused("the AccessKey is unknown")
+        if self._prefix == "x-cnc" and headers.get("x-cnc-auth-method") != "AKSK":
+            raise AuthenticationRefused("x-cnc-auth-method is not AKSK")
+        names = match[3].split(";")
+        if not {"content-type", "host"} <= set(names):
+            raise AuthenticationRefused("content-type and host have to be signed")
+        time_stamp = headers.get(f"{self._prefix}-Timestamp", "")
+        if not (time_stamp.isascii() and time_stamp.isdigit()):
+            raise AuthenticationRefused("the timestamp is not an integer")
+        check_clock(float(time_stamp[:15]), self._wall_clock())
+        if not hmac.compare_digest(match[4], self._signature(request, names, time_stamp)):
+            raise AuthenticationRefused("the signature is wrong")
+        self._check_first_use(match[4])
+        return self.user
+
+    def _signature(self, request: ServiceRequest, names: list[str], time_stamp: str) -> str:
+        canonical_headers = "".join(f"{name}:{request.headers.get(name, '')}\n".lower() for name in names)
+        body = request.body if request.method != "GET" else b""
+        canonical = "\n".join(
+            [
+                request.method,
+                request.path,
+                unquote(request.query_string) if request.method == "GET" else "",
+                canonical_headers,
+                ";".join(names),
+                hashlib.sha256(body).hexdigest(),
+            ]
+        )
+        digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+        to_sign = f"{self._label}\n{time_stamp}\n{digest}"
+        return hmac.new(self.token.encode(), to_sign.encode(), hashlib.sha256).hexdigest()
+
+    def _check_first_use(self, signature: str) -> None:
+        now = self._wall_clock()
+        with self._lock:
+            for seen in [seen for seen, at in self._seen.items() if at <= now - CLOCK_TOLERANCE]:
+                del self._seen[seen]
+            if signature in self._seen:
+                raise AuthenticationRefused("the signature has been used already")
+            self._seen[signature] = now
+
+
+class ApiKeyAuthentication:
+    """HTTP Basic with a password that is the HMAC-SHA1 of the date under the API key.
+
+    :param user: the user name that is let in
+    :param token: its API key
+    :param wall_clock: Unix seconds
+    """
+
+    def __init__(self, user: str, token: str, wall_clock: Callable[[], float]) -> None:
+        self.user = user
+        self.token = token
+        self._wall_clock = wall_clock
+
+    def authenticate(self, request: ServiceRequest) -> str:
+        """The account of a request whose password is that of its date, which is now.
+
+        :raises AuthenticationRefused: HTTP 401, saying what is wrong
+        """
+        headers = request.headers
+        date = headers.get("x-cnc-date") or headers.get("Date", "")
+        try:
+            sent_at = parsedate_to_datetime(date).timestamp()
+        except (ValueError, OverflowError):
+            raise AuthenticationRefused("Date is none of RFC 1123") from None
+        check_clock(sent_at, self._wall_clock())
+        if headers.get("x-cnc-auth-method") != "BASIC":
+            raise AuthenticationRefused("x-cnc-auth-method is not BASIC")
+        digest = hmac.new(self.token.encode(), date.encode("utf-8", "surrogateescape"), hashlib.sha1).digest()
+        expected = f"{self.user}:{base64.b64encode(digest).decode()}".encode()
+        if not hmac.compare_digest(expected, _basic(headers.get("Authorization", ""))):
+            raise AuthenticationRefused("user name or API key is wrong")
+        return self.user
+
+
+def check_clock(sent_at: float, now: float) -> None:
+    """Refuse a request whose time is too far from now, both in Unix seconds.
+
+    :raises AuthenticationRefused: HTTP 401
+    """
+    if abs(sent_at - now) > CLOCK_TOLERANCE:
+        raise AuthenticationRefused(f"the time of the request is more than {CLOCK_TOLERANCE:.0f} s off")
+
+
+def _basic(authorization: str) -> bytes:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
