@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ class SharedConnection:
         return session
 
     async def close(self) -> None:
-        """Close all sessions."""
-        for transport in [*self._retired, *([self._current.transport] if self._current else [])]:
-            await transport.close()
+        """Close all sessions, even if this is cancelled on the way."""
+        async with contextlib.AsyncExitStack() as stack:
+            for transport in [*self._retired, *([self._current.transport] if self._current else [])]:
+                stack.push_async_callback(transport.close)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token that changes while many wait: the connection is looked up afresh, once, and nobody fails for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from typing import Any
+
+import pytest
+
+from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+
+pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
+
+TASKS = 100
+NAMES = [f"T{number}" for number in range(TASKS)]
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, emulator: TrimEmulator, token: str) -> None:
+    connection = {
+        "conn_type": "trim",
+        "host": emulator.url,
+        "login": emulator.user,
+        "password": token,
+        "extra": {"quota": "off"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+
+
+async def event(trans_no: str) -> Any:
+    (found,) = [event.payload async for event in TrimTaskStatusTrigger(trans_no, poll_interval=0.2).run()]
+    return found
+
+
+async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
+    """A hundred waits, each of which has been answered once."""
+    for name in NAMES:
+        emulator.add_trim(name, seconds=math.inf)
+    tasks = [asyncio.create_task(event(name)) for name in NAMES]
+    await emulator.await_calls(TASKS, timeout=30)
+    return tasks
+
+
+@pytest.mark.parametrize("first", ["connection", "service"])
+async def test_a_changed_token_fails_nobody(
+    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Whichever is changed first; the other follows while refused looks are still waiting for their second try."""
+    connect(monkeypatch, emulator, emulator.token)
+    tasks = await waiting(emulator)
+    if first == "connection":
+        connect(monkeypatch, emulator, "a-new-token")
+    refused = len([call for call in emulator.calls if call.http_status == 401])
+    assert refused == 0
+    emulator.token = "a-new-token"
+    connect(monkeypatch, emulator, "a-new-token")
+    for name in NAMES:
+        emulator.finish(name)
+    events = await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    assert all(found["verdict"] == "success" for found in events), events[0]
+    refused = len([call for call in emulator.calls if call.http_status == 401])
+    assert 1 <= refused <= TASKS
+
+
+async def test_a_token_that_stays_wrong_fails_all_after_one_more_call_each(
+    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, emulator, emulator.token)
+    tasks = await waiting(emulator)
+    emulator.token = "a-new-token"
+    events = await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    assert all(found["verdict"] != "success" for found in events), events[0]
+    for name in NAMES:
+        refused = [call.time for call in emulator.calls_for(name) if call.http_status == 401]
+        assert len(refused) == 2
+        assert refused[1] - refused[0] >= 0.15
