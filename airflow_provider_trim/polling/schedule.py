@@ -38,7 +38,7 @@ LATEST = 1.0
 RIPE = 1 / 7.5
 """Windows of expected delay from which a trim may be asked early."""
 
-PACE = 0.3
+PACE = 0.1
 """Pause between two early calls, in pauses of an even pace."""
 
 SHORT_SHARE = 9.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -166,8 +167,24 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         """Return when a wait in reschedule mode began, in Unix seconds; its processes know nothing of each other."""
         if not self.reschedule:
             return None
-        started: datetime.datetime | None = context["ti"].get_first_reschedule_date(context)
+        started = self._first_start(context)
         return started.timestamp() if started else None
+
+    def _first_start(self, context: Context) -> datetime.datetime | None:
+        ti: Any = context["ti"]
+        if hasattr(ti, "get_first_reschedule_date"):
+            date: datetime.datetime | None = ti.get_first_reschedule_date(context)
+            return date
+        # Airflow 2.11 knows no other way, and goes it itself in the class above.
+        base: Any = importlib.import_module("airflow.sensors.base")
+        date = base._orig_start_date(
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=ti.map_index,
+            try_number=(ti.max_tries or 0) - (self.retries or 0) + 1,
+        )
+        return date
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Return the pause to the next look, which is at the timeout at the latest."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running import register
 from waits import connection_without_quota
 
 from airflow_provider_trim.emulator import TrimEmulator
@@ -48,10 +49,8 @@ def test_many(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
 
 def test_highlights(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, airflow_db: None, xcom: Any) -> None:
     """Forty clips of one video, in order, and then the DAG that is scheduled on them is due."""
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference
     from airflow.models.dag import DagModel
-    from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
     from sqlalchemy import select, update
 
@@ -60,12 +59,7 @@ def test_highlights(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, air
     dag = load("example_trim_highlights")
     playlist = load("example_trim_highlights", "playlist_dag")
     dag.get_task("clip").partial_kwargs["first_poll_after"] = 0.05  # dag.test() waits for one after the other
-    bag = DagBag(dag_folder="/dev/null")
-    bag.bag_dag(dag)
-    bag.bag_dag(playlist)
-    with create_session() as session:
-        session.merge(DagBundleModel(name="testing"))
-    sync_bag_to_db(bag, "testing", None)
+    register(dag, playlist)
     with create_session() as session:
         session.execute(update(DagModel).where(DagModel.dag_id == playlist.dag_id).values(is_paused=False))
 

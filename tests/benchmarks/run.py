@@ -7,18 +7,20 @@ A bar that is missed is reported, and no error; a benchmark that breaks is one.
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import os
+import importlib
+import pickle
 import sys
 import time
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 from environment import HERE, machine, versions
 from report import Report, bar_table, table
 
 ROOT = HERE.parent.parent
+KEPT = ROOT / "build" / "benchmarks" / "kept"
+"""The last report of each benchmark, so that one of them can be run again for the page."""
 NAMES = ("policy", "shared_quota", "triggerer", "load", "synchronous", "imports", "many")
 
 
@@ -27,31 +29,36 @@ def run_benchmark(name: str, quick: bool) -> Report | None:
     print(f"{name} …", flush=True)
     begin = time.monotonic()
     try:
-        report = _report(importlib.import_module(name), quick)
+        report: Report = importlib.import_module(name).benchmark(quick)
     except Exception:
         traceback.print_exc()
         return None
-    print(f"  done in {time.monotonic() - begin:.0f} s", flush=True)
+    seconds = time.monotonic() - begin
+    print(f"  done in {seconds:.0f} s", flush=True)
+    when = f"{datetime.now(UTC):%Y-%m-%d}"
+    report.text = f"{report.text.strip()}\n\nMeasured on {when} in {seconds / 60:.0f} minutes."
+    if not quick:
+        KEPT.mkdir(parents=True, exist_ok=True)
+        (KEPT / name).write_bytes(pickle.dumps(report))
     return report
 
 
-def _report(module: ModuleType, quick: bool) -> Report:
-    if hasattr(module, "benchmark"):
-        return module.benchmark(quick)
-    found = module.main(quick)  # the simulation, which may just as well write its own page
-    return found if isinstance(found, Report) else Report(module.__name__.capitalize(), str(found or ""))
+def kept_report(name: str) -> Report | None:
+    """Return the report of an earlier run, if there is one."""
+    file = KEPT / name
+    return pickle.loads(file.read_bytes()) if file.exists() else None
 
 
-def page(reports: list[Report], quick: bool, load: float, seconds: float) -> str:
+def page(reports: list[Report], quick: bool) -> str:
     """Return the page."""
     bars = [bar for report in reports for bar in report.bars]
     parts = [
         "<!-- Written by tests/benchmarks/run.py; changes here get lost. -->",
         "# Benchmarks",
         "**A quick run, to try the benchmarks out: its figures mean little.**" if quick else "",
-        f"`python tests/benchmarks/run.py{' --quick' if quick else ''}`, {seconds / 60:.0f} minutes. Peers and floors "
-        "are measured beside us in the same run: ratios travel from machine to machine, absolute figures do not.",
-        f"Machine: {machine()}; load average before the run {load:.1f}.",
+        f"`python tests/benchmarks/run.py{' --quick' if quick else ''}`, on a quiet machine. Peers and floors are "
+        "measured beside us in the same run: ratios travel from machine to machine, absolute figures do not.",
+        f"Machine: {machine()}.",
         table(("", "version"), [[name, version] for name, version in versions().items()]),
         "## Figures and their bars",
         f"{sum(bar.met for bar in bars)} of {len(bars)} are met.",
@@ -72,18 +79,22 @@ def write(folder: Path, text: str, reports: list[Report]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little of everything; written into build/benchmarks")
-    parser.add_argument("--only", choices=NAMES, nargs="+", help="only these; printed, not written")
+    parser.add_argument("--only", choices=NAMES, nargs="+", help="only these; the page keeps the others' last reports")
     arguments = parser.parse_args()
-    names = arguments.only or [name for name in NAMES if importlib.util.find_spec(name)]
-    load, begin = os.getloadavg()[0], time.monotonic()
-    results = [run_benchmark(name, arguments.quick) for name in names]
-    reports = [report for report in results if report is not None]
-    text = page(reports, arguments.quick, load, time.monotonic() - begin)
-    if arguments.only:
-        print(text)
-    elif len(reports) == len(results):
-        write(ROOT / ("build/benchmarks" if arguments.quick else "docs/benchmarks"), text, reports)
-    return 0 if len(reports) == len(results) else 1
+    names = arguments.only or NAMES
+    reports = {name: run_benchmark(name, arguments.quick) for name in names}
+    if None in reports.values():
+        return 1
+    if not arguments.quick:
+        reports = {name: reports.get(name) or kept_report(name) for name in NAMES}
+    found = [report for report in reports.values() if report is not None]
+    if arguments.only and len(found) < len(NAMES):
+        print(page(found, arguments.quick))
+    else:
+        write(
+            ROOT / ("build/benchmarks" if arguments.quick else "docs/benchmarks"), page(found, arguments.quick), found
+        )
+    return 0
 
 
 if __name__ == "__main__":

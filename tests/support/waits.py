@@ -16,12 +16,18 @@ from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
-except ImportError:  # Airflow 2.11
+except ImportError:
+    import airflow.sensors.base
     from airflow.exceptions import AirflowRescheduleException
+
+    # Airflow 2.11 asks its database, which knows nothing of tasks that run without it.
+    airflow.sensors.base._orig_start_date = lambda **_: TaskInstance.latest.first_rescheduled
 
 
 class TaskInstance:
     """What a task sees of its task instance: which it is, where it pushes to, and when it was first rescheduled."""
+
+    latest: TaskInstance
 
     def __init__(
         self, dag_id: str = "dag", task_id: str = "wait", run_id: str = "run", map_index: int = -1, try_number: int = 1
@@ -31,6 +37,8 @@ class TaskInstance:
         self.run_id = run_id
         self.map_index = map_index
         self.try_number = try_number
+        self.max_tries = 0
+        TaskInstance.latest = self
         self.pushed: dict[str, Any] = {}
         self.first_rescheduled: Any = None
 
