@@ -42,6 +42,11 @@ class Tally:
         """Return the waits without verdict, with their places."""
         return [(place, watch) for place, watch in enumerate(self.watches) if self.verdicts[place] is None]
 
+    def time_out(self) -> None:
+        """End the waits without verdict: their time is over."""
+        for place, watch in self.open():
+            self.verdicts[place] = watch.timed_out()
+
     def progress(self, now: float) -> str:
         """Return a line for the log, such as "17 of 40 done, 1 failed, oldest waiting 4 min 10 s"."""
         done = sum(isinstance(verdict, Success) for verdict in self.verdicts)

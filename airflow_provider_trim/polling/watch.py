@@ -141,6 +141,7 @@ class Watch:
         self._failures = 0
         self._slowed_down = False
         self._refused_connection: int | None = None
+        self._last_error: TrimError | None = None
 
     def looked(self, outcome: TrimTask | TrimError, now: float, *, connection: int = 0) -> Decision:
         """Decide what a look's outcome means.
@@ -153,6 +154,7 @@ class Watch:
             return verdict
         if now < self.next_look:  # another watch of this trim asked; it counts for that one
             return LookAgain(self.next_look)
+        self._last_error = None if isinstance(outcome, TrimTask | VideoProcessingError) else outcome
         if isinstance(outcome, TrimTask | VideoProcessingError):
             decision = self._processing(now)
         elif isinstance(outcome, TrimAuthError):
@@ -163,9 +165,13 @@ class Watch:
             decision = self._failed(outcome, now)
         if isinstance(decision, LookAgain):
             if self.deadline is not None and now >= self.deadline:
-                return TimedOut(None if isinstance(outcome, TrimTask | VideoProcessingError) else outcome)
+                return self.timed_out()
             self.next_look = decision.at
         return decision
+
+    def timed_out(self) -> TimedOut:
+        """Return the verdict of a wait whose time is over."""
+        return TimedOut(self._last_error)
 
     def patience(self, now: float) -> float:
         """Return for how many seconds the look that is due may wait for its turn; only the last one may at all."""

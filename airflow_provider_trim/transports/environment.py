@@ -97,13 +97,18 @@ def _reason(error: BaseException) -> str:
     known = None
     cause: BaseException | None = error
     while cause is not None:
+        # aiohttp's own error has the number of the system's, not its type.
+        cause = getattr(cause, "os_error", cause)
         if isinstance(cause, TimeoutError):
             return "timed out"
         if isinstance(cause, ssl.CertificateError):
             # aiohttp's is one of these as well, without their attributes but around one that has them.
-            return f"its certificate was refused: {getattr(cause, 'certificate_error', cause).verify_message}"
+            why = getattr(cause, "certificate_error", cause).verify_message
+            return f"its certificate was refused: {why} (the connection's 'verify' takes a CA file)"
+        if isinstance(cause, socket.gaierror):
+            return f"{cause.strerror} (is the connection's host right?)"
         if isinstance(cause, OSError) and cause.errno:
-            system = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError | socket.gaierror)
+            system = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
             return os.strerror(cause.errno) if system else str(cause.strerror)
         if isinstance(cause, ConnectionError):
             return _CLOSED

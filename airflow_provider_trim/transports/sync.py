@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import http.client
+import io
+import math
 import socket
-import threading
-from collections.abc import Iterator
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,50 +26,65 @@ _PART = 2**16
 
 
 class _Deadline:
-    """Ends a call that takes too long as a whole: a socket only knows how long it may wait for its next bytes."""
+    """When a call has to be over as a whole: a socket only knows how long it may wait for its next bytes."""
 
     def __init__(self) -> None:
-        self.passed = False
-        self._connection: HTTPConnection | None = None
+        self._at = math.inf
 
-    @contextlib.contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Allow so many seconds for what is done in this context."""
-        self.passed, self._connection = False, None
-        timer = threading.Timer(seconds, self._pass)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def set(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
 
-    def watch(self, connection: HTTPConnection) -> None:
-        """Take note of the connection that the call goes over.
+    def left(self) -> float:
+        """Return the seconds that are left.
 
-        :raises TimeoutError: it is too late
+        :raises TimeoutError: there are none
         """
-        self._connection = connection
-        if self.passed:
+        seconds = self._at - time.monotonic()
+        if seconds <= 0:
             raise TimeoutError
+        return seconds
 
-    def _pass(self) -> None:
-        self.passed = True
-        sock = getattr(self._connection, "sock", None)
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                # Not TLS's own shutdown, which may wait for the other side.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+class _TimelyReader(io.RawIOBase):
+    """Reads from a socket, and waits for no bytes beyond a deadline."""
+
+    def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._deadline.left())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimelySocket:
+    """As much of a socket as ``http.client`` reads an answer from."""
+
+    def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimelyReader(self._sock, self._deadline))
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Tells a deadline which connection a call goes over."""
+    """Has answers read under a deadline."""
 
     def __init__(self, deadline: _Deadline) -> None:
         super().__init__()
         self._kinds = {
-            "http": _watched(HTTPConnection, deadline),
-            "https": _watched(HTTPSConnection, deadline),
+            "http": _timely(HTTPConnection, deadline),
+            "https": _timely(HTTPSConnection, deadline),
         }
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -77,17 +93,13 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return pool
 
 
-def _watched(kind: type[Any], deadline: _Deadline) -> type[Any]:
-    class Watched(kind):  # type: ignore[misc]
-        def connect(self) -> None:
-            deadline.watch(self)
-            super().connect()
+def _timely(kind: type[Any], deadline: _Deadline) -> type[Any]:
+    class Timely(kind):  # type: ignore[misc]
+        def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+            as_socket: Any = _TimelySocket(sock, deadline)
+            return http.client.HTTPResponse(as_socket, *args, **kwargs)
 
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            deadline.watch(self)
-            super().request(*args, **kwargs)
-
-    return Watched
+    return Timely
 
 
 class _Session(requests.Session):
@@ -126,12 +138,11 @@ class SyncTransport:
         :raises TrimResponseError: its body is longer than is reasonable, or can't be decompressed
         """
         try:
-            with self._deadline.within(self._timeout), self._send(request) as answer:
+            self._deadline.set(self._timeout)
+            with self._send(request) as answer:
                 body = _read(answer)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            raise transport_error(request, TimeoutError() if self._deadline.passed else error) from None
-        if self._deadline.passed:  # a body that ends with its connection looks complete
-            raise transport_error(request, TimeoutError()) from None
+            raise transport_error(request, error) from None
         return Response(answer.status_code, answer.headers, decode(answer.headers, body))
 
     def _send(self, request: Request) -> requests.Response:

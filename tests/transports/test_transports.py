@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
+from servers import ClosingServer, DrippingServer, RawServer
 
 from airflow_provider_trim.emulator import (
     ConnectionReset,
@@ -34,7 +35,6 @@ from airflow_provider_trim.vod.protocol import build_query, decipher
 from airflow_provider_trim.vod.settings import TrimSettings
 
 from .conftest import Client
-from .servers import ClosingServer, DrippingServer, RawServer
 
 Connect = Callable[[TrimSettings], Client]
 
@@ -202,7 +202,9 @@ def test_refused(connect: Connect) -> None:
 
 
 def test_unknown_host(connect: Connect) -> None:
-    assert "name" in failure(connect, "https://nohost.invalid").lower()  # not known, or: failure in name resolution
+    reason = failure(connect, "https://nohost.invalid")
+    assert "name" in reason.lower()  # not known, or: failure in name resolution
+    assert reason.endswith(" (is the connection's host right?)")
 
 
 @pytest.mark.parametrize(
@@ -375,7 +377,10 @@ def tls_server(authority: trustme.CA, name: str = "127.0.0.1") -> RawServer:
 def test_unknown_authority(connect: Connect, authority: trustme.CA) -> None:
     with tls_server(authority) as server:
         reason = failure(connect, f"https://{server.address}")
-        assert reason == "its certificate was refused: unable to get local issuer certificate"
+        assert reason == (
+            "its certificate was refused: unable to get local issuer certificate "
+            "(the connection's 'verify' takes a CA file)"
+        )
         assert not server.requests
 
 

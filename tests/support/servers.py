@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import math
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Self
+
+from airflow_provider_trim.emulator import TrimEmulator
 
 
 class RawServer:
@@ -89,3 +95,69 @@ class ClosingServer(RawServer):
         if len(self.requests) == 1:
             super()._reply(connection, stream)
             self._receive(stream)
+
+
+Spoil = Callable[[socket.socket, bytes], bool | None]
+"""Sends what there is instead of an answer with that body. True leaves the connection open for another call."""
+
+
+def head(length: int) -> bytes:
+    """The head of an answer of JSON."""
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
+
+
+def whole_answer(connection: socket.socket, body: bytes) -> None:
+    """Spoil nothing."""
+    connection.sendall(head(len(body)) + body)
+
+
+class Door(RawServer):
+    """Stands before an emulator, spoils what it answers to the first calls, and hands on all later answers.
+
+    :param spoil: what is done to an answer
+    :param calls: how many
+    :param tls: with what to speak TLS in the first calls and in later ones; None is for a server that does not
+    """
+
+    def __init__(
+        self,
+        emulator: TrimEmulator,
+        spoil: Spoil = whole_answer,
+        calls: float = math.inf,
+        tls: tuple[ssl.SSLContext | None, ssl.SSLContext] | None = None,
+    ) -> None:
+        super().__init__(b"")
+        self.called_at: list[float] = []
+        """When each call came, in seconds of the monotonic clock, those that failed before they were sent as well."""
+        self._emulator = emulator
+        self._spoil = spoil
+        self._calls = calls
+        self._contexts = tls
+
+    def _serve(self, connection: socket.socket) -> None:
+        self.called_at.append(time.monotonic())
+        if self._contexts is not None:
+            self._tls = self._contexts[0 if self._spoils() else 1]
+            if self._tls is None:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                return
+        super()._serve(connection)
+
+    def _spoils(self) -> bool:
+        return len(self.called_at) <= self._calls
+
+    def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
+        body = self._ask_emulator(self.requests[-1])
+        if (self._spoil if self._spoils() else whole_answer)(connection, body):
+            self._receive(stream)
+            if self.requests[-1]:
+                self.called_at.append(time.monotonic())
+                self._reply(connection, stream)
+
+    def _ask_emulator(self, request: bytes) -> bytes:
+        with socket.create_connection((self._emulator.host, self._emulator.port), timeout=5) as connection:
+            connection.sendall(request)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return answer.read()
