@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test bench check format build constraints clean
+.PHONY: help demo test bench fuzz check format build constraints clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -44,6 +44,14 @@ $(VENV)/.bench: $(VENV)/.development
 
 bench: $(VENV)/.bench | $(REDIS)  ## measure us beside our peers, into docs/benchmarks/ (three quarters of an hour)
 	@$(BIN)/python tests/benchmarks/run.py
+
+$(VENV)/.fuzz: $(VENV)/.development
+	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group fuzz
+	@touch $@
+
+SECONDS ?= 600
+fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what comes from outside (ten minutes, or SECONDS=…)
+	@$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
 
 check: $(VENV)/.development  ## linters and type checks
 	@$(BIN)/ruff check .

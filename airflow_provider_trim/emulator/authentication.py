@@ -38,6 +38,10 @@ class Authentication(Protocol):
     user: str
     token: str
 
+    @property
+    def reads_parameters(self) -> bool:
+        """Whether the proof is among the parameters, so that a body has to be understood first."""
+
     def authenticate(self, request: ServiceRequest) -> str:
         """The account that makes the request, to which its calls are counted.
 
@@ -51,6 +55,8 @@ class TokenAuthentication:
     With ``token_header`` the token is looked for in that header first, then in the parameters. ``token`` may be set at
     run time: tokens rotate.
     """
+
+    reads_parameters = True
 
     def __init__(self, user: str, token: str, token_header: str | None = None) -> None:
         self.user = user

@@ -116,7 +116,10 @@ class TrimService:
         except UnreadableBody as error:
             unreadable = envelope(PARAMETER_ERROR, str(error))
         request = ServiceRequest(http_request.method, url.raw_path, url.raw_query_string, headers, body, parameters)
-        return request, self._misaddressed(request) or unreadable or self._refused_by_gateway(request, now)
+        refusal = self._misaddressed(request)
+        if refusal is None and not (unreadable and self._authentication.reads_parameters):
+            refusal = self._refused_by_gateway(request, now)
+        return request, refusal or unreadable
 
     def _misaddressed(self, request: ServiceRequest) -> Answer | None:
         if request.path not in (QUERY_PATH, SUBMIT_PATH):

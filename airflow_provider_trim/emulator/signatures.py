@@ -34,13 +34,9 @@ class SignatureAuthentication:
     :param wall_clock: Unix seconds
     """
 
-    def __init__(
-        self,
-        label: str,
-        user: str,
-        token: str,
-        wall_clock: Callable[[], float],
-    ) -> None:
+    reads_parameters = False
+
+    def __init__(self, label: str, user: str, token: str, wall_clock: Callable[[], float]) -> None:
         self.user = user
         self.token = token
         self._label = label
@@ -109,6 +105,8 @@ class ApiKeyAuthentication:
     :param wall_clock: Unix seconds
     """
 
+    reads_parameters = False
+
     def __init__(self, user: str, token: str, wall_clock: Callable[[], float]) -> None:
         self.user = user
         self.token = token
@@ -122,10 +120,12 @@ class ApiKeyAuthentication:
         headers = request.headers
         date = headers.get("x-cnc-date") or headers.get("Date", "")
         try:
-            sent_at = parsedate_to_datetime(date).timestamp()
+            sent_at = parsedate_to_datetime(date)
         except (ValueError, OverflowError):
             raise AuthenticationRefused("Date is none of RFC 1123") from None
-        check_clock(sent_at, self._wall_clock())
+        if sent_at.tzinfo is None:
+            raise AuthenticationRefused("Date is none of RFC 1123: it has no time zone")
+        check_clock(sent_at.timestamp(), self._wall_clock())
         if headers.get("x-cnc-auth-method") != "BASIC":
             raise AuthenticationRefused("x-cnc-auth-method is not BASIC")
         digest = hmac.new(self.token.encode(), date.encode("utf-8", "surrogateescape"), hashlib.sha1).digest()
@@ -149,6 +149,6 @@ def _basic(authorization: str) -> bytes:
     if scheme.lower() != "basic":
         return b""
     try:
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode(encoded.strip(), validate=True)
     except (binascii.Error, ValueError):
         return b""

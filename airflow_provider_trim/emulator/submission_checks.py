@@ -31,7 +31,7 @@ FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """The sampling rates that flv takes, in Hz."""
 
 _DIGITS = re.compile("[0-9]{1,18}")
-_RESOLUTION = re.compile("0*[1-9][0-9]{0,8}x0*[1-9][0-9]{0,8}")
+_RESOLUTION = re.compile("0{0,8}[1-9][0-9]{0,8}x0{0,8}[1-9][0-9]{0,8}")
 
 
 class ParameterRefused(Exception):

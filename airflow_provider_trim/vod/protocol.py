@@ -8,11 +8,13 @@ another ``code``, so neither status nor code is enough alone.
 from __future__ import annotations
 
 import json
+import urllib.parse
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -35,7 +37,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.messages import Request
 from airflow_provider_trim.vod.models import Integer, TrimStatus, TrimTask
-from airflow_provider_trim.vod.quoting import LONGEST, redact, shorten
+from airflow_provider_trim.vod.quoting import quote, redact
 from airflow_provider_trim.vod.settings import TrimSettings
 
 TRANS_NO_MAX_LENGTH = 32
@@ -135,7 +137,7 @@ def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], n
         "User-Agent": f"airflow-provider-trim/{__version__}",
     }
     if settings.method == "GET":
-        request = Request("GET", f"{url}?{urlencode(parameters, quote_via=quote)}", headers)
+        request = Request("GET", f"{url}?{urlencode(parameters, quote_via=urllib.parse.quote)}", headers)
     else:
         text = json.dumps(parameters, ensure_ascii=False) if as_json else urlencode(parameters)
         request = Request("POST", url, headers, text.encode())
@@ -172,7 +174,7 @@ def decipher(
     try:
         task = TrimTask.model_validate(data).model_copy(update={"request_id": answer.request_id})
     except ValidationError as error:
-        raise answer.malformed(_where(error, "data")) from None
+        raise answer.malformed(answer.where(error, "data")) from None
     if trans_no is not None and task.trans_no not in ("", trans_no):
         raise answer.malformed("it is about another transNo")
     if task.status is TrimStatus.SUCCESSFUL:
@@ -181,7 +183,7 @@ def decipher(
         return task
     if task.status is TrimStatus.PROCESSING:
         return task
-    label = f"trim {trans_no or shorten(task.trans_no)} (taskId {shorten(task.task_id)})"
+    label = f"trim {answer.quote(trans_no or task.trans_no)} (taskId {answer.quote(task.task_id)})"
     if task.status is TrimStatus.FAILED:
         raise answer.error(
             TrimTaskFailedError, f"{label} has failed at the service: status 3. Submit it again under a new transNo"
@@ -202,7 +204,7 @@ class _Answer:
         self._secret = secret
         self._now = now
         request_id = self.headers.get("x-ws-requestid") or self.headers.get("x-cnc-request-id")
-        self.request_id = None if request_id is None else shorten(request_id)
+        self.request_id = None if request_id is None else self.quote(request_id)
 
     def data(self) -> Any:
         """Return ``data`` of a success, or raise what the answer says."""
@@ -215,7 +217,7 @@ class _Answer:
         self._raise_for_http_status(envelope.message)
         if envelope.code != _SUCCESS:
             kind = ERRORS_BY_CODE.get(envelope.code, TrimApiError)
-            raise self.error(kind, f"the service says: {self._quote(envelope.message) or 'nothing'}")
+            raise self.error(kind, f"the service says: {self.quote(envelope.message) or 'nothing'}")
         if self.http_status != HTTPStatus.OK:
             raise self.malformed(f"HTTP status {self.http_status} beside code 200")
         return envelope.data
@@ -228,11 +230,11 @@ class _Answer:
         try:
             return _Envelope.model_validate(content)
         except ValidationError as error:
-            raise self.malformed(_where(error)) from None
+            raise self.malformed(self.where(error)) from None
 
     def _raise_for_http_status(self, message: str) -> None:
         status = self.http_status
-        said = f": {self._quote(message)}" if message else ""
+        said = f": {self.quote(message)}" if message else ""
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and "retry-after" in self.headers):
             raise self.error(TrimQuotaExceededError, f"the account has called too often{said}")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -256,27 +258,31 @@ class _Answer:
         return kind(redact(message, self._secret), **self.facts())
 
     def malformed(self, why: str) -> TrimError:
-        # More than is shown, since half a secret at the end would not be known for one.
-        text = self.body[: 8 * LONGEST].decode("utf-8", "replace")
         why = f"{why}{self._address_hint()}"
-        quoted = self._quote(text)
+        quoted = self.quote(self.body.decode("utf-8", "replace"))
         return self.error(TrimResponseError, f"the answer is not of the documented shape ({why}): '{quoted}'")
 
-    def _quote(self, text: str) -> str:
-        return shorten(redact(text, self._secret))
+    def quote(self, text: str) -> str:
+        return quote(text, self._secret)
+
+    def where(self, error: ValidationError, *prefix: str) -> str:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join((*prefix, *(str(part) for part in first["loc"])))
+        return f"{path or 'answer'}: {self.quote(first['msg'].removeprefix('Value error, '))}"
 
     def _address_hint(self) -> str:
         if HTTPStatus.MULTIPLE_CHOICES <= self.http_status < HTTPStatus.BAD_REQUEST:
             return (
                 "; redirects are not followed, since the credentials would travel along: "
-                f"is {self._quote(_host_of(self.headers.get('location', '')))} the connection's right host?"
+                f"is {self.quote(_host_of(self.headers.get('location', '')))} the connection's right host?"
             )
         return "; are the connection's host and api_path right?" if self.http_status == HTTPStatus.NOT_FOUND else ""
 
     def _clock_note(self) -> str:
         """Say by how much this machine's clock is off: the service may have refused for it."""
         try:
-            theirs = parsedate_to_datetime(self.headers["date"]).timestamp()
+            date = parsedate_to_datetime(self.headers["date"])
+            theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
         except (ValueError, TypeError, KeyError, OverflowError):
             return ""
         off = 0.0 if self._now is None else self._now - theirs
@@ -287,7 +293,7 @@ class _Answer:
     def facts(self) -> dict[str, Any]:
         return {
             "code": self.code,
-            "request_id": self.request_id and redact(self.request_id, self._secret),
+            "request_id": self.request_id,
             "http_status": self.http_status,
             "retry_after": self._retry_after(),
         }
@@ -298,9 +304,3 @@ def _host_of(url: str) -> str:
         return urlsplit(url).netloc or "the same"
     except ValueError:
         return "another"
-
-
-def _where(error: ValidationError, *prefix: str) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join((*prefix, *(str(part) for part in first["loc"])))
-    return f"{path or 'answer'}: {shorten(first['msg'].removeprefix('Value error, '))}"

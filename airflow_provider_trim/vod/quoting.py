@@ -4,14 +4,28 @@
 from __future__ import annotations
 
 import base64
-import json
-from urllib.parse import quote, quote_plus
+import functools
+import html
+import re
 
 LONGEST = 200
 """Characters of a quote."""
 
 SHORTEST_SECRET = 5
 """Characters from which a secret is looked for, as in Airflow's own masking: shorter ones stand in any text."""
+
+
+_LONGEST_SPELLING = 18
+"""Characters that a character may be spelled with, and a base64 of the whole is no longer."""
+
+
+def quote(text: str, secret: str) -> str:
+    """Return the beginning of another's text as it may be shown."""
+    reach = _LONGEST_SPELLING * len(secret)
+    window = 8 * LONGEST + reach
+    shown = redact(text[:window], secret)
+    # Half a secret at the end would not be known for one.
+    return shorten(shown if len(text) <= window else shown[: len(shown) - reach])
 
 
 def shorten(text: str) -> str:
@@ -21,21 +35,35 @@ def shorten(text: str) -> str:
 
 
 def redact(text: str, secret: str) -> str:
-    """Put *** in the place of a secret, as it is, percent-encoded, in JSON, or in base64.
+    """Put *** in the place of a secret, as it is, percent-encoded, in JSON, Python or HTML, or in base64.
 
-    A service that refuses a token may well repeat it, and Airflow masks neither exceptions nor XComs.
+    A service that refuses a token may well repeat it, and Airflow masks neither exceptions nor XComs. To be applied
+    before a text is cut off: half a secret is not known for one.
     """
     if len(secret) < SHORTEST_SECRET:
         return text
+    return _forms_of(secret).sub("***", text)
+
+
+@functools.lru_cache(maxsize=8)
+def _forms_of(secret: str) -> re.Pattern[str]:
     encoded = secret.encode("utf-8", "surrogatepass")
-    forms = {
-        secret,
-        quote(encoded, safe=""),
-        quote_plus(encoded),
-        json.dumps(secret)[1:-1],
-        base64.b64encode(encoded).decode(),
-        base64.urlsafe_b64encode(encoded).decode(),
-    }
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "***")
-    return text
+    base64_forms = {base64.b64encode(encoded).decode(), base64.urlsafe_b64encode(encoded).decode()}
+    as_text = "".join(map(_forms_of_character, secret))
+    return re.compile("|".join((as_text, *sorted(map(re.escape, base64_forms)))))
+
+
+def _forms_of_character(character: str) -> str:
+    """Match a character, each as another writer may spell it: some escape more than they have to."""
+    encoded = character.encode("utf-8", "surrogatepass")
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    forms = [
+        # Quotes and slashes that are quoted once or twice.
+        rf"\\{{0,3}}{re.escape(character)}",
+        "(?i:" + "".join(f"%{byte:02x}" for byte in encoded) + ")",
+        r"(?i:" + "".join(rf"\\{{1,2}}u{units[at : at + 4]}" for at in range(0, len(units), 4)) + ")",
+        re.escape(html.escape(character)),
+    ]
+    if character == " ":
+        forms.append(r"\+")
+    return f"(?:{'|'.join(dict.fromkeys(forms))})"

@@ -67,6 +67,11 @@ def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+def _as_text(value: object) -> object:
+    # Python itself refuses to write out very long integers, by a ValueError.
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _size(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", value, re.ASCII):
         raise ValueError("should be width x height in pixels, such as 640x480")
@@ -82,7 +87,7 @@ def _web_address(value: str) -> str:
 
 _Time = Annotated[float, BeforeValidator(as_seconds)]
 _Positive = Annotated[Integer, Field(gt=0, lt=10**9)]
-_Text = Annotated[str, Field(min_length=1)]
+_Text = Annotated[Annotated[str, Field(min_length=1)], BeforeValidator(_as_text)]
 
 
 class TrimSubmission(BaseModel):
@@ -95,7 +100,6 @@ class TrimSubmission(BaseModel):
         frozen=True,
         extra="forbid",
         alias_generator=AliasGenerator(serialization_alias=to_camel),
-        coerce_numbers_to_str=True,
         hide_input_in_errors=True,
     )
 
@@ -107,7 +111,9 @@ class TrimSubmission(BaseModel):
     duration: _Time
     """Seconds."""
     filename: _Text
-    resolution: Annotated[Annotated[str, AfterValidator(_size)] | None, BeforeValidator(_empty_is_none)] = None
+    resolution: Annotated[
+        Annotated[str, BeforeValidator(_as_text), AfterValidator(_size)] | None, BeforeValidator(_empty_is_none)
+    ] = None
     frame_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
     """Hz."""
     video_bit_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None

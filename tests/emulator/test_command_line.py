@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 import signal
 import socket
@@ -10,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 
 import pytest
 import requests
@@ -85,6 +89,31 @@ def test_quiet_prints_no_line_per_call_and_ctrl_c_ends_it_cleanly() -> None:
         assert end(process, signal.SIGINT) == (0, "", "")
 
 
+def ask_with_api_key(url: str, trans_no: str, user: str, key: str) -> requests.Response:
+    date = formatdate(usegmt=True)
+    password = base64.b64encode(hmac.digest(key.encode(), date.encode(), hashlib.sha1)).decode()
+    headers = {"Date": date, "x-cnc-auth-method": "BASIC"}
+    return requests.post(url + PATH, json={"transNo": trans_no}, headers=headers, auth=(user, password), timeout=5)
+
+
+def test_the_scheme_is_the_token_unless_another_is_named() -> None:
+    with command("--trim", "done:0") as (_, url):
+        assert ask(url, "done").json()["code"] == 200
+        assert ask_with_api_key(url, "done", "emulator", "emulator-token").status_code == 401
+
+
+def test_another_scheme_takes_its_credentials_from_the_same_options() -> None:
+    arguments = ["--auth", "api-key", "--user", "u", "--token", "k3y-of-u", "--trim", "done:0"]
+    with command(*arguments) as (process, url):
+        answer = ask_with_api_key(url, "done", "u", "k3y-of-u")
+        assert (answer.status_code, answer.json()["code"], answer.json()["data"]["status"]) == (200, 200, 2)
+        assert ask_with_api_key(url, "done", "u", "another").status_code == 401
+        assert ask(url, "done", "u", "k3y-of-u").status_code == 401
+        code, out, err = end(process, signal.SIGTERM)
+    assert (code, err) == (0, "")
+    assert "k3y-of-u" not in out
+
+
 def test_a_port_in_use_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -102,6 +131,8 @@ def test_a_port_in_use_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -
     [
         (["--port", "seven"], "a port is an integer from 0 to 65535, not 'seven'"),
         (["--port", "65536"], "a port is an integer from 0 to 65535, not '65536'"),
+        (["--auth", "basic"], "argument --auth: invalid choice: 'basic'"),
+        (["--auth", ""], "argument --auth: invalid choice: ''"),
         (["--user", ""], "argument --user: may not be empty"),
         (["--token", ""], "argument --token: may not be empty"),
         (["--duration", "-1"], "a time is a number of seconds, 0 or more, not '-1'"),
@@ -120,6 +151,13 @@ def test_bad_arguments_are_explained(arguments: list[str], message: str, capsys:
         main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_help_names_the_schemes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # no line breaks at hyphens
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "token, ws3-hmac-sha256, cnc-hmac-sha256, api-key (default: token)" in capsys.readouterr().out
 
 
 def test_the_help_names_the_default_port(capsys: pytest.CaptureFixture[str]) -> None:
