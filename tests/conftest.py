@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: an Airflow of their own, and the emulator."""
 
+import importlib.metadata
 import json
 import os
 import shutil
@@ -21,6 +22,8 @@ os.environ.update(
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{AIRFLOW_HOME}/logs",
     }
 )
+if importlib.metadata.version("apache-airflow").startswith("2."):
+    os.environ["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"  # the only one that takes SQLite there
 
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
 

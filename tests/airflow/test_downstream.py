@@ -11,6 +11,7 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset
+from running import AIRFLOW_3
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.links.trim import TrimVideoLink, video_url
@@ -22,12 +23,20 @@ START = pendulum.datetime(2026, 1, 1, tz="UTC")
 
 
 def asset_events(uri: str) -> list[dict[str, Any]]:
-    from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    if AIRFLOW_3:
+        from airflow.models.asset import AssetEvent, AssetModel
+
+        asset_id = AssetEvent.asset_id
+    else:
+        from airflow.models.dataset import DatasetEvent as AssetEvent
+        from airflow.models.dataset import DatasetModel as AssetModel
+
+        asset_id = AssetEvent.dataset_id
     with create_session() as session:
-        query = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id).where(AssetModel.uri == uri)
+        query = select(AssetEvent).join(AssetModel, AssetModel.id == asset_id).where(AssetModel.uri == uri)
         return [event.extra for event in session.scalars(query.order_by(AssetEvent.id))]
 
 
@@ -89,7 +98,7 @@ def test_the_link_of_a_finished_task(trim_default: TrimEmulator, example_answer:
     assert xcom(run, "info", "video_url") == "https://img.example/poster.jpg"
     (link,) = TrimVideoInfoOperator.operator_extra_links
     assert isinstance(link, TrimVideoLink)
-    if hasattr(link, "xcom_key"):
+    if AIRFLOW_3:
         assert xcom(run, "info", link.xcom_key) == "https://img.example/poster.jpg"
 
 

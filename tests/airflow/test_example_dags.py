@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import register
+from running import AIRFLOW_3, register
 from waits import connection_without_quota
 
 from airflow_provider_trim.emulator import TrimEmulator
@@ -47,6 +47,7 @@ def test_many(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
         assert xcom(run, "wait", map_index=index) == trim_default.video_info(name)
 
 
+@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 keeps the events of assets (datasets) in other tables")
 def test_highlights(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, airflow_db: None, xcom: Any) -> None:
     """Forty clips of one video, in order, and then the DAG that is scheduled on them is due."""
     from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference
@@ -96,6 +97,7 @@ def test_every_example_has_a_test(path: Path) -> None:
     assert f'load("{path.stem}")' in Path(__file__).read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(not AIRFLOW_3, reason="it imports airflow.sdk, as DAGs for Airflow 3 do")
 def test_the_dag_of_the_readme(trim_default: TrimEmulator, run_dag: Any, capsys: pytest.CaptureFixture) -> None:
     readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
