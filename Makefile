@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test bench fuzz check format build constraints clean
+.PHONY: help demo test bench fuzz audit check format build constraints clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -57,6 +57,10 @@ check: $(VENV)/.development  ## linters and type checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+audit: $(VENV)/.development  ## whether the pinned dependencies fit together, and which have newer releases
+	@$(BIN)/python -m pip check
+	@$(BIN)/python -m pip list --outdated
 
 format: $(VENV)/.development  ## format the code
 	@$(BIN)/ruff check --fix .

@@ -103,7 +103,7 @@ class TrimWaitingMixin(BaseOperator):
         with self._hook() as hook:
             return self._tasks(trans_no, wait(tally, hook, self.log))
 
-    def _wait_deferred(self, tally: Tally, trans_no: Any, **backoff: Any) -> Verdicts:
+    def _wait_deferred(self, tally: Tally, trans_no: Any) -> Verdicts:
         """Return the verdicts if they are there at once; otherwise defer, which does not return."""
         from airflow_provider_trim.polling.blocking import look_at_due
 
@@ -111,25 +111,31 @@ class TrimWaitingMixin(BaseOperator):
             with self._hook() as hook:
                 look_at_due(tally, hook, self.log)
         if not tally.over:
-            self._defer(list(tally.watches), is_many(trans_no), backoff)
+            self._defer(list(tally.watches), is_many(trans_no))
         return tally.verdicts
 
-    def _defer(self, watches: Sequence[Watch], many: bool, backoff: dict[str, Any]) -> None:
+    def _trigger_arguments(self) -> dict[str, Any]:
+        """Return those arguments of the trigger that are the same for every wait of this task."""
+        return {
+            "trim_conn_id": self.trim_conn_id,
+            "max_consecutive_failures": self.max_consecutive_failures,
+            "stop_at_failure": self.on_failure == "fail",
+        }
+
+    def _defer(self, watches: Sequence[Watch], many: bool) -> None:
         """Give the worker back and go on in the triggerer; the wait's settings go with it."""
         from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 
         first = watches[0]
-        trigger = TrimTaskStatusTrigger(
-            trans_no=[watch.trans_no for watch in watches] if many else first.trans_no,
-            trim_conn_id=self.trim_conn_id,
-            poll_interval=first.interval,
-            deadline=first.deadline,
-            first_poll_after=max(0.0, first.next_look - first.started_at),
-            max_consecutive_failures=self.max_consecutive_failures,
-            started_at=first.started_at,
-            stop_at_failure=self.on_failure == "fail",
-            **backoff,
-        )
+        arguments = {
+            **self._trigger_arguments(),
+            "trans_no": [watch.trans_no for watch in watches] if many else first.trans_no,
+            "poll_interval": first.interval,
+            "deadline": first.deadline,
+            "first_poll_after": max(0.0, first.next_look - first.started_at),
+            "started_at": first.started_at,
+        }
+        trigger = TrimTaskStatusTrigger(**arguments)
         left = 0.0 if first.deadline is None else max(0.0, first.deadline - time.time())
         self.defer(
             trigger=trigger,

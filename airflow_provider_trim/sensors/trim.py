@@ -23,6 +23,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
+from airflow_provider_trim.sensors.from_trigger import check_finish, start_trigger_args
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -67,6 +68,11 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :param max_consecutive_failures: looks in a row that may fail for a passing reason
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
         waits for all, then fails with a table of what failed; ``"ignore"`` leaves None in the place of a failed one
+    :param start_from_trigger: begin to wait in the triggerer, without a worker; implies ``deferrable``. On Airflow 2
+        arguments can't be templates then. Mapped tasks begin in a worker all the same
+    :param finish_in_triggerer: end there too where the trim was successful, without a worker; implies ``deferrable``.
+        There are no success callbacks, asset events and OpenLineage facets then
+    :raises ValueError: ``on_failure`` is none of these, or what is asked for can't be done without a worker
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
@@ -82,16 +88,24 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         first_poll_after: timedelta | float | None = None,
         max_consecutive_failures: int = 10,
         on_failure: OnFailure = "fail",
+        start_from_trigger: bool = False,
+        finish_in_triggerer: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.trans_no = trans_no
         self.trim_conn_id = trim_conn_id
-        self.deferrable = deferrable
+        self.deferrable = deferrable or start_from_trigger or finish_in_triggerer
         self.first_poll_after = seconds(first_poll_after)
         self.max_consecutive_failures = None if self.silent_fail else max_consecutive_failures
         self.on_failure = on_failure
         self._check_on_failure()
+        self.finish_in_triggerer = finish_in_triggerer
+        if finish_in_triggerer:
+            check_finish(self)
+        self.start_from_trigger = start_from_trigger
+        if start_from_trigger:
+            self.start_trigger_args = start_trigger_args(self, self._trigger_arguments())
         self._current_tally: Tally | None = None
         self._current_hook: TrimApiHook | None = None
 
@@ -152,9 +166,19 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def _execute_deferrable(self, context: Context) -> Any:
         tally = self._tally(self.trans_no, interval=self.poke_interval, timeout=self.timeout)
-        backoff = {"exponential_backoff": self.exponential_backoff, "max_interval": seconds(self.max_wait)}
-        tasks = self._tasks(self.trans_no, self._wait_deferred(tally, self.trans_no, **backoff))
+        tasks = self._tasks(self.trans_no, self._wait_deferred(tally, self.trans_no))
         return self._video_info(tasks, self.trans_no, context)
+
+    def _trigger_arguments(self) -> dict[str, Any]:
+        return {
+            **super()._trigger_arguments(),
+            "trans_no": self.trans_no,
+            "poll_interval": self.poke_interval,
+            "first_poll_after": self.first_poll_after,
+            "exponential_backoff": self.exponential_backoff,
+            "max_interval": seconds(self.max_wait),
+            "finish": self.finish_in_triggerer,
+        }
 
     def _video_info(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> Any:
         self._describe_outlets(tasks, trans_no, context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,11 @@ class TrimTaskStatusTrigger(BaseTrigger):
     :param exponential_backoff: double the pause with every look
     :param max_interval: seconds; where the doubling ends, or None
     :param stop_at_failure: of several trims, the first that ends without success ends the wait for all
+    :param timeout: seconds from the wait's beginning to its deadline, where that is not given, since nobody knew yet
+        when it begins
+    :param deferral_timeout: seconds after which Airflow itself ends the deferral, from whose end the wait's beginning
+        is found
+    :param finish: end the task in the triggerer where all trims were successful; otherwise a worker does it
     """
 
     def __init__(
@@ -47,6 +52,9 @@ class TrimTaskStatusTrigger(BaseTrigger):
         exponential_backoff: bool = False,
         max_interval: float | None = None,
         stop_at_failure: bool = True,
+        timeout: float | None = None,
+        deferral_timeout: float | None = None,
+        finish: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is not annotated
         self.trans_no = trans_no
@@ -59,6 +67,9 @@ class TrimTaskStatusTrigger(BaseTrigger):
         self.exponential_backoff = exponential_backoff
         self.max_interval = max_interval
         self.stop_at_failure = stop_at_failure
+        self.timeout = timeout
+        self.deferral_timeout = deferral_timeout
+        self.finish = finish
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and its arguments, which are plain JSON values without secrets."""
@@ -73,6 +84,9 @@ class TrimTaskStatusTrigger(BaseTrigger):
             "exponential_backoff",
             "max_interval",
             "stop_at_failure",
+            "timeout",
+            "deferral_timeout",
+            "finish",
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -82,32 +96,64 @@ class TrimTaskStatusTrigger(BaseTrigger):
         from airflow_provider_trim.hooks.connections import load_settings
         from airflow_provider_trim.polling.many import Tally, wait_for_all
         from airflow_provider_trim.polling.poller import poller_for
-        from airflow_provider_trim.triggers.events import encode, encode_many
+        from airflow_provider_trim.polling.watch import Failure
+        from airflow_provider_trim.vod.errors import TrimError
+        from airflow_provider_trim.vod.protocol import check_trans_no
 
         async def wait(watch: Watch) -> Verdict:
+            try:
+                check_trans_no(watch.trans_no)  # which a template may have rendered to anything
+            except TrimError as error:
+                return Failure(error)
             return await poller_for(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(watch)
 
-        until = "the end" if self.deadline is None else f"{datetime.fromtimestamp(self.deadline, UTC):%F %T} UTC"
-        if isinstance(self.trans_no, str):
+        started_at = self._when_started()
+        deadline = self.deadline
+        if deadline is None and self.timeout is not None:
+            deadline = (started_at or time.time()) + self.timeout
+        until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
+        if not isinstance(self.trans_no, list | tuple):
             self.log.info("Waiting for trim %s until %s, a look every %g s", self.trans_no, until, self.poll_interval)
-            yield TriggerEvent(encode(await wait(self._watch(self.trans_no))))
+            yield await self._event([await wait(self._watch(self.trans_no, started_at, deadline))])
             return
-        watches = [self._watch(trans_no) for trans_no in self.trans_no]
+        watches = [self._watch(trans_no, started_at, deadline) for trans_no in self.trans_no]
         self.log.info("Waiting for %d trims until %s, a look every %g s", len(watches), until, self.poll_interval)
         tally = Tally(watches, stop_at_failure=self.stop_at_failure)
-        verdicts = await wait_for_all(wait, tally, functools.partial(self.log.info, "Trims: %s"))
-        yield TriggerEvent(encode_many(verdicts))
+        yield await self._event(await wait_for_all(wait, tally, functools.partial(self.log.info, "Trims: %s")))
 
-    def _watch(self, trans_no: str) -> Watch:
+    async def _event(self, verdicts: Sequence[Verdict | None]) -> TriggerEvent:
+        """Tell a worker of the verdicts, or end the task where all is well and nobody is needed any more."""
+        from airflow_provider_trim.polling.watch import Success
+        from airflow_provider_trim.triggers.events import encode, encode_many
+        from airflow_provider_trim.triggers.finishing import success, xcoms_of
+        from airflow_provider_trim.triggers.verdicts import tasks_of
+
+        many = isinstance(self.trans_no, list | tuple)
+        if self.finish and all(isinstance(verdict, Success) for verdict in verdicts):
+            trans_nos = self.trans_no if isinstance(self.trans_no, list | tuple) else [self.trans_no]
+            tasks = tasks_of(trans_nos, verdicts, "fail", self.log)
+            return await success(self.task_instance, xcoms_of(tasks, many=many))
+        (first, *_) = verdicts or [None]
+        return TriggerEvent(encode_many(verdicts) if many or first is None else encode(first))
+
+    def _when_started(self) -> float | None:
+        """Return when the wait began, in Unix seconds, or None for now; a triggerer may have been killed since then."""
+        ends_at = getattr(self, "timeout_after", None) or getattr(self.task_instance, "trigger_timeout", None)
+        if self.started_at is not None or self.deferral_timeout is None or ends_at is None:
+            return self.started_at
+        aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
+        return float(aware.timestamp()) - self.deferral_timeout
+
+    def _watch(self, trans_no: str, started_at: float | None, deadline: float | None) -> Watch:
         from airflow_provider_trim.polling.watch import Watch
 
         return Watch(
             trans_no,
             now=time.time(),
             interval=self.poll_interval,
-            deadline=self.deadline,
+            deadline=deadline,
             first_poll_after=self.first_poll_after,
-            started_at=self.started_at,
+            started_at=started_at,
             max_consecutive_failures=self.max_consecutive_failures,
             exponential_backoff=self.exponential_backoff,
             max_interval=self.max_interval,

@@ -11,6 +11,7 @@ from pathlib import Path
 from environment import trim_connection
 from live_airflow import LiveAirflow
 from report import Bar, Report, table
+from worker_starts import PLUGIN
 
 from airflow_provider_trim.emulator import TrimEmulator
 
@@ -33,23 +34,6 @@ DAGS = """
             trans_no=[f"mapped{n}" for n in range(NUMBER)]
         )
 """
-
-PLUGIN = """
-    import os
-    from airflow.listeners import hookimpl
-    from airflow.plugins_manager import AirflowPlugin
-
-    class Listener:
-        @hookimpl
-        def on_task_instance_running(self, previous_state, task_instance):
-            with open(os.environ["STARTS"], "ab") as starts:
-                starts.write(b".")
-
-    class CountStarts(AirflowPlugin):
-        name = "count_starts"
-        listeners = [Listener()]
-"""
-"""Airflow tells a listener in the worker of every start, of a deferred task's resumption too (Airflow 3.3.2)."""
 
 
 def measure(number: int) -> dict[str, dict[str, float]]:

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waits that begin and end in the triggerer of a live Airflow: how many workers they start, and what comes out."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_airflow import LiveAirflow
+from worker_starts import PLUGIN
+
+from airflow_provider_trim.emulator import TrimEmulator
+
+LIMIT = 180.0
+
+DAGS = """
+    from datetime import timedelta
+    from airflow.sdk import DAG, task
+    from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+
+    def wait(task_id="wait", **arguments):
+        return TrimTaskStatusSensor(task_id=task_id, poke_interval=1, start_from_trigger=True, **arguments)
+
+    with DAG("starts_there"):
+        wait(trans_no="starts")
+
+    with DAG("ends_there"):
+        wait(trans_no="ends", finish_in_triggerer=True)
+
+    with DAG("list_ends_there"):
+        @task
+        def name_of(video):
+            return f"{type(video).__name__} {video['videoName']}"
+
+        waiting = wait(trans_no=["first", "second"], finish_in_triggerer=True)
+        name_of.expand(video=waiting.output)
+
+    with DAG("template"):
+        @task
+        def submitted():
+            return "templated"
+
+        @task
+        def kind(video):
+            return type(video).__name__
+
+        waiting = wait(
+            trans_no="{{ ti.xcom_pull(task_ids='submitted', map_indexes=-1) }}", finish_in_triggerer=True
+        )
+        submitted() >> waiting
+        kind(waiting.output)
+
+    with DAG("fails"):
+        wait(trans_no="fails", finish_in_triggerer=True, retries=2)
+
+    with DAG("skips"):
+        wait(trans_no="fails", finish_in_triggerer=True, soft_fail=True)
+
+    with DAG("times_out"):
+        wait(trans_no="endless", finish_in_triggerer=True, timeout=3, execution_timeout=timedelta(hours=1))
+
+    with DAG("killed"):
+        wait(trans_no="long", finish_in_triggerer=True, timeout=40, first_poll_after=25)
+
+    with DAG("mapped"):
+        TrimTaskStatusSensor.partial(
+            task_id="wait", poke_interval=1, start_from_trigger=True, finish_in_triggerer=True
+        ).expand(trans_no=["mapped0", "mapped1"])
+"""
+
+
+class Waits:
+    """A live Airflow with the DAGs above, and a count of the workers that it has started."""
+
+    def __init__(self, airflow: LiveAirflow, service: TrimEmulator, starts: Path) -> None:
+        self.airflow = airflow
+        self.service = service
+        self._starts = starts
+
+    def run(self, dag_id: str) -> tuple[str, str, int]:
+        """Run a DAG to its end and return its state, the run's id, and how many workers were started."""
+        self._starts.write_bytes(b"")
+        run_id = self.airflow.trigger(dag_id)
+        state = self.airflow.wait_for_end(dag_id, run_id, LIMIT)
+        return state, run_id, self._starts.stat().st_size
+
+    def state_of(self, dag_id: str, run_id: str) -> str:
+        (wait,) = [ti for ti in self.airflow.task_instances(dag_id, run_id) if ti["task_id"] == "wait"]
+        return str(wait["state"])
+
+
+@pytest.fixture(scope="module")
+def waits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waits]:
+    folder = tmp_path_factory.mktemp("live")
+    starts = folder / "starts"
+    for name, text in (("dags", DAGS), ("plugins", PLUGIN)):
+        (folder / name).mkdir()
+        (folder / name / f"{name}.py").write_text(textwrap.dedent(text))
+    with TrimEmulator(duration=3.0) as service:
+        connection: dict[str, Any] = {"conn_type": "trim", "host": service.url, "login": service.user}
+        airflow = LiveAirflow(
+            folder / "home",
+            folder / "dags",
+            connections={"trim_default": connection | {"password": service.token}},
+            settings={
+                "CORE__PLUGINS_FOLDER": str(folder / "plugins"),
+                "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+            },
+        )
+        airflow.environment["STARTS"] = str(starts)
+        with airflow:
+            airflow.wait_for_dag("mapped")
+            yield Waits(airflow, service, starts)
+
+
+def test_a_wait_that_starts_there_starts_one_worker(waits: Waits) -> None:
+    waits.service.add_trim("starts")
+    state, run_id, starts = waits.run("starts_there")
+    assert (state, starts) == ("success", 1)
+    assert waits.airflow.xcom("starts_there", run_id, "wait")["videoName"]
+
+
+def test_a_wait_that_ends_there_starts_none(waits: Waits) -> None:
+    waits.service.add_trim("ends")
+    state, run_id, starts = waits.run("ends_there")
+    assert (state, starts) == ("success", 0)
+    assert waits.airflow.xcom("ends_there", run_id, "wait")["videoName"]
+
+
+def test_a_list_is_mapped_over(waits: Waits) -> None:
+    """Whoever maps over it needs its length, which a worker would have told."""
+    waits.service.add_trim("first")
+    waits.service.add_trim("second")
+    state, run_id, starts = waits.run("list_ends_there")
+    assert (state, starts) == ("success", 2)
+    names = [waits.airflow.xcom("list_ends_there", run_id, "name_of", map_index=index) for index in range(2)]
+    assert all(name.startswith("dict ") for name in names)
+
+
+def test_a_template_is_rendered_and_the_result_is_a_dict(waits: Waits) -> None:
+    """Pitfall: an event's own XComs arrive as text."""
+    waits.service.add_trim("templated")
+    state, run_id, starts = waits.run("template")
+    assert (state, starts) == ("success", 2)  # those before and after it
+    assert waits.airflow.xcom("template", run_id, "kind") == "dict"
+
+
+def test_a_failure_goes_by_way_of_a_worker(waits: Waits) -> None:
+    """Where soft_fail, callbacks and retries are what they always are; a failed trim is not retried."""
+    waits.service.add_trim("fails", outcome="fail")
+    state, run_id, starts = waits.run("fails")
+    assert (state, starts) == ("failed", 1)
+    state, run_id, _ = waits.run("skips")
+    assert state == "success"
+    assert waits.state_of("skips", run_id) == "skipped"
+
+
+def test_the_timeout_counts_from_the_beginning(waits: Waits) -> None:
+    waits.service.add_trim("endless", seconds=3600)
+    state, _, starts = waits.run("times_out")
+    assert (state, starts) == ("failed", 1)
+
+
+def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
+    """Who takes over finds from Airflow's own limit when the wait began: the first look is not put off again."""
+    waits.service.add_trim("long")
+    run_id = waits.airflow.trigger("killed")
+    waits.airflow.wait_for(lambda: waits.state_of("killed", run_id) == "deferred", LIMIT, "the wait is deferred")
+    waits.airflow.kill("triggerer")
+    waits.airflow.start_process("triggerer")
+    assert waits.airflow.wait_for_end("killed", run_id, LIMIT) == "success"
+    (wait,) = waits.airflow.task_instances("killed", run_id)
+    calls = [call for call in waits.service.calls if call.trans_no == "long"]
+    assert len(calls) == 1
+    assert wait["duration"] > 0
+
+
+def test_mapped_tasks_begin_in_a_worker(waits: Waits) -> None:
+    """Airflow would hand all of them the class's own arguments."""
+    for index in range(2):
+        waits.service.add_trim(f"mapped{index}")
+    state, run_id, starts = waits.run("mapped")
+    assert (state, starts) == ("success", 2)
+    assert waits.airflow.xcom("mapped", run_id, "wait", map_index=1)["videoName"]

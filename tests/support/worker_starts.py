@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An Airflow plugin that counts the starts of workers, a byte for each, in the file that ``STARTS`` names."""
+
+PLUGIN = """
+    import os
+    from airflow.listeners import hookimpl
+    from airflow.plugins_manager import AirflowPlugin
+
+    class Listener:
+        @hookimpl
+        def on_task_instance_running(self, previous_state, task_instance):
+            with open(os.environ["STARTS"], "ab") as starts:
+                starts.write(b".")
+
+    class CountStarts(AirflowPlugin):
+        name = "count_starts"
+        listeners = [Listener()]
+"""
+"""Airflow tells a listener in the worker of every start, of a deferred task's resumption too (Airflow 3.3.2)."""
