@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_trim.polling.connection import SettingsLoader, SharedConnection
-from airflow_provider_trim.polling.quota import used_up
+from airflow_provider_trim.polling.quota import Quota, used_up
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.signing import sign_once
 from airflow_provider_trim.polling.watch import LAST_LOOK_PATIENCE, LookAgain, Verdict, Watch
@@ -69,6 +69,7 @@ class Poller:
         self._clock = clock
         self._on_idle = on_idle
         self._connection = SharedConnection(load, clock, CONCURRENT_CALLS)
+        self._quota: Quota | None = None
         self._schedule = Schedule()
         self._waiters: dict[str, list[_Waiter]] = {}
         self._changed = asyncio.Event()
@@ -189,6 +190,7 @@ class Poller:
             quota = (await self._connection.current()).quota
         except TrimError:
             return 0.0  # no call will be made: the look itself runs into the same error and tells the watches
+        self._quota = quota
         self._schedule.set_quota(quota.calls, quota.window)
         return await quota.aacquire()
 
@@ -245,6 +247,7 @@ class Poller:
     def _tell(self, trans_no: str, outcome: TrimTask | TrimError, connection: int) -> None:
         """Pass a look's outcome on to every watch of the trim."""
         now = self._clock()
+        news: list[tuple[_Waiter, LookAgain]] = []
         for waiter in self._undecided(trans_no):
             try:
                 decision = waiter.watch.looked(outcome, now, connection=connection)
@@ -255,10 +258,20 @@ class Poller:
                 waiter.verdict.set_result(decision)
                 continue
             if decision.news:
-                waiter.context.run(log.log, decision.level, "Trim %s: %s", trans_no, decision.news)
+                news.append((waiter, decision))
             if decision.fresh_connection:
                 self._connection.refused(connection)
         self._reschedule(trans_no)
+        for waiter, decision in news:
+            outlook = self._outlook(trans_no, now) if decision.level == logging.INFO else ""
+            waiter.context.run(log.log, decision.level, "Trim %s: %s%s", trans_no, decision.news, outlook)
+
+    def _outlook(self, trans_no: str, now: float) -> str:
+        """Say when the next look is to be expected, and why not at the interval."""
+        due = self._schedule.due(trans_no)
+        if self._quota is None or due is None:
+            return ""
+        return f"; quota: {self._quota.usage()}, next look in about {max(0.0, due - now):.0f} s"
 
     def _give_up(self, waiters: list[_Waiter], error: Exception) -> None:
         """Raise what must not happen where it is seen: in the tasks that wait for it."""

@@ -99,6 +99,13 @@ class Quota:
         """Take one call without blocking the event loop; otherwise as :meth:`acquire`."""
         return await asyncio.to_thread(self.acquire) if self._shared is not None else self.acquire()
 
+    def usage(self) -> str:
+        """Say how much of the quota is used, for a reader of the log."""
+        if self.calls is None:
+            return "no quota"
+        used = self._item.amount - self._own.get_window_stats(self._item, self._account).remaining
+        return f"{used} of {self.calls} calls used{'' if self._shared is None else ' by this process'}"
+
     def refused(self, retry_after: float | None) -> float:
         """Let nobody call for a while, since the service has refused a call.
 

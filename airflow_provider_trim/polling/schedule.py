@@ -139,6 +139,11 @@ class Schedule:
             self._durations.learn(entry.age, age, finished)
             entry.age = age
 
+    def due(self, key: str) -> float | None:
+        """Return when a trim is to be asked, as things stand; the quota may put it off. None where it is not known."""
+        entry = self._entries.get(key)
+        return None if entry is None else min(self._due(entry, self._due_ages), max(entry.deadline, entry.not_before))
+
     def next_time(self) -> float | None:
         """Return when :meth:`pick` has somebody, or None for never as things stand."""
         self._set_price()

@@ -14,6 +14,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 if TYPE_CHECKING:
     from airflow_provider_trim.polling.watch import Verdict, Watch
 
+_PLAN = "Waiting for %s until %s, a look every %g s or less often, as the account's quota allows"
+
 
 class TrimTaskStatusTrigger(BaseTrigger):
     """Waits until a trim has finished, or several have, and yields one event.
@@ -113,11 +115,11 @@ class TrimTaskStatusTrigger(BaseTrigger):
             deadline = (started_at or time.time()) + self.timeout
         until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
         if not isinstance(self.trans_no, list | tuple):
-            self.log.info("Waiting for trim %s until %s, a look every %g s", self.trans_no, until, self.poll_interval)
+            self.log.info(_PLAN, f"trim {self.trans_no}", until, self.poll_interval)
             yield await self._event([await wait(self._watch(self.trans_no, started_at, deadline))])
             return
         watches = [self._watch(trans_no, started_at, deadline) for trans_no in self.trans_no]
-        self.log.info("Waiting for %d trims until %s, a look every %g s", len(watches), until, self.poll_interval)
+        self.log.info(_PLAN, f"{len(watches)} trims", until, self.poll_interval)
         tally = Tally(watches, stop_at_failure=self.stop_at_failure)
         yield await self._event(await wait_for_all(wait, tally, functools.partial(self.log.info, "Trims: %s")))
 

@@ -69,9 +69,19 @@ def _reason(verdict: Failure | TimedOut) -> str:
 
 
 def _summary(task: TrimTask) -> str:
+    """Return what came out, in one line such as ``'goal', 3:09, best rendition 1920x1080 of 3, 12.3 MB in all``."""
     info = task.video_info
     if info is None:
         return "no videoInfo"
-    size = "unknown size" if info.video_size is None else f"{info.video_size / 1e6:.1f} MB"
-    length = "unknown duration" if info.duration is None else f"{info.duration.total_seconds():.0f} s"
-    return f"video {info.video_id} {info.video_name!r}, {length}, {len(info.video_resolutions)} renditions, {size}"
+    parts = [f"video {info.video_id} {info.video_name[:100]!r}"]
+    if info.duration is not None:
+        minutes, seconds = divmod(round(info.duration.total_seconds()), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts.append(f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}")
+    sizes = [(part.width, part.height) for part in info.video_resolutions if part.width and part.height]
+    if sizes:
+        width, height = max(sizes, key=lambda size: size[0] * size[1])
+        parts.append(f"best rendition {width}x{height} of {len(info.video_resolutions)}")
+    if info.video_size is not None:
+        parts.append(f"{info.video_size / 1e6:.1f} MB in all")
+    return ", ".join(parts)

@@ -239,7 +239,11 @@ def test_a_quiet_log(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, 
     assert len(trim_default.calls) == 31
     assert len(lines) <= 6, lines
     assert any("Waiting for trim T until" in line for line in lines)
-    assert any("Trim T is done: video" in line for line in lines)
+    info = trim_default.video_info("T")
+    (done,) = [line for line in lines if "Trim T is done" in line]
+    assert f"video {info['videoId']} {info['videoName']!r}, " in done
+    assert f", best rendition 1280x720 of {len(info['videoResolutions'])}, " in done
+    assert f", {int(info['videoSize']) / 1e6:.1f} MB in all" in done
 
 
 def test_two_deferred_waits_of_one_trim_share_their_calls(trim_default: TrimEmulator) -> None:

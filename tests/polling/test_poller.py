@@ -536,6 +536,18 @@ async def test_news_stand_in_the_log_of_who_waits(poller: Poller, emulator: Trim
     ]
 
 
+async def test_a_heartbeat_says_what_is_next_and_why(
+    poller: Poller, emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("airflow_provider_trim.polling.watch.FIRST_HEARTBEAT", 0.0)  # a minute, in earnest
+    emulator.add_trim("T", seconds=0)
+    emulator.misbehave("T", ServiceCode(1560))
+    with caplog.at_level(logging.INFO, logger="airflow_provider_trim.polling.poller"):
+        await poller.wait(watch("T", interval=0.3))
+    (line,) = caplog.messages
+    assert line == ("Trim T: still processing after 0 s; quota: 1 of 1000000 calls used, next look in about 0 s")
+
+
 async def test_the_poller_itself_is_no_waiting_tasks(emulator: TrimEmulator, load: Loader) -> None:
     owners = []
 
