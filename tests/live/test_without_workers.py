@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,16 @@ from worker_starts import PLUGIN
 from airflow_provider_trim.emulator import TrimEmulator
 
 LIMIT = 180.0
+PAUSE = 20.0
+"""Seconds before the first look of the wait whose triggerer is killed."""
 
 DAGS = """
+    import os
     from datetime import timedelta
     from airflow.sdk import DAG, task
     from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+
+    PAUSE = float(os.environ["PAUSE"])
 
     def wait(task_id="wait", **arguments):
         return TrimTaskStatusSensor(task_id=task_id, poke_interval=1, start_from_trigger=True, **arguments)
@@ -63,7 +70,7 @@ DAGS = """
         wait(trans_no="endless", finish_in_triggerer=True, timeout=3, execution_timeout=timedelta(hours=1))
 
     with DAG("killed"):
-        wait(trans_no="long", finish_in_triggerer=True, timeout=40, first_poll_after=25)
+        wait(trans_no="long", finish_in_triggerer=True, timeout=600, first_poll_after=PAUSE)
 
     with DAG("mapped"):
         TrimTaskStatusSensor.partial(
@@ -110,7 +117,7 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waits]:
                 "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
             },
         )
-        airflow.environment["STARTS"] = str(starts)
+        airflow.environment |= {"STARTS": str(starts), "PAUSE": str(PAUSE)}
         with airflow:
             airflow.wait_for_dag("mapped")
             yield Waits(airflow, service, starts)
@@ -165,17 +172,19 @@ def test_the_timeout_counts_from_the_beginning(waits: Waits) -> None:
 
 
 def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
-    """Who takes over finds from Airflow's own limit when the wait began: the first look is not put off again."""
+    """Who takes over finds from Airflow's own limit when the wait began: the deadline, which the log names, stays."""
     waits.service.add_trim("long")
     run_id = waits.airflow.trigger("killed")
     waits.airflow.wait_for(lambda: waits.state_of("killed", run_id) == "deferred", LIMIT, "the wait is deferred")
+    deferred_at = time.monotonic()
+    waits.airflow.wait_for(lambda: time.monotonic() > deferred_at + PAUSE / 2, LIMIT, "a part of the pause has passed")
     waits.airflow.kill("triggerer")
     waits.airflow.start_process("triggerer")
     assert waits.airflow.wait_for_end("killed", run_id, LIMIT) == "success"
-    (wait,) = waits.airflow.task_instances("killed", run_id)
-    calls = [call for call in waits.service.calls if call.trans_no == "long"]
-    assert len(calls) == 1
-    assert wait["duration"] > 0
+    logs = (waits.airflow.home / "logs" / "dag_id=killed").rglob("*.trigger.*.log")
+    events = [json.loads(line)["event"] for log in logs for line in log.read_text().splitlines()]
+    before, after = [event for event in events if event.startswith("Waiting for trim long until ")]
+    assert before == after
 
 
 def test_mapped_tasks_begin_in_a_worker(waits: Waits) -> None:
