@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test bench fuzz audit check format build constraints clean
+.PHONY: help demo test test-2.11 test-3.0 bench fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -37,6 +37,23 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
 	@$(BIN)/python -m coverage run -m pytest -q
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
+
+# Other lines of Airflow, each in an environment of its own.
+.venv-%/.tests: pyproject.toml constraints/airflow-%.txt
+	@echo "Making the environment in $(@D) (a minute or two, once) …"
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -q 'pip>=25.1'
+	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt -e '.[redis]' --group test
+	@touch $@
+.PRECIOUS: .venv-%/.tests
+
+# Left out: tests/fuzz and tests/test_layers.py, which have nothing of Airflow, and what else is in tests/live, which is of Airflow 3.
+TESTS_2 := tests/vod tests/transports tests/polling tests/emulator tests/airflow tests/test_package.py tests/test_lines.py tests/live/test_airflow_2.py
+test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
+	@.venv-2.11/bin/python -m pytest -q -rs $(TESTS_2)
+
+test-3.0: .venv-3.0/.tests  ## see that it works on the first release of Airflow 3
+	@.venv-3.0/bin/python -m pytest -q -rs tests/test_lines.py
 
 $(VENV)/.bench: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group bench
@@ -69,9 +86,15 @@ format: $(VENV)/.development  ## format the code
 build: $(VENV)/.development  ## build sdist and wheel into dist/
 	@$(BIN)/python -m build
 
-constraints: $(VENV)/.development  ## pin what is installed
-	@{ sed -n 1p $(CONSTRAINTS); $(BIN)/python -m pip freeze --exclude-editable | grep -v ' @ '; } > $(CONSTRAINTS).new
-	@mv $(CONSTRAINTS).new $(CONSTRAINTS)
+# $(1): environment, $(2): file
+define pin
+	@{ sed -n 1p $(2); $(1)/bin/python -m pip freeze --exclude-editable | grep -v ' @ '; } > $(2).new
+	@mv $(2).new $(2)
+endef
+constraints: $(VENV)/.development  ## pin what is installed; for another line: constraints-2.11, constraints-3.0
+	$(call pin,$(VENV),$(CONSTRAINTS))
+constraints-2.11 constraints-3.0: constraints-%: .venv-%/.tests
+	$(call pin,.venv-$*,constraints/airflow-$*.txt)
 
 clean:  ## remove environments and what the targets have made
-	@rm -rf $(VENV) .demo build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv* .demo build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deferrable waits in a live Airflow 2.11: the scheduler starts them, the triggerer waits, a worker resumes them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_airflow_2 import LiveAirflow2
+from running import AIRFLOW_3
+
+from airflow_provider_trim.emulator import TrimEmulator
+
+pytestmark = pytest.mark.skipif(AIRFLOW_3, reason="the other tests here are those of a live Airflow 3")
+
+LIMIT = 180.0
+
+DAGS = """
+    import pendulum
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+
+    once = {"schedule": "@once", "start_date": pendulum.datetime(2026, 1, 1, tz="UTC")}
+
+    with DAG("good", **once):
+        @task
+        def name_of(video):
+            return video["videoName"]
+
+        name_of(TrimTaskStatusSensor(task_id="wait", trans_no="good", poke_interval=1, deferrable=True).output)
+
+    with DAG("bad", **once):
+        TrimTaskStatusSensor(task_id="wait", trans_no="bad", poke_interval=1, deferrable=True, retries=2)
+"""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[TrimEmulator]:
+    with TrimEmulator() as service:
+        service.add_trim("good", seconds=5)
+        service.add_trim("bad", seconds=5, outcome="fail")
+        yield service
+
+
+@pytest.fixture(scope="module")
+def airflow(service: TrimEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow2]:
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "dags").mkdir()
+    (folder / "dags" / "dags.py").write_text(textwrap.dedent(DAGS))
+    connection = {"conn_type": "trim", "host": service.url, "login": service.user, "password": service.token}
+    with LiveAirflow2(folder / "home", folder / "dags", connections={"trim_default": connection}) as airflow:
+        yield airflow
+
+
+def deferred(airflow: LiveAirflow2, dag_id: str) -> bool:
+    """Whether the triggerer has had the wait, by its log."""
+    return f"{dag_id}/" in airflow.log_of("triggerer").read_text(errors="replace")
+
+
+def test_success(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+    assert airflow.wait_for_end_of("good", LIMIT) == "success"
+    assert deferred(airflow, "good")
+    expected = service.video_info("good")
+    assert airflow.pushed("good", "wait") == expected
+    assert airflow.pushed("good", "name_of") == expected["videoName"]
+
+
+def test_failure(airflow: LiveAirflow2) -> None:
+    assert airflow.wait_for_end_of("bad", LIMIT) == "failed"
+    assert deferred(airflow, "bad")
+    assert airflow.task_of("bad", "wait") == ("failed", 1)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What has to work on every line of Airflow: imports, what Airflow lists, and a deferrable wait to its end."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from typing import Any
+
+import airflow_provider_trim
+import pendulum
+import pytest
+import running
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(airflow_provider_trim.__path__, "airflow_provider_trim.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_import(name: str) -> None:
+    importlib.import_module(name)
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.mark.parametrize(("command", "shown"), [("list", "airflow-provider-trim"), ("hooks", "Cloud VoD Trim")])
+def test_airflow_lists_it(database: None, command: str, shown: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "providers", command, "--output", "plain"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert shown in done.stdout
+
+
+def test_a_deferrable_wait(trim_default: TrimEmulator, database: None) -> None:
+    trim_default.add_trim("T", seconds=1)
+    with DAG("a_deferrable_wait", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")) as dag:
+
+        @task
+        def name_of(video: Any) -> str:
+            return str(video["videoName"])
+
+        name_of(TrimTaskStatusSensor(task_id="wait", trans_no="T", poke_interval=0.1, deferrable=True).output)
+    run = running.run(dag)
+    expected = trim_default.video_info("T")
+    assert run.state == "success"
+    assert running.xcom(run, "wait") == expected
+    assert running.xcom(run, "name_of") == expected["videoName"]
