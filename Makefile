@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-2.11 test-3.0 bench fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
+.PHONY: help demo test test-2.11 test-3.0 bench system system-quick fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -65,6 +65,22 @@ bench: $(VENV)/.bench | $(REDIS)  ## measure us beside our peers, into docs/benc
 $(VENV)/.fuzz: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group fuzz
 	@touch $@
+
+# PostgreSQL's server programs are not on Debian's PATH.
+POSTGRES := /usr/share/doc/postgresql
+$(POSTGRES):
+	@echo "Installing postgresql …"
+	@apt-get install -y -qq postgresql >/dev/null || (apt-get update -qq && apt-get install -y -qq postgresql >/dev/null)
+
+$(VENV)/.system: $(VENV)/.development
+	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group system
+	@touch $@
+
+system: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## a distributed Airflow on this machine, its parts killed (twenty minutes)
+	@$(BIN)/python -m pytest -q -s --tb=short tests/system
+
+system-quick: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## the same with fewer kills and trims (eight minutes)
+	@$(BIN)/python -m pytest -q -s --tb=short tests/system --quick
 
 SECONDS ?= 600
 fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what comes from outside (ten minutes, or SECONDS=…)

@@ -17,13 +17,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
 import requests
 
 HOST = "127.0.0.1"
-START_LIMIT = 120.0
+START_LIMIT = 300.0
 """Seconds until all processes say that they are healthy."""
+API_LIMIT = 180.0
+"""Seconds for one call of the REST interface; a busy machine needs many of them."""
 END_LIMIT = 15.0
 """Seconds from SIGTERM to SIGKILL."""
+
+PROCESSES = {
+    "api-server": ["api-server", "--workers", "1"],
+    "scheduler": ["scheduler"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer"],
+}
 
 _ALTERING = ("PYTHON", "AIRFLOW", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT")
 
@@ -51,7 +61,7 @@ class LiveAirflow:
     :param dags: folder of DAG files
     :param connections: by their id, as Airflow's JSON has them
     :param settings: more of Airflow's configuration, as ``SECTION__KEY``
-    :param processes: name and ``airflow`` arguments of each process
+    :param processes: name and ``airflow`` arguments of each process, instead of :data:`PROCESSES`
     """
 
     def __init__(
@@ -66,12 +76,7 @@ class LiveAirflow:
         self.home = home
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
-        self.commands = {
-            "api-server": ["api-server", "--workers", "1"],
-            "scheduler": ["scheduler"],
-            "dag-processor": ["dag-processor"],
-            "triggerer": ["triggerer"],
-        } | (processes or {})
+        self.commands = processes or PROCESSES
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         options = {
             "CORE__LOAD_EXAMPLES": "False",
@@ -107,7 +112,7 @@ class LiveAirflow:
         self.run("db", "migrate")
         for name in self.commands:
             self.start_process(name)
-        self.wait_for(self._healthy, START_LIMIT, "all processes are healthy")
+        self.wait_for(self.healthy, START_LIMIT, "all processes are healthy")
 
     def run(self, *arguments: str) -> None:
         """Run an ``airflow`` command to its end."""
@@ -137,11 +142,23 @@ class LiveAirflow:
         return self.home / f"{name}.log"
 
     def kill(self, name: str) -> None:
-        """End a process and its children at once, as a lost machine does."""
+        """End a process and all that descend from it at once, as a lost machine does."""
         process = self.processes.pop(name)
+        # A running task has a process group of its own.
+        for one in self.family(process.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(END_LIMIT)
+
+    @staticmethod
+    def family(pid: int) -> list[psutil.Process]:
+        """Return a process and all that descend from it."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(pid)
+            return [parent, *parent.children(recursive=True)]
+        return []
 
     def stop(self) -> None:
         """End every process and its children: asked at first, forced in the end."""
@@ -176,7 +193,8 @@ class LiveAirflow:
     def _tail(self, name: str) -> str:
         return self.log_of(name).read_text(errors="replace")[-4000:]
 
-    def _healthy(self) -> bool:
+    def healthy(self) -> bool:
+        """Return whether the processes that say so say that they are healthy."""
         try:
             health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
         except (requests.RequestException, ValueError):
@@ -193,7 +211,7 @@ class LiveAirflow:
         if "Authorization" not in self._session.headers:
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=60, **arguments)
+        answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json() if answer.content else None

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The deployment, started once, and an account for each scenario."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import figures
+import pytest
+from account import Account
+from deployment import Deployment
+
+from airflow_provider_trim.emulator import TrimEmulator
+
+HOME = Path(__file__).parents[2] / "build" / "system" / "airflow"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="fewer kills and trims, shorter outages")
+
+
+@pytest.fixture(scope="session")
+def quick(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("--quick"))
+
+
+@pytest.fixture(scope="session")
+def airflow(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    with Deployment(HOME) as deployment:
+        figures.say("all processes are healthy")
+        for dag_id in ("waits", "submits"):
+            deployment.wait_for_dag(dag_id)
+        yield deployment
+    if request.session.testsfailed:
+        print(f"\nLogs are left in {HOME}")
+    else:
+        shutil.rmtree(HOME)
+
+
+@pytest.fixture
+def account(airflow: Deployment, tmp_path: Path) -> Iterator[Callable[..., Account]]:
+    """Make accounts: ``account(name, quota=(calls, seconds), **extra)``."""
+    with ExitStack() as stack:
+
+        def make(name: str, quota: tuple[int, int] | None = None, **extra: Any) -> Account:
+            emulator = stack.enter_context(TrimEmulator(user=name, quota=quota))
+            limit = f"{quota[0]}/{quota[1]} seconds" if quota else "off"
+            return Account(airflow, name, emulator, tmp_path / name, **({"quota": limit} | extra))
+
+        yield make
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    print()
+    figures.say(item.name.removeprefix("test_").replace("_", " "))
+
+
+def pytest_sessionfinish() -> None:
+    figures.write()

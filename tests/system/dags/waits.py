@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the scenarios run. Each run's configuration says which connection and which trims."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_trim.operators.trim import TrimVideoOperator
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+
+TRIMS_PER_RUN = 10
+LONG = pendulum.duration(hours=2)
+RUN = {"schedule": None, "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"), "catchup": False}
+PARAMS = {"conn_id": "", "prefix": "", "received": "", "interval": 2.0}
+
+
+@task
+def receive(infos: Any, params: dict[str, Any]) -> None:
+    """Note what came, where it would be seen if it came twice."""
+    with (Path(params["received"]) / f"{params['prefix']}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(list(infos)) + "\n")
+
+
+with DAG("waits", params=PARAMS, **RUN):
+    # Ten tasks a run, each waiting for a trim of its own. No retries: what fails once has failed.
+    waits = TrimTaskStatusSensor.partial(
+        task_id="wait",
+        trim_conn_id="{{ params.conn_id }}",
+        deferrable=True,
+        poke_interval=2,
+        timeout=LONG,
+        # An outage of the service is longer than the ten looks that are the default.
+        max_consecutive_failures=100_000,
+        retries=0,
+    ).expand(trans_no=[f"{{{{ params.prefix }}}}-{number}" for number in range(TRIMS_PER_RUN)])
+    receive(waits.output)
+
+with DAG("submits", params=PARAMS, **RUN):
+    # A worker that is lost costs a try, and these lose many.
+    TrimVideoOperator(
+        task_id="submit",
+        video_id="0123456789abcdef",
+        seek_start=0,
+        duration=20,
+        filename="{{ params.prefix }}",
+        trim_conn_id="{{ params.conn_id }}",
+        deferrable=True,
+        poll_interval=2,
+        timeout=LONG,
+        max_consecutive_failures=100_000,
+        retries=100,
+        retry_delay=pendulum.duration(seconds=1),
+    )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow as it is run in production, on this machine: PostgreSQL, Redis, Celery, several of what can be several."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from live_airflow import LiveAirflow
+from postgres_server import PostgresServer
+from redis_server import RedisServer
+
+DAGS = Path(__file__).parent / "dags"
+TRIGGERERS = ("triggerer-1", "triggerer-2")
+WORKERS = ("worker-1", "worker-2")
+TASKS_PER_WORKER = 2
+CAPACITY = 2500
+"""Triggers that one triggerer takes; Airflow's default is 1,000."""
+
+
+def worker(home: Path, name: str) -> list[str]:
+    names = ["--celery-hostname", f"{name}@%h", "--pid", str(home / f"{name}.pid")]
+    return ["celery", "worker", *names, "--concurrency", str(TASKS_PER_WORKER), "--skip-serve-logs"]
+
+
+def processes(home: Path) -> dict[str, list[str]]:
+    return {
+        "api-server": ["api-server", "--workers", "1"],
+        "scheduler": ["scheduler"],
+        "dag-processor": ["dag-processor"],
+        **{name: ["triggerer"] for name in TRIGGERERS},
+        **{name: worker(home, name) for name in WORKERS},
+    }
+
+
+# Airflow takes minutes to notice that a machine is lost. Those times are lowered here, each to what a machine with two
+# busy cores can still keep, so that a test of what happens then takes seconds. In comments: Airflow's default.
+NOTICING_THE_DEAD = {
+    "TRIGGERER__JOB_HEARTBEAT_SEC": "1",  # 5
+    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",  # 30
+    "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",  # 5
+    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",  # 30
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",  # 300
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",  # 300
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",  # 10
+    # A task that a killed worker had taken out of the queue and not begun.
+    "SCHEDULER__TASK_QUEUED_TIMEOUT": "45",  # 600
+    "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",  # 120
+    "SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "10",  # 2
+}
+
+
+class Deployment(LiveAirflow):
+    """All of it. Use it as a context manager.
+
+    :param home: folder for logs; what is in it is deleted first
+    """
+
+    def __init__(self, home: Path) -> None:
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        self.postgres = PostgresServer()
+        self.broker = RedisServer()
+        self.quota = RedisServer()
+        """Where calls are counted: another Redis than Celery's, so that it can be lost alone."""
+        settings = NOTICING_THE_DEAD | {
+            "CORE__EXECUTOR": "CeleryExecutor",
+            "CORE__PARALLELISM": "64",
+            "CORE__MAX_ACTIVE_TASKS_PER_DAG": "10000",
+            "CORE__MAX_ACTIVE_RUNS_PER_DAG": "1000",
+            "DATABASE__SQL_ALCHEMY_CONN": self.postgres.url,
+            "CELERY__BROKER_URL": self.broker.url,
+            "CELERY__RESULT_BACKEND": f"db+{self.postgres.url}",
+            "TRIGGERER__CAPACITY": str(CAPACITY),
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+        }
+        super().__init__(home, DAGS, connections={}, settings=settings, processes=processes(home))
+
+    def start(self) -> None:
+        for server in (self.postgres, self.broker, self.quota):
+            server.start()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        for server in (self.quota, self.broker, self.postgres):
+            with contextlib.suppress(Exception):
+                server.stop()
+
+    def connect(self, conn_id: str, host: str, login: str, password: str, **extra: Any) -> None:
+        """Store a connection in Airflow's database, or change it."""
+        connection = {
+            "connection_id": conn_id,
+            "conn_type": "trim",
+            "host": host,
+            "login": login,
+            "password": password,
+            "extra": json.dumps(extra),
+        }
+        known = any(one["connection_id"] == conn_id for one in self.api("GET", "/connections")["connections"])
+        if known:
+            self.api("PATCH", f"/connections/{conn_id}", json=connection)
+        else:
+            self.api("POST", "/connections", json=connection)
+
+    def count(self, dag_id: str, *states: str) -> int:
+        """Count the task instances of a DAG that are in one of these states, or all."""
+        query = "&".join(["limit=1", *(f"state={state}" for state in states)])
+        return int(self.api("GET", f"/dags/{dag_id}/dagRuns/~/taskInstances?{query}")["total_entries"])

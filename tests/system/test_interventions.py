@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people do to tasks that wait, and to their connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from account import STEP_LIMIT, Account
+from deployment import Deployment
+from figures import note
+
+LEAVES_WITHIN = 5.0
+"""Seconds within which a wait that nobody wants any more has left its poller."""
+
+
+def set_state(airflow: Deployment, run_id: str, map_index: int, state: str) -> None:
+    path = f"/dags/waits/dagRuns/{run_id}/taskInstances/wait/{map_index}"
+    airflow.api("PATCH", path, json={"new_state": state})
+
+
+def clear(airflow: Deployment, run_id: str, map_index: int) -> None:
+    body: dict[str, Any] = {
+        "dry_run": False,
+        "dag_run_id": run_id,
+        "task_ids": [["wait", map_index]],
+        "only_failed": False,
+    }
+    airflow.api("POST", "/dags/waits/clearTaskInstances", json=body)
+
+
+@pytest.mark.parametrize("done", ["marked failed", "marked success", "cleared"])
+def test_wait_leaves_the_poller(airflow: Deployment, account: Callable[..., Account], done: str) -> None:
+    waits = account(f"left-{done.split()[-1]}")
+    waits.wait_in(1)
+    waits.wait_until_deferred()
+    (prefix, run_id), *_ = waits.runs.items()
+    left, others = f"{prefix}-0", [f"{prefix}-{number}" for number in range(1, 10)]
+    # A paused DAG's cleared task does not begin its wait anew at once, which would be asked for, too.
+    airflow.api("PATCH", "/dags/waits", json={"is_paused": True})
+    try:
+        if done == "cleared":
+            clear(airflow, run_id, 0)
+        else:
+            set_state(airflow, run_id, 0, done.split()[-1])
+        told = time.monotonic()
+        # The others are asked for on, twice, long after the one is to have left.
+        waits.looked_at(others, since=told + LEAVES_WITHIN)
+        waits.looked_at(others, since=told + 2 * LEAVES_WITHIN)
+        last = max(call.time for call in waits.emulator.calls_for(left))
+    finally:
+        airflow.api("PATCH", "/dags/waits", json={"is_paused": False})
+    note(
+        f"task {done} while deferred",
+        "last call for its trim, after Airflow was told",
+        f"{max(0.0, last - told):.1f} s",
+    )
+    assert last - told <= LEAVES_WITHIN
+    waits.finish(waits.waiting)
+    state = airflow.wait_for_end("waits", run_id, STEP_LIMIT)
+    assert state == ("failed" if done == "marked failed" else "success")
+    assert len(waits.emulator.calls_for(left)) >= 1
+    if done == "cleared":
+        waited = waits.emulator.calls_for(left)
+        assert waited[-1].trim_status == 2, "it has begun anew, and seen the end"
+
+
+def test_token_is_rotated(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+    """The connection has the new token a moment before the service insists on it."""
+    waits = account("rotated")
+    waits.wait_in(1 if quick else 3)
+    waits.wait_until_deferred()
+    waits.connect(token="the-new-token")
+    rotated = time.monotonic()
+    waits.emulator.token = "the-new-token"
+    waits.looked_at(waits.waiting, since=rotated)
+    waits.finish(waits.waiting)
+    waits.check_results()
+    accepted = min(call.time for call in waits.emulator.calls if call.time > rotated and call.trim_status)
+    refused = [call for call in waits.emulator.calls if call.time > rotated and call.code not in (200, 1560)]
+    note("token rotated", "calls refused, until the new one was used", f"{len(refused)}, {accepted - rotated:.1f} s")
+    note("token rotated", "tasks that failed", "0")
+    assert refused, "the old token was tried"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Triggerers and workers, ended by SIGKILL as a lost machine ends."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+import psutil
+from account import STEP_LIMIT, Account
+from deployment import TRIGGERERS, WORKERS, Deployment
+from figures import note, say
+
+from airflow_provider_trim.emulator import Hold
+
+RANDOM = random.Random(6)
+
+
+def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+    kills, runs = (3, 1) if quick else (20, 4)
+    waits = account("killed-triggerers")
+    waits.wait_in(runs)
+    waits.wait_until_deferred()
+    recoveries = []
+    for kill in range(1, kills + 1):
+        # Some trims end just before: the triggerer may have seen it, and may have told Airflow, or not.
+        ending = RANDOM.sample(waits.waiting, max(1, 10 * runs // (kills + 1) - 1))
+        waits.finish(ending)
+        time.sleep(RANDOM.uniform(0.0, 4.0))
+        name = RANDOM.choice(TRIGGERERS)
+        killed = time.monotonic()
+        airflow.kill(name)
+        airflow.start_process(name)
+        recoveries.append(waits.looked_at(waits.waiting, since=killed))
+        say(f"kill {kill} of {kills}, {name}: all {len(waits.waiting)} trims asked for after {recoveries[-1]:.1f} s")
+    waits.finish(waits.waiting)
+    waits.check_results()
+    scenario = "triggerers killed"
+    note(scenario, "kills, of two triggerers", str(kills))
+    note(scenario, "waits lost, results that came twice", "0, 0")
+    ordered = sorted(recoveries)
+    note(scenario, "until each trim was asked for again: median, longest",
+         f"{ordered[len(ordered) // 2]:.1f} s, {ordered[-1]:.1f} s")  # fmt: skip
+
+
+def holder(airflow: Deployment, port: int) -> str:
+    """Return the worker of whose tasks one has a connection to a port."""
+    for name in WORKERS:
+        for process in airflow.family(airflow.processes[name].pid):
+            with contextlib.suppress(psutil.Error):
+                if any(one.raddr and one.raddr.port == port for one in process.net_connections("tcp")):
+                    return name
+    raise AssertionError("no worker has a connection to the service")
+
+
+def test_workers_are_killed_as_they_submit(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+    kills = 3 if quick else 20
+    submits = account("killed-workers")
+    emulator = submits.emulator
+    emulator.duration = 5.0
+    runs = {}
+    for kill in range(1, kills + 1):
+        hold = Hold()
+        moment = RANDOM.choice(("before", "after"))
+        emulator.fail_submission(moment, hold)
+        prefix = f"killed-{kill}"
+        runs[prefix] = submits.trigger("submits", prefix)
+        hold.wait_until_held(timeout=STEP_LIMIT)
+        name = holder(airflow, emulator.port)
+        airflow.kill(name)
+        airflow.start_process(name)
+        say(f"kill {kill} of {kills}, {name}, {moment} its submission was accepted")
+    emulator.behave()
+    last_kill = time.monotonic()
+    for run_id in runs.values():
+        assert airflow.wait_for_end("submits", run_id, 2 * STEP_LIMIT) == "success"
+    recovered = time.monotonic() - last_kill
+    submitted = [submission.trans_no for submission in emulator.submissions]
+    for prefix, run_id in runs.items():
+        trans_no = airflow.xcom("submits", run_id, "submit", "trans_no")
+        assert submitted.count(trans_no) == 1, prefix
+        assert airflow.xcom("submits", run_id, "submit") == emulator.video_info(trans_no)
+    assert len(submitted) == len(runs)
+    scenario = "workers killed as they submit"
+    note(scenario, "kills, of two workers", str(kills))
+    note(scenario, "tasks, trims submitted", f"{len(runs)}, {len(submitted)}")
+    note(scenario, "from the last kill until all tasks had ended well", f"{recovered:.0f} s")

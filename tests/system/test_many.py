@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many trims at once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from account import Account
+from deployment import Deployment
+from figures import most_in_any, note
+
+SCENARIO = "many runs, one quota"
+
+
+def test_many_runs_share_a_quota(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+    runs, calls, window = (6, 60, 10) if quick else (30, 300, 30)
+    many = account("many", quota=(calls, window), quota_storage=airflow.quota.url)
+    started = time.monotonic()
+    many.wait_in(runs)
+    many.wait_until_deferred()
+    deferred = time.monotonic()
+    held = airflow.count("waits", "running", "queued", "scheduled")
+    assert held == 0, "no task waits in a worker"
+    trans_nos = many.waiting
+    random.shuffle(trans_nos)
+
+    many.finish(trans_nos)
+    many.check_results()
+    asked = many.emulator.calls
+    most = most_in_any(asked, window)
+    note(SCENARIO, "trims, in runs", f"{len(trans_nos)}, in {runs}")
+    note(SCENARIO, "tasks that held a worker while all trims ran", str(held))
+    note(SCENARIO, f"most calls in any {window} s, of {calls}", str(most))
+    note(SCENARIO, "calls refused by the service", str(many.emulator.refused))
+    note(
+        SCENARIO,
+        "until all were deferred, until all runs had ended",
+        f"{deferred - started:.0f} s, {time.monotonic() - started:.0f} s",
+    )
+    assert many.emulator.refused == 0
+    assert calls * 0.8 < most <= calls
