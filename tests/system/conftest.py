@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="fewer kills and trims, shorter outages")
 
 
+def pytest_configure() -> None:
+    # Whoever ends this by its id wants the deployment ended with it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def quick(pytestconfig: pytest.Config) -> bool:
     return bool(pytestconfig.getoption("--quick"))
@@ -32,7 +39,7 @@ def quick(pytestconfig: pytest.Config) -> bool:
 def airflow(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     with Deployment(HOME) as deployment:
         figures.say("all processes are healthy")
-        for dag_id in ("waits", "submits"):
+        for dag_id in ("waits", "submits", "thousands"):
             deployment.wait_for_dag(dag_id)
         yield deployment
     if request.session.testsfailed:

@@ -47,7 +47,7 @@ NOTICING_THE_DEAD = {
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",  # 300
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",  # 10
     # A task that a killed worker had taken out of the queue and not begun.
-    "SCHEDULER__TASK_QUEUED_TIMEOUT": "45",  # 600
+    "SCHEDULER__TASK_QUEUED_TIMEOUT": "120",  # 600
     "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",  # 120
     "SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "10",  # 2
 }
@@ -68,7 +68,8 @@ class Deployment(LiveAirflow):
         """Where calls are counted: another Redis than Celery's, so that it can be lost alone."""
         settings = NOTICING_THE_DEAD | {
             "CORE__EXECUTOR": "CeleryExecutor",
-            "CORE__PARALLELISM": "64",
+            # So few that none is in Celery's queue for long enough to be taken for lost.
+            "CORE__PARALLELISM": "12",
             "CORE__MAX_ACTIVE_TASKS_PER_DAG": "10000",
             "CORE__MAX_ACTIVE_RUNS_PER_DAG": "1000",
             "DATABASE__SQL_ALCHEMY_CONN": self.postgres.url,

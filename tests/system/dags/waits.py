@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 
-TRIMS_PER_RUN = 10
+TRIMS_PER_RUN, THOUSANDS_PER_RUN = 10, 100
 LONG = pendulum.duration(hours=2)
 RUN = {"schedule": None, "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"), "catchup": False}
 PARAMS = {"conn_id": "", "prefix": "", "received": "", "interval": 2.0}
@@ -56,3 +56,17 @@ with DAG("submits", params=PARAMS, **RUN):
         retries=100,
         retry_delay=pendulum.duration(seconds=1),
     )
+
+with DAG("thousands", params=PARAMS, **RUN):
+    # No worker is started for any of these.
+    for number in range(THOUSANDS_PER_RUN):
+        TrimTaskStatusSensor(
+            task_id=f"wait-{number}",
+            trans_no=f"{{{{ params.prefix }}}}-{number}",
+            trim_conn_id="{{ params.conn_id }}",
+            start_from_trigger=True,
+            finish_in_triggerer=True,
+            poke_interval=30,
+            timeout=LONG,
+            retries=0,
+        )

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long an event loop that does nothing stands still on this machine, for others' processes have it.
+
+As a program it measures until it is told to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+PAUSE = 0.1
+"""Seconds between two looks at the clock; Airflow's own watch over its triggerer's loop does the same."""
+
+
+class Stalls:
+    longest = 0.0
+    """Seconds; known when the measurement is over."""
+
+
+@contextlib.contextmanager
+def measured() -> Iterator[Stalls]:
+    """Measure in a process of its own."""
+    found = Stalls()
+    process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE)
+    try:
+        yield found
+    finally:
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=60)
+        found.longest = float(printed or 0.0)
+
+
+async def measure() -> None:
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    longest = 0.0
+    while not over.is_set():
+        before = time.monotonic()
+        await asyncio.sleep(PAUSE)
+        longest = max(longest, time.monotonic() - before - PAUSE)
+    print(longest)
+
+
+if __name__ == "__main__":
+    asyncio.run(measure())
