@@ -45,14 +45,15 @@ def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Accou
          f"{ordered[len(ordered) // 2]:.1f} s, {ordered[-1]:.1f} s")  # fmt: skip
 
 
-def holder(airflow: Deployment, port: int) -> str:
-    """Return the worker of whose tasks one has a connection to a port."""
-    for name in WORKERS:
-        for process in airflow.family(airflow.processes[name].pid):
-            with contextlib.suppress(psutil.Error):
-                if any(one.raddr and one.raddr.port == port for one in process.net_connections("tcp")):
-                    return name
-    raise AssertionError("no worker has a connection to the service")
+def on_the_line(airflow: Deployment, port: int) -> list[str]:
+    """Return the workers of whose tasks one has a connection to a port."""
+
+    def connected(process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return any(one.raddr and one.raddr.port == port for one in process.net_connections("tcp"))
+        return False
+
+    return [name for name in WORKERS if any(map(connected, airflow.family(airflow.processes[name].pid)))]
 
 
 def test_workers_are_killed_as_they_submit(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
@@ -68,10 +69,12 @@ def test_workers_are_killed_as_they_submit(airflow: Deployment, account: Callabl
         prefix = f"killed-{kill}"
         runs[prefix] = submits.trigger("submits", prefix)
         hold.wait_until_held(timeout=STEP_LIMIT)
-        name = holder(airflow, emulator.port)
-        airflow.kill(name)
-        airflow.start_process(name)
-        say(f"kill {kill} of {kills}, {name}, {moment} its submission was accepted")
+        names = on_the_line(airflow, emulator.port)
+        for name in names:
+            airflow.kill(name)
+            airflow.start_process(name)
+        hold.wait_until_left()
+        say(f"kill {kill} of {kills}, {' and '.join(names)}, {moment} its submission was accepted")
     emulator.behave()
     last_kill = time.monotonic()
     for run_id in runs.values():
