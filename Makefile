@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-2.11 test-3.0 bench system system-quick fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
+.PHONY: help demo ui test test-2.11 test-3.0 bench system system-quick fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -25,6 +25,9 @@ $(VENV)/.development: $(VENV)/.runtime
 
 demo: $(VENV)/.runtime  ## wait for a trim on the emulator and show what came out; needs no account
 	@$(BIN)/python tests/system/demo.py
+
+ui: $(VENV)/.runtime  ## Airflow's web UI with the examples and the emulator, to try; needs no account; Ctrl-C ends it
+	@$(BIN)/python tests/system/ui.py
 
 # One test needs a real Redis.
 REDIS := /usr/bin/redis-server
@@ -113,4 +116,4 @@ constraints-2.11 constraints-3.0: constraints-%: .venv-%/.tests
 	$(call pin,.venv-$*,constraints/airflow-$*.txt)
 
 clean:  ## remove environments and what the targets have made
-	@rm -rf .venv* .demo build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv* .demo .ui build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow's web UI with this package in it, for people to try. ``make ui`` runs it; Ctrl-C ends all that it started.
+
+The service is the emulator. Everything is made anew each time, in ``.ui``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+from airflow_provider_trim.emulator import Call, TrimEmulator
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests" / "support"))
+
+from live_airflow import LiveAirflow  # noqa: E402
+
+HOME = ROOT / ".ui"
+TRIM_SECONDS = 30.0
+REST_SECONDS = 120.0
+TRANS_NOS = ("036b6f4a01611000a79c3a7800000000", "trim-1", "trim-2", "trim-3")
+"""Those that the examples wait for by default."""
+
+WHAT_TO_CLICK = """
+Airflow with its web UI: {url}   (no login)
+Emulator of the service: {service}   (login {user}, token {token})
+
+  Dags → example_trim_wait → Trigger: it waits {seconds:.0f} s for a trim, deferred, then hands on its videoInfo.
+    In its run: task "wait" → Logs, XCom, and the link "Video".
+  Dags → example_trim_many and example_trim_highlights → Trigger: several trims at once; three clips of one video.
+  Admin → Connections → trim_default → Edit, then Test: the connection form.
+    Add Connection → type "Cloud VoD Trim" begins an empty one; a wrong token shows what a refusal looks like.
+
+Logs of the processes: {home}. Ctrl-C ends everything.
+"""
+
+
+class ExampleService(TrimEmulator):
+    """An emulator whose trims for the examples begin when they are first asked about, so that a run has to wait.
+
+    A while after a trim's end was last asked about it can be waited for anew.
+    """
+
+    def __init__(self, seconds: float = TRIM_SECONDS) -> None:
+        super().__init__(duration=seconds, record=False, on_call=self._answered)
+        self._seconds = seconds
+        self._timers: dict[str, Timer] = {}
+        for trans_no in TRANS_NOS:
+            self.add_trim(trans_no, seconds=math.inf)
+
+    def _answered(self, call: Call) -> None:
+        trans_no = call.trans_no or ""
+        if trans_no not in TRANS_NOS:
+            return
+        if call.trim_status == 1 and trans_no not in self._timers:
+            self._later(self._seconds, self.finish, trans_no)
+        elif call.trim_status == 2:
+            self._timers[trans_no].cancel()
+            self._later(REST_SECONDS, self._begin_anew, trans_no)
+
+    def _later(self, seconds: float, action: Any, trans_no: str) -> None:
+        timer = self._timers[trans_no] = Timer(seconds, action, [trans_no])
+        timer.daemon = True
+        timer.start()
+
+    def _begin_anew(self, trans_no: str) -> None:
+        self.remove_trim(trans_no)
+        self.add_trim(trans_no, seconds=math.inf)
+        del self._timers[trans_no]
+
+
+class AirflowUI(LiveAirflow):
+    """A live Airflow with the example DAGs, and in its database a connection to an emulator."""
+
+    def __init__(self, home: Path, service: TrimEmulator) -> None:
+        super().__init__(home, ROOT / "example_dags", connections={})
+        self._service = service
+
+    def start(self) -> None:
+        """Start it, and return when the connection and the examples are there."""
+        super().start()
+        connection = {
+            "connection_id": "trim_default",
+            "conn_type": "trim",
+            "description": "The emulator",
+            "host": self._service.url,
+            "login": self._service.user,
+            "password": self._service.token,
+        }
+        self.api("POST", "/connections", json=connection)
+        for path in (ROOT / "example_dags").glob("*.py"):
+            self.wait_for_dag(path.stem)
+
+
+def what_to_click(airflow: LiveAirflow, service: TrimEmulator) -> str:
+    """Return the text for who has started it."""
+    return WHAT_TO_CLICK.format(
+        url=airflow.url,
+        service=service.url,
+        user=service.user,
+        token=service.token,
+        seconds=TRIM_SECONDS,
+        home=HOME.relative_to(ROOT),
+    )
+
+
+def main() -> int:
+    """Serve until SIGINT or SIGTERM, and return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell has the first ignored
+        signal.signal(number, signal.default_int_handler)
+    shutil.rmtree(HOME, ignore_errors=True)
+    started = time.monotonic()
+    print("Starting Airflow (half a minute) …", flush=True)
+    try:
+        with ExampleService() as service, AirflowUI(HOME, service) as airflow:
+            print(what_to_click(airflow, service))
+            print(f"Ready after {time.monotonic() - started:.0f} s.", flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                airflow.wait_for(lambda: False, math.inf, "it is over", pause=1.0)
+            print("\nEnding it (some ten seconds) …", flush=True)
+    except KeyboardInterrupt:
+        pass  # of the start; what had been started has ended
+    except RuntimeError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    print("All ended.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
