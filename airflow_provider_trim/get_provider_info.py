@@ -10,18 +10,23 @@ _HOST = "https://api.cloudv.haplat.net"
 _CONNECTION_FIELDS: dict[str, Any] = {
     "auth": {
         "label": "Authentication scheme",
-        "description": "How the front door of the service wants to be convinced. Login and password hold user id and "
-        "verification token (token), AccessKey ID and Secret (the hmac schemes), or user name and API key (api-key).",
+        "description": "What the service asks of your account, and so what Login and Password above hold.",
         "schema": {
             "type": ["string", "null"],
             "enum": ["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"],
+            "values_display": {
+                "token": "token: user ID and verification token",
+                "ws3-hmac-sha256": "ws3-hmac-sha256: AccessKey ID and Secret, signed for api.cloudv.haplat.net",
+                "cnc-hmac-sha256": "cnc-hmac-sha256: AccessKey ID and Secret, signed for api.cdnetworks.com",
+                "api-key": "api-key: user name and API key, for api.cdnetworks.com",
+            },
             "default": "token",
         },
     },
     "token_header": {
         "label": "Header for the token",
-        "description": "Name of a request header that takes the token; empty to send it as a request parameter. "
-        "Scheme token only.",
+        "description": "Scheme token only: the name of a request header that takes the token, such as X-Token. "
+        "Empty: the token is a request parameter.",
         "schema": {"type": ["string", "null"]},
     },
     "method": {
@@ -31,44 +36,46 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     },
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "For one call. Without a value: 30.",
-        "schema": {"type": ["number", "null"], "minimum": 0, "maximum": 600, "default": 30},
+        "description": "For one call, at most 600. Empty: 30.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600, "default": 30},
     },
     "verify": {
         "label": "Verify TLS certificate",
-        "description": "true, false, or the path of a file of certificate authorities.",
-        "schema": {"type": ["string", "null"], "default": "true"},
+        "description": "true, false, or the path of a file of certificate authorities. Empty: true.",
+        "schema": {"type": ["string", "null"], "examples": ["true", "false"], "default": "true"},
     },
     "proxy": {
         "label": "Proxy",
-        "description": "URL of an HTTP proxy. Without a value, HTTPS_PROXY and NO_PROXY of the environment count.",
+        "description": "URL of a proxy, such as http://proxy.example.com:3128. Hidden, as it may hold a password. "
+        "Empty: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment count.",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "allow_http": {
         "label": "Allow plain http",
-        "description": "Plain http shows the credentials to the network; without this it is refused, but for loopback.",
+        "description": "Plain http shows the credentials to the network. Off: it is refused, except for this machine.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
+    # Without a default: Airflow's form masks that of every field with "token" in its name, and the mask switches it on.
     "allow_token_in_url": {
         "label": "Allow the token in the URL",
-        "description": "GET with the scheme token puts the token where proxies and servers log it; refused without "
-        "this.",
-        "schema": {"type": ["boolean", "null"], "default": False},
+        "description": "GET with the scheme token puts the token into the URL, where proxies and servers log it. "
+        "Off: that is refused.",
+        "schema": {"type": ["boolean", "null"]},
     },
     "quota": {
         "label": "Quota of the account",
-        "description": "Calls that the account may make, such as 300/5 minutes, or off.",
-        "schema": {"type": ["string", "null"], "default": "300/5 minutes"},
+        "description": "Calls per time that the account may make, such as 300/5 minutes, or off. Empty: 300/5 minutes.",
+        "schema": {"type": ["string", "null"], "examples": ["300/5 minutes", "off"], "default": "300/5 minutes"},
     },
     "quota_storage": {
         "label": "Quota storage",
-        "description": "memory:// counts the calls of each process alone; redis://… shares the quota between processes "
-        "and hosts.",
+        "description": "Where calls are counted: redis://:password@redis.example.com:6379/0 shares the quota between "
+        "processes and hosts. Hidden, as it may hold a password. Empty: memory://, each process alone.",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "api_path": {
         "label": "Path of the interface",
-        "description": "Where below the host the interface is served. Without a value: /vod/videoManage.",
+        "description": "Where below the host the interface is served. Empty: /vod/videoManage.",
         "schema": {"type": ["string", "null"]},
     },
 }
@@ -79,11 +86,23 @@ CONNECTION_TYPE: dict[str, Any] = {
     "hook-name": "Cloud VoD Trim",
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port", "extra"],
-        "relabeling": {"login": "Login (user or AccessKey ID)", "password": "Password (token, secret or API key)"},
+        "relabeling": {
+            "host": "Host or base URL",
+            "login": "Login (user or AccessKey ID)",
+            "password": "Password (token, secret or API key)",
+        },
         "placeholders": {
             "host": _HOST,
-            "login": "userId, AccessKey ID or user name",
+            "login": "user ID, AccessKey ID or user name",
             "password": "verification token, AccessKey Secret or API key",
+            # Those of extras are shown by Airflow 2.11 alone.
+            "token_header": "X-Token",
+            "timeout": "30",
+            "verify": "true",
+            "proxy": "http://proxy.example.com:3128",
+            "quota": "300/5 minutes",
+            "quota_storage": "memory://",
+            "api_path": "/vod/videoManage",
         },
     },
     "conn-fields": _CONNECTION_FIELDS,

@@ -60,17 +60,27 @@ async def load_settings(conn_id: str) -> TrimSettings:
 
 
 def form_widgets() -> dict[str, Any]:
-    """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told."""
-    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-    from wtforms import BooleanField, PasswordField, StringField
+    """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told.
 
-    widgets: dict[str, Any] = {}
-    for name, definition in CONNECTION_TYPE["conn-fields"].items():
-        kind, schema = StringField, definition["schema"]
-        options: dict[str, Any] = {"widget": BS3TextFieldWidget()}
+    That form knows four kinds of fields and none of choices: those are named in the description, and checked.
+    """
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField
+    from wtforms.validators import AnyOf, NumberRange, Optional
+
+    def field(definition: dict[str, Any]) -> Any:
+        schema, description = definition["schema"], definition["description"]
         if "boolean" in schema["type"]:
-            kind, options = BooleanField, {}
+            return BooleanField(definition["label"], description=description)
+        kind, widget, checks = StringField, BS3TextFieldWidget(), [Optional()]
+        if "number" in schema["type"]:
+            kind = IntegerField
+            checks.append(NumberRange(schema["minimum"], schema["maximum"]))
         elif schema.get("format") == "password":
-            kind, options = PasswordField, {"widget": BS3PasswordFieldWidget()}
-        widgets[name] = kind(definition["label"], description=definition["description"], **options)
-    return widgets
+            kind, widget = PasswordField, BS3PasswordFieldWidget()
+        elif "enum" in schema:
+            checks.append(AnyOf(schema["enum"]))
+            description = f"{description} One of: {', '.join(schema['enum'])}. Empty: {schema['default']}."
+        return kind(definition["label"], validators=checks, description=description, widget=widget)
+
+    return {name: field(definition) for name, definition in CONNECTION_TYPE["conn-fields"].items()}

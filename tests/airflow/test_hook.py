@@ -402,6 +402,22 @@ def test_the_extras_of_airflow_2s_form() -> None:
     assert widgets.keys() == connection_type["conn-fields"].keys()
     kinds = {name: widget.field_class.__name__ for name, widget in widgets.items()}
     assert (kinds["allow_http"], kinds["proxy"], kinds["quota"]) == ("BooleanField", "PasswordField", "StringField")
+    assert kinds["timeout"] == "IntegerField"
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [({}, []), ({"auth": "basic", "timeout": "0"}, ["auth", "timeout"]), ({"auth": "api-key", "timeout": "7"}, [])],
+)
+def test_airflow_2s_form_refuses_what_can_not_work(given: dict, refused: list[str]) -> None:
+    pytest.importorskip("flask_appbuilder", reason="Airflow 3 reads the provider info instead")
+    from werkzeug.datastructures import MultiDict
+    from wtforms import Form
+
+    form = type("ConnectionForm", (Form,), TrimApiHook.get_connection_form_widgets())(MultiDict(given))
+    form.validate()
+    assert sorted(form.errors) == refused
+    assert "One of: token, ws3-hmac-sha256" in form.auth.description
 
 
 def test_nothing_shows_the_token(hook: TrimApiHook, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture) -> None:

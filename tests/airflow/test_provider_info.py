@@ -20,6 +20,11 @@ from airflow.triggers.base import BaseTrigger
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE, get_provider_info
 from airflow_provider_trim.vod.settings import TrimSettings
 
+try:
+    from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
+except ImportError:
+    from airflow.utils.log.secrets_masker import should_hide_value_for_key
+
 AIRFLOW = Path(airflow.__file__).parent
 
 
@@ -44,8 +49,24 @@ def test_every_extra_has_a_field_and_every_field_is_an_extra() -> None:
 @pytest.mark.parametrize("name", CONNECTION_TYPE["conn-fields"])
 def test_what_a_field_offers_is_accepted(name: str) -> None:
     offered = CONNECTION_TYPE["conn-fields"][name]["schema"]
-    for value in [*offered.get("enum", []), offered.get("default")]:
+    values = [offered.get(key) for key in ("default", "minimum", "maximum")]
+    for value in [*values, *offered.get("enum", []), *offered.get("examples", [])]:
         TrimSettings.from_connection(extra={name: value, "allow_token_in_url": True})
+
+
+def test_every_field_says_what_it_is_for_and_what_it_is_when_empty() -> None:
+    for name, field in CONNECTION_TYPE["conn-fields"].items():
+        assert field["label"], name
+        kind = field["schema"]
+        assert ("Off: " if "boolean" in kind["type"] else "Empty: ") in field["description"] or "enum" in kind, name
+        assert set(kind.get("values_display", kind.get("enum", []))) == set(kind.get("enum", [])), name
+
+
+def test_the_mask_of_airflows_form_switches_nothing_on() -> None:
+    """The form shows *** for the default of a field whose name holds "token", and a switch takes that for true."""
+    for name, field in CONNECTION_TYPE["conn-fields"].items():
+        if should_hide_value_for_key(name):
+            assert field["schema"].get("default") is None, name
 
 
 @pytest.mark.parametrize(
