@@ -85,7 +85,8 @@ CONNECTION_TYPE: dict[str, Any] = {
     "hook-class-name": "airflow_provider_trim.hooks.trim.TrimApiHook",
     "hook-name": "Cloud VoD Trim",
     "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "extra"],
+        # A port is never needed, but Airflow 3.3.1 and 3.3.2 test no connection without one (apache/airflow#73298).
+        "hidden-fields": ["schema", "extra"],
         "relabeling": {
             "host": "Host or base URL",
             "login": "Login (user or AccessKey ID)",
@@ -93,6 +94,7 @@ CONNECTION_TYPE: dict[str, Any] = {
         },
         "placeholders": {
             "host": _HOST,
+            "port": "443",
             "login": "user ID, AccessKey ID or user name",
             "password": "verification token, AccessKey Secret or API key",
             # Those of extras are shown by Airflow 2.11 alone.

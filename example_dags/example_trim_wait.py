@@ -16,7 +16,15 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    params={"trans_no": Param("036b6f4a01611000a79c3a7800000000", type="string", maxLength=32)},
+    params={
+        "trans_no": Param(
+            "036b6f4a01611000a79c3a7800000000",
+            type="string",
+            maxLength=32,
+            title="transNo",
+            description="Under which the trim was submitted",
+        )
+    },
     doc_md=__doc__,
     tags=["example", "trim"],
 ) as dag:

@@ -93,6 +93,7 @@ class LiveAirflow:
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
             "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+            "WORKERS__EXECUTION_API_TIMEOUT": "60",  # the default of 5 s fails tasks on a busy machine
             # Ports at which processes serve their logs; several of one kind must not share one.
             "LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
             **(settings or {}),

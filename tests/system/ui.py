@@ -91,7 +91,8 @@ class AirflowUI(LiveAirflow):
             "connection_id": "trim_default",
             "conn_type": "trim",
             "description": "The emulator",
-            "host": self._service.url,
+            "host": f"http://{self._service.host}",
+            "port": self._service.port,  # in Host, it would not satisfy the button "Test" of Airflow 3.3.2
             "login": self._service.user,
             "password": self._service.token,
         }
