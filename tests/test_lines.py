@@ -9,12 +9,12 @@ import subprocess
 import sys
 from typing import Any
 
-import airflow_provider_trim
 import pendulum
 import pytest
 import running
 from airflow.providers.common.compat.sdk import DAG, task
 
+import airflow_provider_trim
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 

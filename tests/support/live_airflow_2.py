@@ -21,10 +21,15 @@ class LiveAirflow2(LiveAirflow):
     def __init__(self, home: Path, dags: Path, *, connections: dict[str, dict[str, Any]]) -> None:
         settings = {"CORE__EXECUTOR": "SequentialExecutor", "SCHEDULER__DAG_DIR_LIST_INTERVAL": "5"}
         super().__init__(home, dags, connections=connections, settings=settings)
-        self.commands = {"scheduler": ["scheduler", "--skip-serve-logs"], "triggerer": ["triggerer", "--skip-serve-logs"]}
+        self.commands = {
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
+        }
 
     def _query(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as database:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
+        ) as database:
             return database.execute(statement, parameters).fetchall()
 
     def _healthy(self) -> bool:
