@@ -12,7 +12,7 @@ from typing import Any
 import pendulum
 import pytest
 import running
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import task
 
 import airflow_provider_trim
 from airflow_provider_trim.emulator import TrimEmulator
@@ -51,7 +51,7 @@ def test_airflow_lists_it(database: None, command: str, shown: str) -> None:
 
 def test_a_deferrable_wait(trim_default: TrimEmulator, database: None) -> None:
     trim_default.add_trim("T", seconds=1)
-    with DAG("a_deferrable_wait", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")) as dag:
+    with running.DAG("a_deferrable_wait", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")) as dag:
 
         @task
         def name_of(video: Any) -> str:

@@ -8,6 +8,14 @@ from typing import Any
 import airflow
 
 AIRFLOW_3 = not airflow.__version__.startswith("2.")
+AIRFLOW_3_0 = airflow.__version__.startswith("3.0.")
+
+if AIRFLOW_3_0:
+    from airflow.models.dag import DAG  # the one of airflow.sdk has no test() there
+else:
+    from airflow.providers.common.compat.sdk import DAG
+
+__all__ = ["AIRFLOW_3", "AIRFLOW_3_0", "DAG", "register", "run", "xcom"]
 
 
 def register(*dags: Any) -> None:
@@ -17,12 +25,17 @@ def register(*dags: Any) -> None:
 
         DAG.bulk_write_to_db(dags)
         return
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
 
     with create_session() as session:
         session.merge(DagBundleModel(name="testing"))
+    if AIRFLOW_3_0:
+        from airflow.models.dagbag import DagBag
+
+        sync_bag_to_db = DagBag.sync_to_db
+    else:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     bag = DagBag(dag_folder="/dev/null")
     for dag in dags:
         bag.bag_dag(dag)
