@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator
 
@@ -39,8 +40,8 @@ DAGS = """
 @pytest.fixture(scope="module")
 def service() -> Iterator[TrimEmulator]:
     with TrimEmulator() as service:
-        service.add_trim("good", seconds=5)
-        service.add_trim("bad", seconds=5, outcome="fail")
+        for name in ("good", "bad"):
+            service.add_trim(name, seconds=math.inf)
         yield service
 
 
@@ -54,20 +55,21 @@ def airflow(service: TrimEmulator, tmp_path_factory: pytest.TempPathFactory) -> 
         yield airflow
 
 
-def deferred(airflow: LiveAirflow2, dag_id: str) -> bool:
-    """Whether the triggerer has had the wait, by its log."""
-    return f"{dag_id}/" in airflow.log_of("triggerer").read_text(errors="replace")
+def wait_until_deferred(airflow: LiveAirflow2, dag_id: str) -> None:
+    airflow.wait_for(lambda: airflow.task_of(dag_id, "wait")[0] == "deferred", LIMIT, f"{dag_id} is deferred")
 
 
 def test_success(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+    wait_until_deferred(airflow, "good")
+    service.finish("good")
     assert airflow.wait_for_end_of("good", LIMIT) == "success"
-    assert deferred(airflow, "good")
     expected = service.video_info("good")
     assert airflow.pushed("good", "wait") == expected
     assert airflow.pushed("good", "name_of") == expected["videoName"]
 
 
-def test_failure(airflow: LiveAirflow2) -> None:
+def test_failure(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+    wait_until_deferred(airflow, "bad")
+    service.fail("bad")
     assert airflow.wait_for_end_of("bad", LIMIT) == "failed"
-    assert deferred(airflow, "bad")
     assert airflow.task_of("bad", "wait") == ("failed", 1)

@@ -48,11 +48,11 @@ class LiveAirflow2(LiveAirflow):
 
         return str(self.wait_for(ended, limit, f"the run of {dag_id} has ended"))
 
-    def task_of(self, dag_id: str, task_id: str) -> tuple[str, int]:
-        """Return a task's state and how often it was tried, of the only run of a DAG."""
+    def task_of(self, dag_id: str, task_id: str) -> tuple[str | None, int]:
+        """Return a task's state, None before it has one, and how often it was tried, of the only run of a DAG."""
         statement = "SELECT state, try_number FROM task_instance WHERE dag_id = ? AND task_id = ?"
-        ((state, tries),) = self._query(statement, dag_id, task_id)
-        return state, tries
+        (found,) = self._query(statement, dag_id, task_id) or [(None, 0)]
+        return found
 
     def pushed(self, dag_id: str, task_id: str) -> Any:
         """Return what a task has returned, of the only run of a DAG."""
