@@ -42,16 +42,18 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
 	@$(BIN)/python -m coverage report
 
 # Other lines of Airflow, each in an environment of its own.
+GROUP_2.11 := test
+GROUP_3.0 := smoke
 .venv-%/.tests: pyproject.toml constraints/airflow-%.txt
 	@echo "Making the environment in $(@D) (a minute or two, once) …"
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install -q 'pip>=25.1'
-	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt -e '.[redis]' --group test
+	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt -e '.[redis]' --group $(GROUP_$*)
 	@touch $@
 .PRECIOUS: .venv-%/.tests
 
-# Left out: tests/fuzz and tests/test_layers.py, which have nothing of Airflow, and what else is in tests/live, which is of Airflow 3.
-TESTS_2 := tests/vod tests/transports tests/polling tests/emulator tests/airflow tests/test_package.py tests/test_lines.py tests/live/test_airflow_2.py
+# Left out: tests/fuzz and tests/test_layers.py, which have nothing of Airflow; the rest of tests/live is of Airflow 3.
+TESTS_2 := $(addprefix tests/,vod transports polling emulator airflow test_package.py test_lines.py live/test_airflow_2.py)
 test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
 	@.venv-2.11/bin/python -m pytest -q -rs $(TESTS_2)
 
