@@ -53,6 +53,12 @@ NOTICING_THE_DEAD = {
 }
 
 
+# What a busy machine needs more time for than Airflow gives.
+PATIENCE = {
+    "WORKERS__EXECUTION_API_TIMEOUT": "60",  # 5
+}
+
+
 class Deployment(LiveAirflow):
     """All of it. Use it as a context manager.
 
@@ -66,7 +72,7 @@ class Deployment(LiveAirflow):
         self.broker = RedisServer()
         self.quota = RedisServer()
         """Where calls are counted: another Redis than Celery's, so that it can be lost alone."""
-        settings = NOTICING_THE_DEAD | {
+        settings = NOTICING_THE_DEAD | PATIENCE | {
             "CORE__EXECUTOR": "CeleryExecutor",
             # So few that none is in Celery's queue for long enough to be taken for lost.
             "CORE__PARALLELISM": "12",

@@ -15,7 +15,7 @@ SCENARIO = "many runs, one quota"
 
 
 def test_many_runs_share_a_quota(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
-    runs, calls, window = (4, 40, 10) if quick else (30, 300, 30)
+    runs, calls, window = (3, 60, 10) if quick else (30, 300, 30)
     many = account("many", quota=(calls, window), quota_storage=airflow.quota.url)
     started = time.monotonic()
     many.wait_in(runs)
