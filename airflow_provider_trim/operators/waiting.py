@@ -48,6 +48,8 @@ class TrimWaitingMixin(BaseOperator):
     on_failure: OnFailure = "fail"
     _video_ids: Sequence[str] = ()
     """Of what came out, once the task has ended."""
+    known_video_url: str | None = None
+    """Where the task's link leads, as far as this process has come; None where it does not run the task."""
     deferrable: bool
     poll_interval: float
     timeout: float
@@ -60,6 +62,11 @@ class TrimWaitingMixin(BaseOperator):
         from airflow_provider_trim.hooks.trim import TrimApiHook
 
         return TrimApiHook(self.trim_conn_id)
+
+    def pre_execute(self, context: Any) -> None:
+        """Do what Airflow does, and note that this process runs the task."""
+        super().pre_execute(context)
+        self.known_video_url = ""
 
     def _tally(self, trans_no: Any, *, interval: float, timeout: float, started_at: float | None = None) -> Tally:
         """Begin to wait.
@@ -181,6 +188,7 @@ class TrimWaitingMixin(BaseOperator):
                 context["outlet_events"][outlet].extra = {"videos": videos} if is_many(trans_no) else videos[0]
         urls = [video_url(task.video_info) for task in tasks if task and task.video_info]
         if urls and urls[0]:
+            self.known_video_url = urls[0]
             context["ti"].xcom_push(key=URL_KEY, value=urls[0])
 
     def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:

@@ -102,6 +102,20 @@ def test_the_link_of_a_finished_task(trim_default: TrimEmulator, example_answer:
         assert xcom(run, "info", link.xcom_key) == "https://img.example/poster.jpg"
 
 
+def test_without_a_link_nothing_is_missed(
+    trim_default: TrimEmulator, run_dag: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow 3 asks for the link at a deferral, too, and logs an error for each XCom that is not there."""
+    trim_default.add_trim("T", seconds=1)
+    with DAG(dag_id="no_link", schedule=None, start_date=START) as dag:
+        TrimVideoInfoOperator(task_id="info", trans_no="T", deferrable=True, poll_interval=0.5)
+    run = run_dag(dag)
+    assert run.state == "success"
+    printed = "".join(capfd.readouterr()).upper()
+    assert "DEFERRED" in printed
+    assert "XCOM NOT FOUND" not in printed
+
+
 def test_lineage_says_which_video_came_out_of_which() -> None:
     task = TrimVideoOperator(task_id="clip", video_id="SOURCE", seek_start=0, duration=1, filename="f")
     task._video_ids = ["OUT"]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -44,8 +43,6 @@ def airflow(request: pytest.FixtureRequest) -> Iterator[Deployment]:
         yield deployment
     if request.session.testsfailed:
         print(f"\nLogs are left in {HOME}")
-    else:
-        shutil.rmtree(HOME)
 
 
 @pytest.fixture
