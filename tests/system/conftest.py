@@ -53,7 +53,9 @@ def account(airflow: Deployment, tmp_path: Path) -> Iterator[Callable[..., Accou
         def make(name: str, quota: tuple[int, int] | None = None, **extra: Any) -> Account:
             emulator = stack.enter_context(TrimEmulator(user=name, quota=quota))
             limit = f"{quota[0]}/{quota[1]} seconds" if quota else "off"
-            return Account(airflow, name, emulator, tmp_path / name, **({"quota": limit} | extra))
+            made = Account(airflow, name, emulator, tmp_path / name, **({"quota": limit} | extra))
+            stack.callback(made.give_up)
+            return made
 
         yield make
 

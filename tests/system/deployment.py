@@ -72,18 +72,22 @@ class Deployment(LiveAirflow):
         self.broker = RedisServer()
         self.quota = RedisServer()
         """Where calls are counted: another Redis than Celery's, so that it can be lost alone."""
-        settings = NOTICING_THE_DEAD | PATIENCE | {
-            "CORE__EXECUTOR": "CeleryExecutor",
-            # So few that none is in Celery's queue for long enough to be taken for lost.
-            "CORE__PARALLELISM": "12",
-            "CORE__MAX_ACTIVE_TASKS_PER_DAG": "10000",
-            "CORE__MAX_ACTIVE_RUNS_PER_DAG": "1000",
-            "DATABASE__SQL_ALCHEMY_CONN": self.postgres.url,
-            "CELERY__BROKER_URL": self.broker.url,
-            "CELERY__RESULT_BACKEND": f"db+{self.postgres.url}",
-            "TRIGGERER__CAPACITY": str(CAPACITY),
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
-        }
+        settings = (
+            NOTICING_THE_DEAD
+            | PATIENCE
+            | {
+                "CORE__EXECUTOR": "CeleryExecutor",
+                # So few that none is in Celery's queue for long enough to be taken for lost.
+                "CORE__PARALLELISM": "12",
+                "CORE__MAX_ACTIVE_TASKS_PER_DAG": "10000",
+                "CORE__MAX_ACTIVE_RUNS_PER_DAG": "1000",
+                "DATABASE__SQL_ALCHEMY_CONN": self.postgres.url,
+                "CELERY__BROKER_URL": self.broker.url,
+                "CELERY__RESULT_BACKEND": f"db+{self.postgres.url}",
+                "TRIGGERER__CAPACITY": str(CAPACITY),
+                "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+            }
+        )
         super().__init__(home, DAGS, connections={}, settings=settings, processes=processes(home))
 
     def start(self) -> None:
