@@ -53,9 +53,12 @@ NOTICING_THE_DEAD = {
 }
 
 
-# What a busy machine needs more time for than Airflow gives.
+# What needs more time than Airflow gives, on a busy machine and with one api-server.
 PATIENCE = {
     "WORKERS__EXECUTION_API_TIMEOUT": "60",  # 5
+    # A task that starts while the only api-server is away fails where the calls run out: 5 of them last ten seconds.
+    "WORKERS__EXECUTION_API_RETRIES": "12",  # 5
+    "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",  # 90
 }
 
 
