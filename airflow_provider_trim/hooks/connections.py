@@ -34,10 +34,14 @@ def settings_of(connection: Connection, extra: Any) -> TrimSettings:
     )
 
 
-def not_found(conn_id: str, *, retryable: bool = False) -> TrimSettingsError:
-    """Return the error of a connection that does not exist."""
+def not_found(conn_id: str) -> TrimSettingsError:
+    """Return the error of a connection that does not exist, as far as Airflow can tell.
+
+    It may pass: Airflow 3 says the same where the api-server or a secrets backend is away or too slow (seen in workers
+    of 3.3.2), and that must end neither a task for good nor all waits of a triggerer.
+    """
     return TrimSettingsError(
-        f"there is no connection {conn_id!r}; add one of type trim, or correct trim_conn_id", retryable=retryable
+        f"there is no connection {conn_id!r}; add one of type trim, or correct trim_conn_id", retryable=True
     )
 
 
@@ -50,8 +54,7 @@ async def load_settings(conn_id: str) -> TrimSettings:
     try:
         connection = await get_async_connection(conn_id)
     except AirflowNotFoundException:
-        # Airflow 3 says so of a secrets backend that is away as well, and that must not end all waits of a triggerer.
-        raise not_found(conn_id, retryable=True) from None
+        raise not_found(conn_id) from None
     except Exception as error:
         # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
         reason = type(error).__name__

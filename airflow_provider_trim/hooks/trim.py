@@ -24,6 +24,7 @@ from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
     TrimError,
+    TrimSettingsError,
     TrimTaskFailedError,
     VideoProcessingError,
 )
@@ -89,7 +90,7 @@ class TrimApiHook(BaseHook):
     def settings(self) -> TrimSettings:
         """The connection's parts, validated; looked up at the first use.
 
-        :raises TrimSettingsError: the connection does not exist, or can't work
+        :raises TrimSettingsError: the connection does not exist (retryable), or can't work
         """
         if self._settings is None:
             try:
@@ -250,6 +251,17 @@ class TrimApiHook(BaseHook):
         finally:
             self.close()
         return False, "The service claims to know a transNo that was just made up; is the host the right one?"
+
+    def check_exists(self) -> None:
+        """Look for the connection, up to four times with growing pauses; what else is wrong with it, calls tell.
+
+        :raises TrimSettingsError: it does not exist
+        """
+        try:
+            self._retrying()(lambda: self.settings)
+        except TrimSettingsError as error:
+            if error.retryable:
+                raise
 
     def refresh(self) -> None:
         """Look the connection up afresh before the next call."""

@@ -139,6 +139,9 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             )
         if self._current_hook is None:
             self._current_hook = self._hook()
+            if self.reschedule:
+                # Nothing counts failed looks there, and a mistyped trim_conn_id is not to last until the timeout.
+                self._current_hook.check_exists()
         # A rescheduled sensor forgets what it has seen, so it does not look beyond the first trim that is not done.
         look_at_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
         if not self._current_tally.over:

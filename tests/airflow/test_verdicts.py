@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from absent_secrets import AwayAtFirst
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
 )
-from waits import SENSOR_MODES, WAIT_IDS, WAITS, sensor
+from tenacity import wait_none
+from waits import SENSOR_MODES, WAIT_IDS, WAITS, connection_without_quota, sensor
 
 from airflow_provider_trim.emulator import (
     ConnectionReset,
@@ -26,7 +30,7 @@ from airflow_provider_trim.emulator import (
     ServiceData,
     TrimEmulator,
 )
-from airflow_provider_trim.vod.errors import TrimResponseError, TrimTransportError
+from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
 every_mode = pytest.mark.parametrize("mode", SENSOR_MODES)
@@ -252,12 +256,43 @@ def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
     assert not trim_default.calls
 
 
+@pytest.fixture
+def secrets_away_at_first(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "absent_secrets.AwayAtFirst")
+    monkeypatch.setattr(AwayAtFirst, "times", 2)
+    monkeypatch.setattr(AwayAtFirst, "connection", connection_without_quota(emulator))
+    yield
+    with contextlib.suppress(ImportError):  # Airflow 2.11 keeps no backends
+        from airflow.sdk.configuration import clear_secrets_backends_cache
+
+        clear_secrets_backends_cache()
+
+
+@every_wait
+@pytest.mark.usefixtures("secrets_away_at_first")
+def test_a_connection_that_cannot_be_found_at_first(
+    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, make: Any, mode: str
+) -> None:
+    """Airflow 3 says of an api-server that does not answer in time that there is no connection."""
+    emulator.add_trim("T", seconds=0)
+    monkeypatch.setattr("airflow_provider_trim.hooks.trim._backoff", wait_none())
+    # In the triggerer, a failed look-up stands for a second.
+    assert make(mode, max_consecutive_failures=1000).run() == emulator.video_info("T")
+    assert AwayAtFirst.times == 0
+
+
+@every_wait
+def test_a_connection_that_is_not_there_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch, make: Any, mode: str) -> None:
+    monkeypatch.setattr("airflow_provider_trim.hooks.trim._backoff", wait_none())
+    with pytest.raises(TrimSettingsError, match="there is no connection 'missing'") as caught:
+        make(mode, trim_conn_id="missing", max_consecutive_failures=2).run()
+    assert not isinstance(caught.value, AirflowException)
+
+
 @every_wait
 def test_a_connection_that_cannot_work_fails_at_once(
     trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch, make: Any, mode: str
 ) -> None:
-    with pytest.raises(AirflowFailException, match="there is no connection 'missing'"):
-        make(mode, trim_conn_id="missing").run()
     monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps({"conn_type": "trim", "extra": {"verfy": False}}))
     with pytest.raises(AirflowFailException, match=r"'verfy' is unknown; allowed are .*verify"):
         make(mode).run()
