@@ -21,7 +21,15 @@ except ImportError:
     from airflow.exceptions import AirflowRescheduleException
 
     # Airflow 2.11 asks its database, which knows nothing of tasks that run without it.
-    airflow.sensors.base._orig_start_date = lambda **_: TaskInstance.latest.first_rescheduled
+    _of_the_database = airflow.sensors.base._orig_start_date
+
+    def _first_rescheduled(dag_id: str, **key: Any) -> Any:
+        latest = getattr(TaskInstance, "latest", None)
+        if latest is not None and latest.dag_id == dag_id:
+            return latest.first_rescheduled
+        return _of_the_database(dag_id=dag_id, **key)
+
+    airflow.sensors.base._orig_start_date = _first_rescheduled
 
 
 class TaskInstance:
