@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-2.11 test-3.0 bench system system-quick fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
+.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 bench system system-quick fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -59,6 +59,25 @@ test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
 
 test-3.0: .venv-3.0/.tests  ## see that it works on the first release of Airflow 3
 	@.venv-3.0/bin/python -m pytest -q -rs tests/test_lines.py
+
+# A browser, and the characters of what the service calls its player.
+CHROMIUM := /usr/bin/chromium
+CJK_FONT := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
+BROWSER_PACKAGES := chromium fonts-dejavu-core fonts-wqy-microhei
+$(CHROMIUM) $(CJK_FONT) &:
+	@echo "Installing Chromium …"
+	@apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES) >/dev/null \
+		|| (apt-get update -qq && apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES) >/dev/null)
+
+$(VENV)/.ui: $(VENV)/.development
+	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group ui
+	@touch $@
+
+test-ui: $(VENV)/.ui | $(CHROMIUM) $(CJK_FONT)  ## test Airflow's web UI in a real browser
+	@$(BIN)/python -m pytest -q tests/ui
+
+screenshots: $(VENV)/.ui | $(CHROMIUM) $(CJK_FONT)  ## take the pictures of the documentation anew, into docs/images/
+	@$(BIN)/python -m pytest -q tests/ui --pictures docs/images
 
 $(VENV)/.bench: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group bench

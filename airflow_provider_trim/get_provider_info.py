@@ -10,7 +10,7 @@ _HOST = "https://api.cloudv.haplat.net"
 _CONNECTION_FIELDS: dict[str, Any] = {
     "auth": {
         "label": "Authentication scheme",
-        "description": "What the service asks of your account, and so what Login and Password above hold.",
+        "description": "Which credentials the account has.",
         "schema": {
             "type": ["string", "null"],
             "enum": ["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"],
@@ -89,8 +89,8 @@ CONNECTION_TYPE: dict[str, Any] = {
         "hidden-fields": ["schema", "extra"],
         "relabeling": {
             "host": "Host or base URL",
-            "login": "Login (user or AccessKey ID)",
-            "password": "Password (token, secret or API key)",
+            "login": "User or AccessKey ID",
+            "password": "Token, Secret or API key",
         },
         "placeholders": {
             "host": _HOST,

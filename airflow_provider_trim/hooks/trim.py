@@ -23,6 +23,7 @@ from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
+    TrimAuthError,
     TrimError,
     TrimSettingsError,
     TrimTaskFailedError,
@@ -246,6 +247,8 @@ class TrimApiHook(BaseHook):
             self.ask(uuid.uuid4().hex, self.settings.timeout)
         except TransNoNotFoundError:
             return True, f"{self.settings.base_url} answered and accepted the credentials."
+        except TrimAuthError as error:
+            return False, f"{error}. Check user, token (or key) and authentication scheme of the connection."
         except TrimError as error:
             return False, str(error)
         finally:

@@ -21,7 +21,7 @@ from airflow_provider_trim.emulator import Call, TrimEmulator
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "support"))
 
-from live_airflow import LiveAirflow  # noqa: E402
+from airflow_ui import AirflowUI  # noqa: E402
 
 HOME = ROOT / ".ui"
 TRIM_SECONDS = 30.0
@@ -77,31 +77,7 @@ class ExampleService(TrimEmulator):
         del self._timers[trans_no]
 
 
-class AirflowUI(LiveAirflow):
-    """A live Airflow with the example DAGs, and in its database a connection to an emulator."""
-
-    def __init__(self, home: Path, service: TrimEmulator) -> None:
-        super().__init__(home, ROOT / "example_dags", connections={})
-        self._service = service
-
-    def start(self) -> None:
-        """Start it, and return when the connection and the examples are there."""
-        super().start()
-        connection = {
-            "connection_id": "trim_default",
-            "conn_type": "trim",
-            "description": "The emulator",
-            "host": f"http://{self._service.host}",
-            "port": self._service.port,  # in Host, it would not satisfy the button "Test" of Airflow 3.3.2
-            "login": self._service.user,
-            "password": self._service.token,
-        }
-        self.api("POST", "/connections", json=connection)
-        for path in (ROOT / "example_dags").glob("*.py"):
-            self.wait_for_dag(path.stem)
-
-
-def what_to_click(airflow: LiveAirflow, service: TrimEmulator) -> str:
+def what_to_click(airflow: AirflowUI, service: TrimEmulator) -> str:
     """Return the text for who has started it."""
     return WHAT_TO_CLICK.format(
         url=airflow.url,
