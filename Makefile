@@ -63,7 +63,7 @@ test-3.0: .venv-3.0/.tests  ## see that it works on the first release of Airflow
 # A browser, and the characters of what the service calls its player.
 CHROMIUM := /usr/bin/chromium
 CJK_FONT := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
-BROWSER_PACKAGES := chromium fonts-dejavu-core fonts-wqy-microhei
+BROWSER_PACKAGES := chromium fonts-liberation fonts-wqy-microhei
 $(CHROMIUM) $(CJK_FONT) &:
 	@echo "Installing Chromium …"
 	@apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES) >/dev/null \

@@ -100,7 +100,9 @@ class RunPage:
         """
         self.page.goto("/dags")
         self.page.get_by_role("link", name=dag_id, exact=True).first.click()
-        self.page.get_by_role("button", name="Trigger Dag").click()
+        trigger = self.page.get_by_role("button", name="Trigger Dag")
+        expect(trigger).to_have_count(1)  # the list, which goes, has one for each DAG
+        trigger.click()
         dialog = self.page.get_by_role("dialog")
         for label, value in parameters.items():
             group = dialog.get_by_role("group").filter(has=self.page.get_by_text(label, exact=True))
