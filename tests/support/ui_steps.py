@@ -105,9 +105,9 @@ class RunPage:
         trigger.click()
         dialog = self.page.get_by_role("dialog")
         for label, value in parameters.items():
-            group = dialog.get_by_role("group").filter(has=self.page.get_by_text(label, exact=True))
-            group.get_by_role("textbox").fill(value)
-            group.get_by_role("textbox").blur()
+            field = dialog.get_by_role("group").filter(has_text=label).get_by_role("textbox")
+            field.fill(value)
+            field.blur()
         dialog.get_by_role("button", name="Trigger", exact=True).click()
         expect(dialog).to_be_hidden()
         self.page.wait_for_url("**/runs/**", wait_until="commit")
