@@ -16,6 +16,7 @@ from airflow_provider_trim.emulator import TrimEmulator
 
 CHROMIUM = "/usr/bin/chromium"
 LIMIT_MS = 60_000.0
+PAGE_HEIGHT = 720
 MAX_PICTURE_BYTES = 200 * 1024
 
 Picture = Callable[..., None]
@@ -37,7 +38,7 @@ def browser_context_args(browser_context_args: dict, airflow: AirflowUI) -> dict
     return {
         **browser_context_args,
         "base_url": airflow.url,
-        "viewport": {"width": 1280, "height": 900},
+        "viewport": {"width": 1280, "height": PAGE_HEIGHT},
         "locale": "en-US",
         "timezone_id": "UTC",
     }
@@ -77,6 +78,6 @@ def picture(page: Page, request: pytest.FixtureRequest) -> Picture:
         assert len(content) <= MAX_PICTURE_BYTES, f"{name}.png has {len(content)} bytes"
         (folder / f"{name}.png").write_bytes(content)
         if height:
-            page.set_viewport_size({"width": 1280, "height": 900})
+            page.set_viewport_size({"width": 1280, "height": PAGE_HEIGHT})
 
     return take

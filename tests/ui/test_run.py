@@ -48,6 +48,7 @@ def check_log(page: Page, picture: Any) -> None:
     log = page.get_by_role("code").first
     expect(log).to_contain_text(f"Waiting for trim {TRANS_NO}")
     expect(log).to_contain_text(f"Trim {TRANS_NO} is done")
+    page.keyboard.press("w")  # wraps its lines
     picture("log")
 
 
@@ -56,5 +57,7 @@ def check_xcom(run: RunPage, page: Page, info: dict[str, Any], picture: Any) -> 
     run.tab("Storage", "XCom")
     row = page.get_by_role("row").filter(has=page.get_by_text("return_value", exact=True))
     row.get_by_role("button", name="Copy to clipboard").click()
-    picture("xcom")
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == info
+    page.get_by_role("button", name="Expand all").click()
+    expect(row).to_contain_text(info["videoId"])
+    picture("xcom", height=1100)
