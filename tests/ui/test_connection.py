@@ -114,7 +114,7 @@ def test_a_connection_from_the_form_to_its_test(
 ) -> None:
     form.dialog.get_by_label("Connection ID").fill("trim_production")
     form.fill(host=f"http://{service.host}", port=str(service.port), login=service.user, password=service.token)
-    picture("connection-form", of=form.dialog)
+    picture("connection-form", of=form.dialog, height=900)
     form.fill_extra("Timeout (seconds)", "20")
     picture("connection-extras", of=form.dialog, height=1850)
     form.save()

@@ -49,7 +49,7 @@ def check_log(page: Page, picture: Any) -> None:
     expect(log).to_contain_text(f"Waiting for trim {TRANS_NO}")
     expect(log).to_contain_text(f"Trim {TRANS_NO} is done")
     page.keyboard.press("w")  # wraps its lines
-    picture("log")
+    picture("log", height=800)
 
 
 def check_xcom(run: RunPage, page: Page, info: dict[str, Any], picture: Any) -> None:
@@ -60,4 +60,4 @@ def check_xcom(run: RunPage, page: Page, info: dict[str, Any], picture: Any) -> 
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == info
     page.get_by_role("button", name="Expand all").click()
     expect(row).to_contain_text(info["videoId"])
-    picture("xcom", height=1100)
+    picture("xcom", height=860)
