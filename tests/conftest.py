@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,17 +33,23 @@ def pytest_sessionfinish() -> None:
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator() as running:
-        yield running
+def emulator(trim_emulator: TrimEmulator) -> TrimEmulator:
+    """The plugin's, for tests that need no connection in the environment."""
+    return trim_emulator
 
 
 @pytest.fixture
-def trim_default(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> TrimEmulator:
+def trim_default(trim_emulator: TrimEmulator, trim_connection: str) -> TrimEmulator:
     """The emulator, as the connection ``trim_default``."""
-    connection = {"conn_type": "trim", "host": emulator.url, "login": emulator.user, "password": emulator.token}
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
-    return emulator
+    return trim_emulator
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Migrate the test run's database."""
+    from airflow.utils.db import initdb
+
+    initdb()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The design's import rule: Airflow's folders → polling → transports → vod, downwards only; the emulator stands alone.
+"""The design's import rule: Airflow's folders → polling → transports → vod, downwards only; the emulator stands alone,
+and pytest's plugin stands on it.
 
 Imports are read from the source, those within functions and ``if TYPE_CHECKING:`` as well.
 """
@@ -29,6 +30,7 @@ LAYERS = {
     "transports": {"transports", "vod"},
     "polling": {"polling", "transports", "vod"},
     "emulator": {"emulator"},
+    "pytest_plugin": {"emulator"},
     "get_provider_info": set(),
     **{name: {*AIRFLOW, "polling", "transports", "vod", "get_provider_info"} for name in AIRFLOW},
 }
@@ -119,6 +121,13 @@ def test_provider_info_imports_the_standard_library_only() -> None:
     assert foreign(imports(MODULES[f"{PACKAGE}.get_provider_info"])) <= {"typing"} | sys.stdlib_module_names
     assert not own(imports(MODULES[f"{PACKAGE}.get_provider_info"]))
     assert not set(imports(MODULES[PACKAGE]))
+
+
+def test_the_pytest_plugin_imports_pytest_only() -> None:
+    """It is part of every pytest session of everyone who has the package."""
+    at_import = list(imports(MODULES[f"{PACKAGE}.pytest_plugin"], at_import_only=True))
+    assert foreign(iter(at_import)) <= {"pytest"} | sys.stdlib_module_names
+    assert not own(iter(at_import))
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if layer(name) in ("sensors", "operators")])

@@ -75,6 +75,7 @@ class TrimEmulator(TrimControls):
         super().__init__(duration, sampling_rate_parameter, record, clock, wall_clock)
         self._host = host
         self._port = port
+        self._auth = auth
         self._authentication = _authentication(auth, user, token, token_header, wall_clock)
         self._log = CallLog(record, on_call)
         self._connections = ConnectionCounter()
@@ -153,6 +154,11 @@ class TrimEmulator(TrimControls):
         """
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}"
+
+    @property
+    def auth(self) -> Scheme:
+        """The authentication scheme, by the name it has in a connection."""
+        return self._auth
 
     @property
     def user(self) -> str:

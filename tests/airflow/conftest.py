@@ -10,14 +10,6 @@ import pytest
 import running
 
 
-@pytest.fixture(scope="session")
-def airflow_db() -> None:
-    """Migrate the test run's database."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
 @pytest.fixture
 def run_dag(airflow_db: None) -> Callable[..., Any]:
     """Return a function that runs a DAG to its end, deferred tasks included, and returns its DagRun."""

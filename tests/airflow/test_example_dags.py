@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from running import AIRFLOW_3, register
-from waits import connection_without_quota
 
 from airflow_provider_trim.emulator import TrimEmulator
 
@@ -48,14 +47,14 @@ def test_many(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 keeps the events of assets (datasets) in other tables")
-def test_highlights(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, airflow_db: None, xcom: Any) -> None:
+def test_highlights(trim_default: TrimEmulator, airflow_db: None, xcom: Any) -> None:
     """Forty clips of one video, in order, and then the DAG that is scheduled on them is due."""
     from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference
     from airflow.models.dag import DagModel
     from airflow.utils.session import create_session
     from sqlalchemy import select, update
 
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
+    emulator = trim_default
     emulator.duration = 0
     dag = load("example_trim_highlights")
     playlist = load("example_trim_highlights", "playlist_dag")

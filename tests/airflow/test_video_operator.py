@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from waits import TaskInstance, connection_without_quota, run_trigger, video
+from waits import TaskInstance, run_trigger, video
 
 from airflow_provider_trim.emulator import (
     QUERY_PATH,
@@ -40,13 +40,6 @@ S, Q = SUBMIT_PATH, QUERY_PATH
 OURS = derived_trans_no(TaskInstance(), 0)
 NEXT = derived_trans_no(TaskInstance(), 1)
 every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])
-
-
-@pytest.fixture
-def trim_default(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> TrimEmulator:
-    """The emulator as the connection ``trim_default``; what the quota does to waits is tested elsewhere."""
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
-    return emulator
 
 
 def retry(number: int = 2) -> TaskInstance:

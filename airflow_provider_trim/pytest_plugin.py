@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for those who test DAGs with trims in them; pytest finds them by the entry point ``pytest11``.
+
+pytest imports this in every session where the package is installed, so nothing else is imported until a fixture is
+used. A project that needs another emulator, one that signs or has a quota, say, overrides :func:`trim_emulator` in its
+``conftest.py``; :func:`trim_connection` follows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_provider_trim.emulator import TrimEmulator
+
+
+@pytest.fixture
+def trim_emulator() -> Iterator[TrimEmulator]:
+    """A started :class:`~airflow_provider_trim.emulator.TrimEmulator` on a free port of this machine; stopped after."""
+    from airflow_provider_trim.emulator import TrimEmulator
+
+    with TrimEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def trim_connection(trim_emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a connection to :func:`trim_emulator`: ``trim_default``, set in the environment during the test.
+
+    It counts no quota, so that no test waits for the calls of another, and goes past a proxy of the environment.
+    """
+    connection = {
+        "conn_type": "trim",
+        "host": trim_emulator.url,
+        "login": trim_emulator.user,
+        "password": trim_emulator.token,
+        "extra": {"auth": trim_emulator.auth, "quota": "off"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    monkeypatch.setenv("no_proxy", ",".join(filter(None, (no_proxy, trim_emulator.host))))
+    return "trim_default"

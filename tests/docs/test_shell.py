@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shell on the pages, run from top to bottom in an empty folder, as a reader does.
+
+Not run, but checked to be there: make's targets, which are run by others, and what asks a package index. Python whose
+first line says where it is to be saved is saved there; pages without a DAG of their own have the examples.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from pages import PAGES, ROOT, blocks, name_of
+
+SCRIPTS = {page: [block for block in blocks(page) if block.language == "bash"] for page in PAGES}
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+ELSEWHERE = re.compile(r"(python3\S* -m venv|\. \S+/activate|pip|make|git|cd|pre-commit|airflow standalone)\b.*")
+"""What is not run here."""
+
+CONNECTIONS_ARE_SOUND = """
+import os
+from airflow_provider_trim.hooks.trim import TrimApiHook
+for name in os.environ:
+    if name.startswith("AIRFLOW_CONN_"):
+        assert TrimApiHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings.base_url
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def script_of(page: Path) -> str:
+    """What is run of a page's shell, the emulator in the background and on a free port; empty if nothing is."""
+    port = str(free_port())
+    text = "\n".join(block.text for block in SCRIPTS[page]).replace("8766", port)
+    lines = [line for line in text.splitlines() if line.strip() and not ELSEWHERE.fullmatch(line)]
+    for index, line in enumerate(lines):
+        if line.startswith("trim-emulator "):
+            command = line.partition("#")[0].strip().removesuffix("&")
+            lines[index] = f"{command} --port {port} & trap 'kill $!' EXIT"
+    if "AIRFLOW_CONN_" in text:
+        lines.append(f"python -c '{CONNECTIONS_ARE_SOUND}'")
+    return "\n".join(["set -euo pipefail", *lines] if lines else [])
+
+
+def save_files(page: Path, project: Path) -> None:
+    for block in blocks(page):
+        if block.file and block.file != "conftest.py":
+            (project / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (project / block.file).write_text(block.text, encoding="utf-8")
+    if not (project / "dags").exists():
+        shutil.copytree(ROOT / "example_dags", project / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if script_of(page)], ids=name_of)
+def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
+    save_files(page, tmp_path)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")  # so that a page may have a home of its own
+    done = subprocess.run(
+        ["bash", "-c", script_of(page)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if SCRIPTS[page]], ids=name_of)
+def test_what_is_not_run_is_there(page: Path) -> None:
+    for block in SCRIPTS[page]:
+        for target in re.findall(r"^make ([\w.-]+)", block.text, re.MULTILINE):
+            assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), f"make {target}"
+        for extra in re.findall(r"airflow-provider-trim\[(\w+)\]", block.text):
+            assert extra in EXTRAS
