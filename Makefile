@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 bench system system-quick fuzz audit check format build constraints constraints-2.11 constraints-3.0 clean
+.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 bench system system-quick fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -123,8 +123,29 @@ format: $(VENV)/.development  ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# Draws the diagrams.
+DOT := /usr/bin/dot
+$(DOT):
+	@echo "Installing graphviz …"
+	@apt-get install -y -qq graphviz >/dev/null || (apt-get update -qq && apt-get install -y -qq graphviz >/dev/null)
+
+$(VENV)/.docs: $(VENV)/.runtime
+	@$(BIN)/python -m pip install -q 'pip>=25.1'
+	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group docs
+	@touch $@
+
+docs: $(VENV)/.docs | $(DOT)  ## build the documentation into docs/_build/html; a warning is an error
+	@rm -rf docs/_build
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 build: $(VENV)/.development  ## build sdist and wheel into dist/
+	@rm -rf dist
 	@$(BIN)/python -m build
+
+dist-check: build  ## build, and check what would be uploaded
+	@$(BIN)/python -m twine check --strict dist/*
+	@$(BIN)/check-wheel-contents dist/*.whl
 
 # $(1): environment, $(2): file
 define pin
@@ -137,4 +158,4 @@ constraints-2.11 constraints-3.0: constraints-%: .venv-%/.tests
 	$(call pin,.venv-$*,constraints/airflow-$*.txt)
 
 clean:  ## remove environments and what the targets have made
-	@rm -rf .venv* .demo .ui build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv* .demo .ui build dist docs/_build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

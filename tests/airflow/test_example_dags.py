@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from pathlib import Path
 from typing import Any
 
@@ -94,17 +93,3 @@ def test_highlights(trim_default: TrimEmulator, airflow_db: None, xcom: Any) -> 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_every_example_has_a_test(path: Path) -> None:
     assert f'load("{path.stem}")' in Path(__file__).read_text(encoding="utf-8")
-
-
-@pytest.mark.skipif(not AIRFLOW_3, reason="it imports airflow.sdk, as DAGs for Airflow 3 do")
-def test_the_dag_of_the_readme(trim_default: TrimEmulator, run_dag: Any, capsys: pytest.CaptureFixture) -> None:
-    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code, names)
-    trim_default.add_trim("T", seconds=0)
-    run = run_dag(names["wait"].dag, trans_no="T")
-    assert run.state == "success"
-    printed = capsys.readouterr().out
-    for rendition in trim_default.video_info("T")["videoResolutions"]:
-        assert f"{rendition['width']} {rendition['height']} {rendition['fileSize']}" in printed

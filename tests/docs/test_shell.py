@@ -66,7 +66,11 @@ def save_files(page: Path, project: Path) -> None:
 def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
     save_files(page, tmp_path)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")  # so that a page may have a home of its own
+    environment["AIRFLOW_HOME"] = str(tmp_path / "home")
+    for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__UNIT_TEST_MODE"):
+        del environment[name]  # so that a page may have a home of its own
+    (tmp_path / "home").mkdir()
+    shutil.copy(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db", tmp_path / "home")
     done = subprocess.run(
         ["bash", "-c", script_of(page)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
     )

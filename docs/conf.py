@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sphinx: `make docs`."""
+
+import os
+import tempfile
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-trim-docs-"))  # which it writes to
+
+import airflow_provider_trim
+
+project = "airflow-provider-trim"
+copyright = "the authors of airflow-provider-trim; Apache License 2.0"
+release = version = airflow_provider_trim.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.graphviz", "sphinx_design"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+nitpicky = True
+# What other projects document can't be looked up without a network.
+nitpick_ignore_regex = [("py:.*", r"(?!airflow_provider_trim\b).*")]
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+
+graphviz_output_format = "svg"
+
+html_theme = "furo"
+html_title = f"{project} {version}"
+html_copy_source = False
+html_show_sphinx = False
