@@ -19,6 +19,8 @@ class Exchange:
 
     Exactly one of :meth:`reply` and :meth:`reset` is to be awaited, and its value returned.
 
+    :param http_request: what the answer goes to
+    :param request: the same, as faults and authentication see it
     :param own_headers: what every answer says unless it brings its own: the request id, and the date
     :param ordinary: gives the answer of a service that behaves
     :param record: told what is answered before it is sent, so that who has the answer finds the record

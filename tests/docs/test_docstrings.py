@@ -51,9 +51,8 @@ def own_members(cls: type) -> Iterator[tuple[str, Any]]:
     for base in cls.__mro__:
         if base.__module__.startswith(PACKAGE):
             for name, member in vars(base).items():
-                if (not name.startswith("_") and isinstance(member, property | classmethod | staticmethod)) or (
-                    not name.startswith("_") and inspect.isfunction(member)
-                ):
+                is_callable = inspect.isfunction(member) or isinstance(member, property | classmethod | staticmethod)
+                if is_callable and not name.startswith("_"):
                     yield f"{base.__qualname__}.{name}", member
 
 

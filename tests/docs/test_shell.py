@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shell on the pages, run from top to bottom in an empty folder, as a reader does.
 
-Not run, but checked to be there: make's targets, which are run by others, and what asks a package index. Python whose
+Not run, but checked to be there: make's targets, single tests, and what asks a package index. Python whose
 first line says where it is to be saved is saved there; pages without a DAG of their own have the examples.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -22,7 +24,7 @@ from pages import PAGES, ROOT, blocks, name_of
 SCRIPTS = {page: [block for block in blocks(page) if block.language == "bash"] for page in PAGES}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-ELSEWHERE = re.compile(r"(python3\S* -m venv|\. \S+/activate|pip|make|git|cd|pre-commit|airflow standalone)\b.*")
+ELSEWHERE = re.compile(r"(python3\S* -m venv|\. \S+/activate|\.venv/bin/|pip|make|git|airflow standalone)\b")
 """What is not run here."""
 
 CONNECTIONS_ARE_SOUND = """
@@ -43,7 +45,7 @@ def script_of(page: Path) -> str:
     """What is run of a page's shell, the emulator in the background and on a free port; empty if nothing is."""
     port = str(free_port())
     text = "\n".join(block.text for block in SCRIPTS[page]).replace("8766", port)
-    lines = [line for line in text.splitlines() if line.strip() and not ELSEWHERE.fullmatch(line)]
+    lines = [line for line in text.splitlines() if line.strip() and not ELSEWHERE.match(line)]
     for index, line in enumerate(lines):
         if line.startswith("trim-emulator "):
             command = line.partition("#")[0].strip().removesuffix("&")
@@ -62,6 +64,16 @@ def save_files(page: Path, project: Path) -> None:
         shutil.copytree(ROOT / "example_dags", project / "dags", ignore=shutil.ignore_patterns("__pycache__"))
 
 
+def copy_database(home: Path) -> None:
+    """Give a page the test run's database, which it may change."""
+    home.mkdir()
+    with (
+        contextlib.closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db")) as ours,
+        contextlib.closing(sqlite3.connect(home / "airflow.db")) as copy,
+    ):
+        ours.backup(copy)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if script_of(page)], ids=name_of)
 def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
     save_files(page, tmp_path)
@@ -69,8 +81,7 @@ def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
     environment["AIRFLOW_HOME"] = str(tmp_path / "home")
     for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__UNIT_TEST_MODE"):
         del environment[name]  # so that a page may have a home of its own
-    (tmp_path / "home").mkdir()
-    shutil.copy(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db", tmp_path / "home")
+    copy_database(tmp_path / "home")
     done = subprocess.run(
         ["bash", "-c", script_of(page)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
     )
@@ -82,5 +93,7 @@ def test_what_is_not_run_is_there(page: Path) -> None:
     for block in SCRIPTS[page]:
         for target in re.findall(r"^make ([\w.-]+)", block.text, re.MULTILINE):
             assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), f"make {target}"
+        for path in re.findall(r"\btests/[\w/.]+", block.text):
+            assert (ROOT / path).exists(), path
         for extra in re.findall(r"airflow-provider-trim\[(\w+)\]", block.text):
             assert extra in EXTRAS
