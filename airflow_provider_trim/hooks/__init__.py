@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The hook: a connection, and the interface spoken over it."""
