@@ -78,6 +78,24 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "description": "Where below the host the interface is served. Empty: /vod/videoManage.",
         "schema": {"type": ["string", "null"]},
     },
+    "callback_listen": {
+        "label": "Callbacks: listen on",
+        "description": "Address and port at which each triggerer listens for the service's calls when trims are done, "
+        "such as 0.0.0.0:8790. Empty to ask only.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "callback_url": {
+        "label": "Callbacks: public URL",
+        "description": "Base URL under which the service reaches that address, such as "
+        "https://airflow.example.com/trims. With both, TrimVideoOperator has the service call it.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "callback_poll_factor": {
+        "label": "Callbacks: poll so many times rarer",
+        "description": "A trim that will be called back is asked about at so many times its interval, once an hour at "
+        "least, in case the call gets lost. Without a value: 60.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 100000, "default": 60},
+    },
 }
 
 CONNECTION_TYPE: dict[str, Any] = {

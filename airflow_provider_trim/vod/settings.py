@@ -53,6 +53,27 @@ def _verify(value: object) -> bool | str:
     raise ValueError("should be true, false, or the path of a CA file")
 
 
+def _web_base(value: str, example: str) -> str:
+    """Return the base URL of a web address, which holds nothing but scheme, host, port and path."""
+    if not value.isascii() or any(character in value for character in "@?#"):
+        raise ValueError(f"should be {example}")
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"scheme {parts.scheme!r} should be http or https")
+    if not parts.hostname:
+        raise ValueError(f"should be {example}")
+    if any(not "!" <= character <= "~" for character in value):
+        raise ValueError("should hold no spaces or control characters")
+    _ = parts.port  # raises ValueError for one out of range
+    return value.rstrip("/")
+
+
+def _split_address(value: str) -> tuple[str, int]:
+    """Return host and port, or port 0 for what is neither."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+)):([0-9]{1,5})", value)
+    return (match[1] or match[2], int(match[3])) if match else ("", 0)
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -94,6 +115,12 @@ class TrimSettings(BaseModel):
         "/vod/videoManage"
     )
     """Where below the host the interface is served."""
+    callback_listen: str | None = None
+    """Address and port at which a triggerer listens for callbacks, such as ``0.0.0.0:8790``."""
+    callback_url: str | None = None
+    """Base URL of that address, as the service sees it."""
+    callback_poll_factor: Annotated[float, Field(ge=1, le=100_000)] = 60.0
+    """How many times rarer a trim is asked about while a callback is expected of it."""
 
     @field_validator("quota_storage")
     @classmethod
@@ -120,23 +147,28 @@ class TrimSettings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _whole_url(cls, value: str) -> str:
-        if not value.isascii() or any(character in value for character in "@?#"):
-            raise ValueError("should be a host name, or a base URL such as https://api.cloudv.haplat.net")
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https"):
-            raise ValueError(f"scheme {parts.scheme!r} should be http or https")
-        if not parts.hostname:
-            raise ValueError("should be a host name, or a base URL such as https://api.cloudv.haplat.net")
-        if any(not "!" <= character <= "~" for character in value):
-            raise ValueError("should hold no spaces or control characters")
-        _ = parts.port  # raises ValueError for one out of range
-        return value.rstrip("/")
+        return _web_base(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
+
+    @field_validator("callback_url")
+    @classmethod
+    def _public_url(cls, value: str | None) -> str | None:
+        return None if value is None else _web_base(value, "a base URL such as https://airflow.example.com/trims")
+
+    @field_validator("callback_listen")
+    @classmethod
+    def _address_and_port(cls, value: str | None) -> str | None:
+        if value is not None and not (0 < _split_address(value)[1] < 65536):
+            raise ValueError("should be address:port, such as 0.0.0.0:8790 or [::]:8790")
+        return value
 
     @model_validator(mode="after")
     def _refuse_the_unsafe(self) -> Self:
-        parts = urlsplit(self.base_url)
-        if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
-            raise ValueError("host: plain http would show the credentials to the network; use https, or set allow_http")
+        for name, url in (("host", self.base_url), ("callback_url", self.callback_url or "")):
+            parts = urlsplit(url)
+            if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
+                raise ValueError(
+                    f"{name}: plain http would show the credentials to the network; use https, or set allow_http"
+                )
         in_header = {"login": self.login} if self.auth.endswith("hmac-sha256") else {}
         if self.auth == "token" and self.token_header:
             in_header["password"] = self.password.get_secret_value()
@@ -154,6 +186,13 @@ class TrimSettings(BaseModel):
     def account(self) -> str:
         """What the service counts its quota by: host and login."""
         return f"{urlsplit(self.base_url).netloc}/{self.login}"
+
+    @property
+    def callback_socket(self) -> tuple[str, int] | None:
+        """Host and port to listen on for callbacks; None without ``callback_listen``, or a secret to sign with."""
+        if self.callback_listen is None or not self.password.get_secret_value():
+            return None
+        return _split_address(self.callback_listen)
 
     @classmethod
     def from_connection(

@@ -146,11 +146,24 @@ def _authentication() -> list[bytes]:
     return [head + change for head in start for change in changes]
 
 
+def _callbacks() -> list[bytes]:
+    words = WORDS["callback"]
+    signed = [
+        pack_text(before, words) + b"\1" + pack_text(trans_no, words) + pack_text(after, words)
+        for before in ("", "/trims", "http://h")
+        for trans_no in ("T", "036b6f4a01611000a79c3a7800000000", "..", "x" * 33, "%2F", "é")
+        for after in ("", "?a=b", "/", "\n")
+    ]
+    plain = [f"/T/{'A' * 43}", f"/T/{'A' * 42}", f"//{'A' * 43}", f"/../{'A' * 43}", "*", "/", ""]
+    return [*signed, *(pack_text(target, words) + b"\0" for target in plain)]
+
+
 SEEDS: Mapping[str, list[bytes]] = {
     "answer": _answers(1),
     "answer_to_submission": _answers(None),
     "content": _content(),
     "connection": _connection(),
+    "callback": _callbacks(),
     "parameters": _parameters(),
     "received": _requests(WORDS["received"]),
     "desk": _desk(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
+import hmac
 import json
 import pickle
 import unicodedata
@@ -30,6 +31,7 @@ from airflow_provider_trim.emulator.submissions import Submission, SubmissionDes
 from airflow_provider_trim.emulator.trims import TrimStore
 from airflow_provider_trim.emulator.wire import ServiceRequest, UnreadableBody, parse_parameters
 from airflow_provider_trim.transports.content import LONGEST_BODY, decode
+from airflow_provider_trim.vod.callbacks import callback_address, callback_key, is_genuine, read_claim
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -40,7 +42,13 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.messages import Request
 from airflow_provider_trim.vod.models import TrimStatus
-from airflow_provider_trim.vod.protocol import build_query, build_submission, decipher, decipher_submission
+from airflow_provider_trim.vod.protocol import (
+    build_query,
+    build_submission,
+    check_trans_no,
+    decipher,
+    decipher_submission,
+)
 from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
 
@@ -257,6 +265,9 @@ EXTRAS: dict[str, tuple[Any, ...]] = {
     "quota": ("300/5 minutes", "off", "1/second", "5 per 0 hour", "0/minute", "1/s;2/m", "9" * 4301 + "/s"),
     "quota_storage": ("memory://", "redis://h/0", "redis://[", "mongodb://h"),
     "api_path": ("/", "/v2/", "/vod/videoManage", "/..", "/a%0a", "/a\n", "/a?b", "v2"),
+    "callback_listen": ("0.0.0.0:8790", "[::]:1", "h:0", "h:99999", ":1", "[:1", "h:²", 1),
+    "callback_url": ("https://h/a", "http://127.0.0.1:1", "http://[", "https://u:p@h", "//h", "https://h/a\n"),
+    "callback_poll_factor": (60, "1", 0, float("inf"), "²"),
 }
 _SETTINGS_WORDS = (
     *EXTRAS,
@@ -295,6 +306,42 @@ def check_connection(*, extra: Any, **parts: Any) -> None:
     for request in (build_query(settings, "片 T&1", NOW), build_submission(settings, submission, NOW)):
         check_request(request)
         assert not tells(repr(request), secret)
+    if address := callback_address(settings, "T"):
+        assert all("!" <= character <= "~" for character in address), address
+        assert not tells(address.removeprefix(str(settings.callback_url)), secret)
+        assert check_callback(address, callback_key(settings)) == "T"
+
+
+# --- callbacks ---
+
+CALLBACK_KEY = bytes(range(32))
+_CALLBACK_WORDS = (
+    *("/", "//", "?", "#", "%2F", "%", ".", "..", "~", "_", "-", "=", "T", TRANS_NO, "x" * 33, "A" * 43, "A" * 42),
+    *("http://h", "*", "\n", "\x00", "\u2028", "\ud800", "é", "²", "ſ"),
+)
+
+
+def callback(data: bytes) -> None:
+    """The request line of who claims to be the service, whole or with a signature that is genuine for some text."""
+    reader = Reader(data, _CALLBACK_WORDS)
+    target = reader.text()
+    if reader.byte() % 2:
+        trans_no = reader.text()
+        digest = hmac.digest(CALLBACK_KEY, trans_no.encode("utf-8", "surrogatepass"), "sha256")
+        target += f"/{trans_no}/{base64.urlsafe_b64encode(digest).decode().rstrip('=')}{reader.text()}"
+    check_callback(target, CALLBACK_KEY)
+
+
+def check_callback(target: str, key: bytes) -> str | None:
+    """The transNo that is told, if it is: one that the service can know, and signed for itself."""
+    claim = read_claim(target)
+    if claim is None or not is_genuine(claim, key):
+        return None
+    assert check_trans_no(claim.trans_no) == claim.trans_no
+    assert f"/{claim.trans_no}/{claim.signature}" in target
+    digest = hmac.digest(key, claim.trans_no.encode(), "sha256")
+    assert base64.urlsafe_b64decode(claim.signature + "=") == digest
+    return claim.trans_no
 
 
 # --- parameters of a submission ---
@@ -533,13 +580,24 @@ def schemes() -> dict[Scheme, Authentication]:
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (answer, answer_to_submission, content, connection, parameters, received, desk, authentication)
+    for target in (
+        answer,
+        answer_to_submission,
+        content,
+        connection,
+        callback,
+        parameters,
+        received,
+        desk,
+        authentication,
+    )
 }
 WORDS: Mapping[str, Sequence[str]] = {
     "answer": _ANSWER_WORDS,
     "answer_to_submission": _ANSWER_WORDS,
     "content": _CONTENT_WORDS,
     "connection": _SETTINGS_WORDS,
+    "callback": _CALLBACK_WORDS,
     "parameters": _PARAMETER_WORDS,
     "received": _EMULATOR_WORDS,
     "desk": _EMULATOR_WORDS,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from seeds import SEEDS
 from targets import (
+    CALLBACK_KEY,
     EXTRAS,
     HEADERS,
     NOW,
@@ -26,6 +27,7 @@ from targets import (
     check_answer,
     check_answer_to_submission,
     check_authentication,
+    check_callback,
     check_connection,
     check_content,
     check_desk,
@@ -150,6 +152,12 @@ def test_connections(
     host: str | None, login: str | None, password: str | None, schema: str | None, port: int | None, extra: Any
 ) -> None:
     check_connection(host=host, login=login, password=password, schema=schema, port=port, extra=extra)
+
+
+@given(st.from_regex(r"\A(/[A-Za-z0-9._~%-]{0,33}){0,3}/[A-Za-z0-9_=-]{42,44}([?#/].*)?\Z") | wire_texts)
+@some
+def test_callbacks(target: str) -> None:
+    assert check_callback(target, CALLBACK_KEY) is None  # nobody guesses a signature
 
 
 values = json_values | st.timedeltas() | st.decimals() | st.binary(max_size=3)

@@ -153,6 +153,13 @@ def test_token_in_the_url_is_refused() -> None:
             {uri: uri for uri in ("memory://", "redis://:p@h:6379/0", "rediss://h", "redis://h")},
         ),
         ("api_path", "/vod/videoManage", {"/a/b": "/a/b", "/a/": "/a", "/": "", "/%E4%B8%AD~x": "/%E4%B8%AD~x"}),
+        ("callback_listen", None, {a: a for a in ("0.0.0.0:8790", "[::]:1", "localhost:65535", "10.0.0.1:80")}),
+        (
+            "callback_url",
+            None,
+            {"https://a.example/trims/": "https://a.example/trims", "http://[::1]:1": "http://[::1]:1"},
+        ),
+        ("callback_poll_factor", 60.0, {1: 1.0, "6": 6.0}),
     ],
 )
 def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
@@ -185,6 +192,19 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ),
         ("quota_storage", ["memcached://h", "h:6379", "redis:geheim"], "should be memory://, redis://… or rediss://…"),
         ("quota_storage", [5, {}], "valid string"),
+        (
+            "callback_listen",
+            ["8790", ":8790", "0.0.0.0", "h:0", "h:65536", "h:1/x", "http://h:1", "h:1\n", "::1:5", "[h]:1", "h:²"],
+            "should be address:port, such as 0.0.0.0:8790 or [::]:8790",
+        ),
+        (
+            "callback_url",
+            ["ftp://h", "h:1", "https://h?geheim", "https://u:geheim@h", "https://", "https://h/ü"],
+            "should be",
+        ),
+        ("callback_url", ["https://h:99999", "https://h/a b", "https://h/\n"], None),
+        ("callback_poll_factor", [0, 0.5, -1, "nan", "inf"], "equal to"),
+        ("callback_poll_factor", ["often", []], "valid number"),
         ("api_path", ["vod", "/a b", "/中", "/a?b", "/a#b", "/a\n", 5, "/a{b}"], None),
     ],
 )
@@ -198,9 +218,15 @@ def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
 
 def test_unknown_extra_names_those_there_are() -> None:
     assert refusal(extra={"time_out": 5}) == (
-        "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, method, "
-        "proxy, quota, quota_storage, timeout, token_header, verify"
+        "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, "
+        "callback_listen, callback_poll_factor, callback_url, method, proxy, quota, quota_storage, timeout, token_header, verify"
     )
+
+
+def test_plain_http_to_the_outside_is_refused_for_callbacks_as_well() -> None:
+    text = refusal(extra={"callback_url": "http://airflow.example.com"})
+    assert text.startswith("connection callback_url: plain http")
+    TrimSettings.from_connection(extra={"callback_url": "http://airflow.example.com", "allow_http": True})
 
 
 @pytest.mark.parametrize("name", ["base_url", "login", "password"])
