@@ -5,6 +5,7 @@ It takes what the service's documentation says and shares no code with this pack
 one can't hide in the other. From a shell: ``python -m airflow_provider_trim.emulator --help``.
 """
 
+from airflow_provider_trim.emulator.callbacks import Callback, Delivered, Forged, Late, Lost, Misdelivery, Repeated
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.faults import (
     ConnectionReset,
@@ -32,15 +33,22 @@ __all__ = [
     "SUBMIT_PATH",
     "Answer",
     "Call",
+    "Callback",
     "Clip",
     "ConnectionReset",
     "Delay",
+    "Delivered",
     "Exchange",
     "Fault",
+    "Forged",
     "Hold",
     "HttpError",
+    "Late",
+    "Lost",
+    "Misdelivery",
     "Normal",
     "RawAnswer",
+    "Repeated",
     "ResetMidAnswer",
     "ServiceCode",
     "ServiceData",

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import get_args
 
 from airflow_provider_trim.emulator.authentication import Scheme
+from airflow_provider_trim.emulator.callbacks import Callback
 from airflow_provider_trim.emulator.records import Call
 from airflow_provider_trim.emulator.server import TrimEmulator
 from airflow_provider_trim.emulator.service import SUBMIT_PATH
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         auth=arguments.auth,
         record=False,
         on_call=None if arguments.quiet else _print_call,
+        on_callback=None if arguments.quiet else _print_callback,
     )
     for trans_no, seconds, outcome in arguments.trim:
         try:
@@ -106,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TRANSNO[:SECONDS[:success|fail]]",
         help="a trim that runs from the start, for SECONDS instead of --duration; repeatable",
     )
-    parser.add_argument("--quiet", action="store_true", help="print no line for each call")
+    parser.add_argument("--quiet", action="store_true", help="print no line for each call and callback")
     return parser
 
 
@@ -147,7 +149,16 @@ def _trim(text: str) -> tuple[str, float | None, str]:
 
 
 def _print_call(call: Call) -> None:
-    print(f"{datetime.now().astimezone():%H:%M:%S} {call.method} {call.trans_no!a}: {_answered(call)}", flush=True)
+    _print(f"{call.method} {call.trans_no!a}: {_answered(call)}")
+
+
+def _print_callback(callback: Callback) -> None:
+    answer = "no answer" if callback.http_status is None else f"HTTP {callback.http_status}"
+    _print(f"callback {callback.trans_no!a}: {answer}")
+
+
+def _print(text: str) -> None:
+    print(f"{datetime.now().astimezone():%H:%M:%S} {text}", flush=True)
 
 
 def _answered(call: Call) -> str:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -70,12 +71,21 @@ class ServerThread:
     """A daemon thread with an event loop of its own that serves one listening socket.
 
     Its own loop, so that synchronous tests and those in any other loop can use the server alike.
+
+    :param beside: what runs in that loop as long as it serves
     """
 
-    def __init__(self, listener: socket.socket, handler: Handler, counter: ConnectionCounter) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        handler: Handler,
+        counter: ConnectionCounter,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._listener = listener
         self._handler = handler
         self._counter = counter
+        self._beside = beside
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="trim-emulator", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -105,7 +115,10 @@ class ServerThread:
         self._stopping = asyncio.Event()
         server = NumberingServer(self._handler, self._counter)
         accepting = await self._loop.create_server(server, sock=self._listener, backlog=BACKLOG)
+        beside = None if self._beside is None else self._loop.create_task(self._beside())
         self._ready.set_result(None)
         await self._stopping.wait()
+        if beside is not None:
+            beside.cancel()
         accepting.close()
         server.abort_connections()

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from airflow_provider_trim.emulator.callbacks import Callback, CallbackDesk, Misdelivery
 from airflow_provider_trim.emulator.faults import ConnectionReset, Fault, FaultPlan, Moment, SubmissionFaultPlan
 from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
@@ -32,6 +33,7 @@ class TrimControls:
         record: bool,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        on_callback: Callable[[Callback], None] | None,
     ) -> None:
         self._clock = clock
         self._wall_clock = wall_clock
@@ -39,9 +41,15 @@ class TrimControls:
         self._faults = FaultPlan()
         self._submission_faults = SubmissionFaultPlan()
         self._submissions: RecordLog[Submission] = RecordLog("submissions", record)
+        self._callbacks: RecordLog[Callback] = RecordLog("callbacks", record)
+        self._callback_desk = CallbackDesk(self._trims, self._callbacks, clock, on_callback)
         self._desk = SubmissionDesk(
-            self._trims, self._submissions, duration, sampling_rate_parameter, clock, wall_clock
+            self._trims, self._submissions, duration, sampling_rate_parameter, clock, wall_clock, self._expect_callback
         )
+
+    def _expect_callback(self, trim: Trim) -> None:
+        if trim.notify_url:
+            self._callback_desk.expect(trim.trans_no, trim.ends)
 
     # --- trims ---
 
@@ -52,6 +60,7 @@ class TrimControls:
         outcome: Outcome = "success",
         video_info: Any = None,
         processing_code: int | None = None,
+        notify_url: str | None = None,
     ) -> Trim:
         """Start a trim.
 
@@ -61,6 +70,7 @@ class TrimControls:
         :param outcome: ``success`` ends with status 2 and a ``videoInfo``, ``fail`` with status 3
         :param video_info: the ``videoInfo``, exactly as it is to be answered; by default one is generated
         :param processing_code: answered instead of status 1 while it runs, such as 1560, "video is being processed"
+        :param notify_url: called when it is done, as a submission's ``notifyUrl``
         :raises ValueError: if ``trans_no`` is impossible or known already, ``outcome`` unknown, or ``seconds`` negative
         """
         lasts = self._desk.lasts(clip_of(trans_no).seconds) if seconds is None else checked_seconds(seconds)
@@ -74,8 +84,10 @@ class TrimControls:
             checked_outcome(outcome),
             video_info,
             processing_code,
+            notify_url=notify_url,
         )
         self._trims.add(trim)
+        self._expect_callback(trim)
         return trim
 
     def remove_trim(self, trans_no: str) -> None:
@@ -91,14 +103,19 @@ class TrimControls:
         :param video_info: as for :meth:`add_trim`
         :raises KeyError: if there is none
         """
-        self._trims.end(trans_no, self._clock(), "success", video_info)
+        self._end(trans_no, "success", video_info)
 
     def fail(self, trans_no: str) -> None:
         """Make a trim fail at once.
 
         :raises KeyError: if there is none
         """
-        self._trims.end(trans_no, self._clock(), "fail")
+        self._end(trans_no, "fail")
+
+    def _end(self, trans_no: str, outcome: Outcome, video_info: Any = None) -> None:
+        now = self._clock()
+        self._trims.end(trans_no, now, outcome, video_info)
+        self._expect_callback(self._trims.get(trans_no))
 
     def video_info(self, trans_no: str) -> Any:
         """The ``videoInfo`` a query of that trim carries now, or None if it carries none.
@@ -179,6 +196,55 @@ class TrimControls:
         """
         self._submission_faults.add(when, ConnectionReset() if fault is None else fault, times)
 
+    # --- callbacks ---
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """The calls of ``notifyUrl`` made so far, in the order in which they ended; a copy."""
+        return self._callbacks.all()
+
+    def callbacks_for(self, trans_no: str) -> list[Callback]:
+        """The calls made for one ``transNo``."""
+        return self._callbacks.all(trans_no)
+
+    def wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+        """Block until ``count`` calls of ``notifyUrl`` have ended, answered or not, and return all of them.
+
+        :param timeout: seconds of real time
+        :raises RuntimeError: if nothing is recorded (``record=False``)
+        :raises TimeoutError: after ``timeout`` seconds
+        """
+        return self._callbacks.wait(count, timeout)
+
+    async def await_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+        """:meth:`wait_for_callbacks` for a coroutine, blocking no event loop."""
+        return await asyncio.to_thread(self._callbacks.wait, count, timeout)
+
+    def call_back(self, trans_no: str, url: str | None = None) -> None:
+        """Call an address for a trim now, whatever has become of it: too early, once more, or with a wrong address.
+
+        :param url: by default the trim's ``notifyUrl``
+        :raises KeyError: if there is no such trim, and no ``url`` either
+        :raises ValueError: if the trim has no ``notifyUrl``
+        """
+        address = url or self._trims.get(trans_no).notify_url
+        if not address:
+            raise ValueError(f"trim {trans_no!r} has no notifyUrl")
+        self._callback_desk.call(trans_no, address)
+
+    def misdeliver(self, trans_no: str | None, *misdeliveries: Misdelivery, repeat: bool = False) -> None:
+        """Let the coming callbacks go wrong, one each, in that order.
+
+        What is planned already comes first; a trim's own come before those for any trim. They are dropped by
+        :meth:`behave`, as other faults are.
+
+        :param trans_no: the trim whose callbacks are meant; None means any trim
+        :param misdeliveries: such as :class:`Lost`, :class:`Late`, :class:`Repeated`, :class:`Forged`
+        :param repeat: start again after the last one, without end
+        :raises ValueError: if there are none
+        """
+        self._callback_desk.plan.add(trans_no, misdeliveries, repeat)
+
     # --- misbehaviour ---
 
     def misbehave(self, trans_no: str | None, *faults: Fault, repeat: bool = False) -> None:
@@ -195,12 +261,14 @@ class TrimControls:
         self._faults.add(trans_no, faults, repeat)
 
     def behave(self, trans_no: str | None = None) -> None:
-        """Drop the planned faults of one trim's queries. Calls held or delayed stay so.
+        """Drop the planned faults of one trim's queries and callbacks. Calls held or delayed stay so.
 
         :param trans_no: None drops all faults there are, those of submissions as well
         """
         if trans_no is None:
             self._faults.clear_all()
             self._submission_faults.clear()
+            self._callback_desk.plan.clear_all()
         else:
             self._faults.clear(trans_no)
+            self._callback_desk.plan.clear(trans_no)

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from aiohttp import web
 
@@ -186,17 +186,23 @@ class Hold(Fault):
         return await self.then.apply(exchange)
 
 
-class FaultPlan:
+FaultT = TypeVar("FaultT")
+
+
+class Plan(Generic[FaultT]):
     """Which call meets which fault. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._plans: dict[str | None, deque[Iterator[Fault]]] = {}
+        self._plans: dict[str | None, deque[Iterator[FaultT]]] = {}
 
-    def add(self, trans_no: str | None, faults: tuple[Fault, ...], repeat: bool) -> None:
-        """Queue ``faults`` behind those planned already."""
+    def add(self, trans_no: str | None, faults: tuple[FaultT, ...], repeat: bool) -> None:
+        """Queue ``faults`` behind those planned already.
+
+        :raises ValueError: if there are none
+        """
         if not faults:
-            raise ValueError("misbehave() takes at least one fault")
+            raise ValueError("a plan takes at least one fault")
         sequence = itertools.cycle(faults) if repeat else iter(faults)
         with self._lock:
             self._plans.setdefault(trans_no, deque()).append(sequence)
@@ -211,7 +217,7 @@ class FaultPlan:
         with self._lock:
             self._plans.clear()
 
-    def take(self, trans_no: str | None) -> Fault | None:
+    def take(self, trans_no: str | None) -> FaultT | None:
         """The fault this call meets: its transNo's own first, then one meant for any call."""
         if not self._plans:
             return None
@@ -225,6 +231,9 @@ class FaultPlan:
                     sequences.popleft()
                 self._plans.pop(key, None)
             return None
+
+
+FaultPlan = Plan[Fault]
 
 
 class SubmissionFaultPlan:

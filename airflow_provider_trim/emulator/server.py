@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Self, get_args
 
 from airflow_provider_trim.emulator.authentication import Authentication, Scheme, TokenAuthentication
+from airflow_provider_trim.emulator.callbacks import Callback
 from airflow_provider_trim.emulator.connections import BACKLOG, ConnectionCounter, ServerThread
 from airflow_provider_trim.emulator.controls import TrimControls
 from airflow_provider_trim.emulator.quota import MovingWindow
@@ -46,10 +47,11 @@ class TrimEmulator(TrimControls):
     :param quota_retry_after: whether such an answer says ``Retry-After``, in whole seconds
     :param sampling_rate_parameter: the submission's parameter that is understood as the sampling rate. The front doors
         of the service differ in it; the other name is ignored, as any unknown parameter is
-    :param record: False keeps no records of calls and submissions, for benchmarks
+    :param record: False keeps no records of calls, submissions and callbacks, for benchmarks
     :param clock: gives the seconds by which trims end, the quota's window moves and calls are stamped
     :param wall_clock: gives the Unix seconds of ``uploadTime`` and ``updateTime``, and of the ``Date`` of answers
     :param on_call: called in the server's thread with every :class:`Call`
+    :param on_callback: called in the server's thread with every :class:`Callback`, when it has ended
     :raises ValueError: if ``quota`` allows less than 1 call or has no time, ``duration`` is negative, or
         ``sampling_rate_parameter`` or ``auth`` is no name of it
     """
@@ -71,8 +73,9 @@ class TrimEmulator(TrimControls):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         on_call: Callable[[Call], None] | None = None,
+        on_callback: Callable[[Callback], None] | None = None,
     ) -> None:
-        super().__init__(duration, sampling_rate_parameter, record, clock, wall_clock)
+        super().__init__(duration, sampling_rate_parameter, record, clock, wall_clock, on_callback)
         self._host = host
         self._port = port
         self._auth = auth
@@ -106,7 +109,7 @@ class TrimEmulator(TrimControls):
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)
         self._port = listener.getsockname()[1]
-        thread = ServerThread(listener, self._service.handle, self._connections)
+        thread = ServerThread(listener, self._service.handle, self._connections, self._callback_desk.run)
         thread.start()
         self._thread = thread
         return self

@@ -51,6 +51,7 @@ class SubmissionDesk:
     :param log: takes the records of what was accepted
     :param duration: the seconds that each trim takes
     :param sampling_rate_parameter: the parameter of that meaning
+    :param started: told of each trim
     :raises ValueError: if ``duration`` is negative, or there is no such parameter
     """
 
@@ -62,6 +63,7 @@ class SubmissionDesk:
         sampling_rate_parameter: SamplingRateParameter,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        started: Callable[[Trim], object] = lambda _: None,
     ) -> None:
         if sampling_rate_parameter not in get_args(SamplingRateParameter):
             allowed = " or ".join(get_args(SamplingRateParameter))
@@ -71,6 +73,7 @@ class SubmissionDesk:
         self._sampling_rate_parameter = sampling_rate_parameter
         self._clock = clock
         self._wall_clock = wall_clock
+        self._started = started
         self._outcome: OutcomeOfSubmitted = "success"
         self.duration = duration
 
@@ -126,10 +129,20 @@ class SubmissionDesk:
         clip = requested_clip(known)
         ends = now + self.lasts(clip.seconds)
         outcome = checked_outcome(self._outcome(submission) if callable(self._outcome) else self._outcome)
-        trim = Trim(trans_no, submission.task_id, now, self._wall_clock(), ends, outcome, clip=clip)
+        trim = Trim(
+            trans_no,
+            submission.task_id,
+            now,
+            self._wall_clock(),
+            ends,
+            outcome,
+            clip=clip,
+            notify_url=known.get("notifyUrl"),
+        )
         if not self._trims.add_unless_known(trim):
             return DUPLICATE
         self._log.add(submission)
+        self._started(trim)
         return envelope(SUCCESS_CODE, SUCCESS_MESSAGE, submission.task_id)
 
 

@@ -31,7 +31,8 @@ class Trim:
 
     ``added`` and ``ends`` are in seconds of the emulator's clock, ``added_at`` in Unix seconds. ``video_info`` is what
     a success carries, exactly as it is; None generates one. ``processing_code``, such as 1560, is answered instead of
-    status 1 as long as the trim runs. ``clip`` is what it makes; None makes one up.
+    status 1 as long as the trim runs. ``clip`` is what it makes; None makes one up. ``notify_url`` is called when it is
+    done.
     """
 
     trans_no: str
@@ -43,6 +44,7 @@ class Trim:
     video_info: Any = None
     processing_code: int | None = None
     clip: Clip | None = None
+    notify_url: str | None = None
 
     def status(self, now: float) -> int:
         """The trim's ``status`` at ``now``: 1 processing, 2 successful, 3 failed."""
@@ -90,6 +92,7 @@ class TrimStore:
         self._lock = threading.Lock()
         self._trims: dict[str, Trim] = {}
         self._answers: dict[str, tuple[int, Answer]] = {}
+        self._called_back: set[str] = set()
 
     def add(self, trim: Trim) -> None:
         """Add a trim.
@@ -134,6 +137,16 @@ class TrimStore:
         with self._lock:
             del self._trims[trans_no]
             self._answers.pop(trans_no, None)
+            self._called_back.discard(trans_no)
+
+    def take_to_call_back(self, trans_no: str, now: float) -> Trim | None:
+        """The trim of that ``transNo``, if it is done at ``now`` and has an address to call; once only."""
+        with self._lock:
+            trim = self._trims.get(trans_no)
+            if trim is None or not trim.notify_url or trim.status(now) == PROCESSING or trans_no in self._called_back:
+                return None
+            self._called_back.add(trans_no)
+            return trim
 
     def get(self, trans_no: str) -> Trim:
         """The trim of that ``transNo``.

@@ -219,7 +219,8 @@ def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
 def test_unknown_extra_names_those_there_are() -> None:
     assert refusal(extra={"time_out": 5}) == (
         "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, "
-        "callback_listen, callback_poll_factor, callback_url, method, proxy, quota, quota_storage, timeout, token_header, verify"
+        "callback_listen, callback_poll_factor, callback_url, method, proxy, quota, quota_storage, "
+        "timeout, token_header, verify"
     )
 
 
