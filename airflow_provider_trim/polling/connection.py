@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from airflow_provider_trim.polling.quota import Quota, quota_for
+from airflow_provider_trim.polling.signing import sign_once
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.vod.protocol import build_query, decipher
 from airflow_provider_trim.vod.settings import TrimSettings
 
 SettingsLoader = Callable[[], Awaitable[TrimSettings]]
@@ -101,6 +105,27 @@ class SharedConnection:
             # Calls on the old session may still be under way, so it is closed only at the end.
             self._retired.append(self._current.transport)
         return session
+
+    async def ask(self, trans_no: str) -> tuple[TrimTask | TrimError, int]:
+        """Ask how far a trim is, and return the outcome and the number of the look-up that it was asked with."""
+        number = self.number
+        try:
+            session = await self.current()
+            number = self.number
+            build = functools.partial(build_query, session.settings, trans_no)
+            answer = await session.transport.send(sign_once(build, self._clock()))
+            with session.quota.watch_answer():
+                task = decipher(
+                    answer.status,
+                    answer.headers,
+                    answer.body,
+                    trans_no=trans_no,
+                    secret=session.settings.password.get_secret_value(),
+                    now=self._clock(),
+                )
+            return task, number
+        except TrimError as error:
+            return error, number
 
     async def close(self) -> None:
         """Close all sessions, even if this is cancelled on the way."""

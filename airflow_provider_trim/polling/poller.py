@@ -12,21 +12,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import functools
 import logging
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from airflow_provider_trim.polling.callbacks.channel import CallbackChannel
 from airflow_provider_trim.polling.connection import SettingsLoader, SharedConnection
 from airflow_provider_trim.polling.quota import Quota, used_up
 from airflow_provider_trim.polling.schedule import Schedule
-from airflow_provider_trim.polling.signing import sign_once
+from airflow_provider_trim.polling.waiters import Waiter, Waiters, give_up
 from airflow_provider_trim.polling.watch import LAST_LOOK_PATIENCE, LookAgain, Verdict, Watch
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
-from airflow_provider_trim.vod.protocol import build_query, check_trans_no, decipher
+from airflow_provider_trim.vod.protocol import check_trans_no
 
 LONGEST_PAUSE = 5.0
 """Seconds after which a poller that waits for its turn looks at its watches again."""
@@ -39,16 +38,6 @@ CONCURRENT_CALLS = 64
 """Calls under way at a time; enough for the rate at which one event loop can decipher answers."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False, slots=True)
-class _Waiter:
-    """One watch and who waits for its verdict."""
-
-    watch: Watch
-    verdict: asyncio.Future[Verdict]
-    context: contextvars.Context = field(default_factory=contextvars.copy_context)
-    """The waiting task's own, so that what is logged about its trim stands in its log."""
 
 
 class Poller:
@@ -71,11 +60,13 @@ class Poller:
         self._connection = SharedConnection(load, clock, CONCURRENT_CALLS)
         self._quota: Quota | None = None
         self._schedule = Schedule()
-        self._waiters: dict[str, list[_Waiter]] = {}
+        self._callbacks = CallbackChannel(clock, self._hint, self._doubt)
+        self._waiters = Waiters()
         self._changed = asyncio.Event()
         self._wakes_at = float("-inf")
         self._slots = asyncio.Semaphore(CONCURRENT_CALLS)
         self._looks: dict[str, asyncio.Task[None]] = {}
+        self._hinted_meanwhile: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._ended = False
         self._timed_out_at = float("-inf")
@@ -89,31 +80,60 @@ class Poller:
         check_trans_no(watch.trans_no)
         if self._ended:
             raise RuntimeError("this poller has ended; poller_for() gives the one at work")
-        waiter = _Waiter(watch, asyncio.get_running_loop().create_future())
+        waiter = Waiter(watch, asyncio.get_running_loop().create_future())
         try:
             self._add(waiter)
             return await waiter.verdict
         finally:
             self._remove(waiter)
 
-    def _add(self, waiter: _Waiter) -> None:
-        trans_no = waiter.watch.trans_no
-        self._waiters.setdefault(trans_no, []).append(waiter)
-        self._reschedule(trans_no)
+    def _add(self, waiter: Waiter) -> None:
+        self._waiters.add(waiter)
+        if self._callbacks.begin(waiter.watch):
+            self._hint(waiter.watch.trans_no)
+        else:
+            self._reschedule(waiter.watch.trans_no)
         if self._task is None:
             # A context of its own: what the poller logs belongs to no one task.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
-    def _remove(self, waiter: _Waiter) -> None:
-        trans_no = waiter.watch.trans_no
-        self._waiters[trans_no].remove(waiter)
-        if not self._waiters[trans_no]:
-            del self._waiters[trans_no]
-            self._schedule.discard(trans_no)
+    def _remove(self, waiter: Waiter) -> None:
+        if self._waiters.remove(waiter):
+            self._schedule.discard(waiter.watch.trans_no)
+            self._hinted_meanwhile.discard(waiter.watch.trans_no)
             self._changed.set()
         if not self._waiters and self._task is not None:
             self._end()
             self._task.cancel()
+
+    def _hint(self, trans_no: str) -> None:
+        """Have a look at a trim at once, ahead of the others, since it is said to be done."""
+        now, news = self._clock(), False
+        for waiter in self._waiters.undecided(trans_no):
+            expected = waiter.watch.expects_callback
+            if waiter.watch.hinted(now):
+                news = True
+                waiter.context.run(log.info, "Trim %s: called back by the service; asking", trans_no)
+                if expected:
+                    self._callbacks.learn(came=True)
+        if news and trans_no in self._looks:
+            self._hinted_meanwhile.add(trans_no)  # that look may have come too early
+        elif news:
+            self._hurry(trans_no, now)
+
+    def _hurry(self, trans_no: str, now: float) -> None:
+        self._reschedule(trans_no)
+        self._schedule.hurry(trans_no, now)
+        self._changed.set()
+
+    def _doubt(self) -> None:
+        """Ask as usual about the trims whose callbacks were relied upon."""
+        now = self._clock()
+        for trans_no in self._waiters:
+            for waiter in self._waiters.undecided(trans_no):
+                if waiter.watch.callback_pause:
+                    waiter.watch.doubt(now)
+            self._reschedule(trans_no)
 
     def _end(self) -> None:
         if not self._ended:
@@ -122,22 +142,19 @@ class Poller:
 
     def _reschedule(self, trans_no: str) -> None:
         """Schedule a trim's next look, unless one is under way: that serves who has come since as well."""
-        watches = [waiter.watch for waiter in self._undecided(trans_no)]
+        watches = [waiter.watch for waiter in self._waiters.undecided(trans_no)]
         if watches and trans_no not in self._looks:
             deadlines = [watch.deadline for watch in watches if watch.deadline is not None]
             not_before = min(watch.next_look for watch in watches)
             self._schedule.put(
                 trans_no,
                 since=min(watch.started_at for watch in watches),
-                interval=min(watch.interval for watch in watches),
+                interval=min(max(watch.interval, watch.callback_pause) for watch in watches),
                 not_before=not_before,
                 deadline=min(deadlines, default=None),
             )
             if not_before < self._wakes_at:
                 self._changed.set()
-
-    def _undecided(self, trans_no: str) -> list[_Waiter]:
-        return [waiter for waiter in self._waiters.get(trans_no, ()) if not waiter.verdict.done()]
 
     async def _run(self) -> None:
         try:
@@ -148,9 +165,10 @@ class Poller:
         except Exception as error:
             self._end()
             for trans_no in self._waiters:
-                self._give_up(self._undecided(trans_no), error)
+                give_up(self._waiters.undecided(trans_no), error)
             raise
         finally:
+            self._callbacks.close()
             looks = list(self._looks.values())
             for look in looks:
                 look.cancel()
@@ -187,10 +205,11 @@ class Poller:
         :returns: 0, or the seconds until there may be one
         """
         try:
-            quota = (await self._connection.current()).quota
+            session = await self._connection.current()
         except TrimError:
             return 0.0  # no call will be made: the look itself runs into the same error and tells the watches
-        self._quota = quota
+        self._quota = quota = session.quota
+        await self._callbacks.ready(session.settings)
         self._schedule.set_quota(quota.calls, quota.window)
         return await quota.aacquire()
 
@@ -199,8 +218,8 @@ class Poller:
         if now < self._timed_out_at + 1.0:
             return
         self._timed_out_at = now
-        for trans_no, waiters in self._waiters.items():
-            for waiter in waiters:
+        for trans_no in self._waiters:
+            for waiter in self._waiters.undecided(trans_no):
                 deadline = waiter.watch.deadline
                 if deadline is not None and now >= deadline + LAST_LOOK_PATIENCE and trans_no not in self._looks:
                     self._tell(trans_no, used_up(0.0), 0)
@@ -208,7 +227,7 @@ class Poller:
 
     async def _look(self, trans_no: str) -> None:
         try:
-            outcome, connection = await self._ask(trans_no)
+            outcome, connection = await self._connection.ask(trans_no)
             del self._looks[trans_no]
             if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
                 finished = isinstance(outcome, TrimTaskFailedError) or (
@@ -219,40 +238,20 @@ class Poller:
         except Exception as error:
             # One trim's trouble must not end the others' wait; whoever waits for this one is told.
             self._looks.pop(trans_no, None)
-            self._give_up(self._undecided(trans_no), error)
+            give_up(self._waiters.undecided(trans_no), error)
         finally:
             self._slots.release()
-
-    async def _ask(self, trans_no: str) -> tuple[TrimTask | TrimError, int]:
-        """Return a look's outcome, and the number of the connection's look-up that it was asked with."""
-        number = self._connection.number
-        try:
-            session = await self._connection.current()
-            number = self._connection.number
-            build = functools.partial(build_query, session.settings, trans_no)
-            answer = await session.transport.send(sign_once(build, self._clock()))
-            with session.quota.watch_answer():
-                task = decipher(
-                    answer.status,
-                    answer.headers,
-                    answer.body,
-                    trans_no=trans_no,
-                    secret=session.settings.password.get_secret_value(),
-                    now=self._clock(),
-                )
-            return task, number
-        except TrimError as error:
-            return error, number
 
     def _tell(self, trans_no: str, outcome: TrimTask | TrimError, connection: int) -> None:
         """Pass a look's outcome on to every watch of the trim."""
         now = self._clock()
-        news: list[tuple[_Waiter, LookAgain]] = []
-        for waiter in self._undecided(trans_no):
+        news: list[tuple[Waiter, LookAgain]] = []
+        for waiter in self._waiters.undecided(trans_no):
+            self._callbacks.looked(waiter.watch, outcome)
             try:
                 decision = waiter.watch.looked(outcome, now, connection=connection)
             except Exception as error:
-                self._give_up([waiter], error)
+                give_up([waiter], error)
                 continue
             if not isinstance(decision, LookAgain):
                 waiter.verdict.set_result(decision)
@@ -262,6 +261,9 @@ class Poller:
             if decision.fresh_connection:
                 self._connection.refused(connection)
         self._reschedule(trans_no)
+        if trans_no in self._hinted_meanwhile:
+            self._hinted_meanwhile.discard(trans_no)
+            self._hurry(trans_no, now)
         for waiter, decision in news:
             outlook = self._outlook(trans_no, now) if decision.level == logging.INFO else ""
             waiter.context.run(log.log, decision.level, "Trim %s: %s%s", trans_no, decision.news, outlook)
@@ -272,11 +274,6 @@ class Poller:
         if self._quota is None or due is None:
             return ""
         return f"; quota: {self._quota.usage()}, next look in about {max(0.0, due - now):.0f} s"
-
-    def _give_up(self, waiters: list[_Waiter], error: Exception) -> None:
-        """Raise what must not happen where it is seen: in the tasks that wait for it."""
-        for waiter in waiters:
-            waiter.verdict.set_exception(error)
 
 
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = weakref.WeakKeyDictionary()

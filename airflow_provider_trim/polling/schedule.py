@@ -11,8 +11,9 @@ The rule:
    durations, reaches the price times the chance that it is not done yet, or a whole window, whichever is first.
 5. The price is such that all trims together ask for as many calls as the quota has in the next half window. It is set
    anew when a twentieth of the trims has come or gone, or a twentieth of the quota has been spent.
-6. Those due are asked in the order in which they came due, last looks first. While nobody is due, calls are not
-   hoarded: who comes due next is asked early, at a measured pace, once its expected delay is no longer trifling.
+6. Those due are asked in the order in which they came due, first of all those that are said to be done or have their
+   last look. While nobody is due, calls are not hoarded: who comes due next is asked early, at a measured pace, once
+   its expected delay is no longer trifling.
 7. Nobody starves: a trim is due after an hour at the latest.
 
 Why it is near the bound: with a price on calls the problem falls apart into one for each trim, whose best times for
@@ -70,6 +71,8 @@ class _Entry:
     """Number of its place in the queue; -1 while it is being asked."""
     last_look: float = math.inf
     """When it is to have its last look, as it stands among the last looks; infinite while it does not."""
+    hurried: float = math.inf
+    """When it is to be asked ahead of others, as if it were for the last time; infinite while it need not."""
 
 
 class Schedule:
@@ -122,6 +125,13 @@ class Schedule:
         self._demand += 1.0 / interval
         self._line_up(key, entry)
 
+    def hurry(self, key: str, now: float) -> None:
+        """Have a trim that waits for its turn asked at once, ahead of all whose last look it is not."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.place >= 0:
+            entry.hurried = now
+            self._line_up(key, entry)
+
     def discard(self, key: str) -> None:
         """Forget a trim, if it is known."""
         entry = self._entries.pop(key, None)
@@ -163,7 +173,7 @@ class Schedule:
         else:
             return None
         entry = self._entries[key]
-        entry.asked, entry.place = now, -1
+        entry.asked, entry.place, entry.hurried = now, -1, math.inf
         if self._calls is not None:
             self._asked.append(now)
             self._asked_since_priced += 1
@@ -173,7 +183,7 @@ class Schedule:
         self._places += 1
         entry.place = self._places
         heapq.heappush(self._queue, (self._due(entry, self._due_ages), entry.place, key))
-        last_look = entry.deadline if entry.asked < entry.deadline else entry.not_before
+        last_look = min(entry.hurried, entry.deadline if entry.asked < entry.deadline else entry.not_before)
         if last_look != entry.last_look:
             entry.last_look = last_look
             heapq.heappush(self._last_looks, (last_look, entry.place, key))

@@ -18,6 +18,10 @@ any of "look again" at or after the deadline   :class:`TimedOut`
 =============================================  ====================================================================
 
 The last look is at the deadline, whatever the interval, and the deadline is checked only after a look.
+
+A watch that expects to be told when the trim is done looks rarely meanwhile: :attr:`Watch.callback_pause` takes the
+place of a shorter interval after looks that showed a trim that is processing, and after no other. Once it was told
+(:meth:`Watch.hinted`), that is over.
 """
 
 from __future__ import annotations
@@ -113,6 +117,7 @@ class Watch:
     :param max_consecutive_failures: looks in a row that may fail; None for any number
     :param exponential_backoff: double the pause with every look
     :param max_interval: seconds; where the doubling ends, or None
+    :param expects_callback: the service was asked to call when the trim is done
     """
 
     def __init__(
@@ -127,7 +132,14 @@ class Watch:
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         exponential_backoff: bool = False,
         max_interval: float | None = None,
+        expects_callback: bool = False,
     ) -> None:
+        self.expects_callback = expects_callback
+        self.callback_pause = 0.0
+        """Seconds between two looks, at least, as long as a callback is relied upon."""
+        self.hears = False
+        """Whether a callback has had to be heard, had it come since the last look."""
+        self._was_hinted = False
         self.trans_no = trans_no
         self.interval = max(interval, SHORTEST_INTERVAL)
         self.deadline = deadline
@@ -169,6 +181,24 @@ class Watch:
             self.next_look = decision.at
         return decision
 
+    def postpone(self, now: float) -> None:
+        """Have the first look only after the pause, since the trim's callback would have been heard."""
+        self.hears = True
+        self.next_look = self._before_deadline(max(self.next_look, now + self.callback_pause))
+
+    def hinted(self, now: float) -> bool:
+        """Have a look now, since the trim is said to be done; once, and return whether that is so."""
+        if self._was_hinted:
+            return False
+        self._was_hinted, self.expects_callback, self.callback_pause = True, False, 0.0
+        self.next_look = min(self.next_look, now)
+        return True
+
+    def doubt(self, now: float) -> None:
+        """Rely on no callback any more, and have the next look after the interval."""
+        self.callback_pause = 0.0
+        self.next_look = min(self.next_look, now + self.interval)
+
     def timed_out(self) -> TimedOut:
         """Return the verdict of a wait whose time is over."""
         return TimedOut(self._last_error)
@@ -198,7 +228,7 @@ class Watch:
         self._failures = 0
         self._slowed_down = False
         self._refused_connection = None
-        return self._again(now, news, logging.INFO)
+        return self._again(now, news, logging.INFO, self.callback_pause)
 
     def _refused(self, error: TrimAuthError, now: float, connection: int) -> Decision:
         if self._refused_connection is not None and connection > self._refused_connection:
@@ -225,8 +255,8 @@ class Watch:
         allowed = "" if limit is None else f" (at most {limit} failed looks in a row)"
         return self._again(now, f"{error}; waiting on{allowed}" if first else None)
 
-    def _again(self, now: float, news: str | None, level: int = logging.WARNING) -> LookAgain:
-        pause = self._pause()
+    def _again(self, now: float, news: str | None, level: int = logging.WARNING, least: float = 0.0) -> LookAgain:
+        pause = max(self._pause(), least)
         self._looks += 1
         return LookAgain(self._before_deadline(now + pause), news=news, level=level)
 

@@ -40,6 +40,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
     :param deferral_timeout: seconds after which Airflow itself ends the deferral, from whose end the wait's beginning
         is found
     :param finish: end the task in the triggerer where all trims were successful; otherwise a worker does it
+    :param expects_callback: the service was asked to call this triggerer when a trim is done, so look rarely meanwhile
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
         timeout: float | None = None,
         deferral_timeout: float | None = None,
         finish: bool = False,
+        expects_callback: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is not annotated
         self.trans_no = trans_no
@@ -72,6 +74,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
         self.timeout = timeout
         self.deferral_timeout = deferral_timeout
         self.finish = finish
+        self.expects_callback = expects_callback
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and its arguments, which are plain JSON values without secrets."""
@@ -89,6 +92,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
             "timeout",
             "deferral_timeout",
             "finish",
+            "expects_callback",
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -159,4 +163,5 @@ class TrimTaskStatusTrigger(BaseTrigger):
             max_consecutive_failures=self.max_consecutive_failures,
             exponential_backoff=self.exponential_backoff,
             max_interval=self.max_interval,
+            expects_callback=self.expects_callback,
         )

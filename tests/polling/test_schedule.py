@@ -261,3 +261,40 @@ def test_the_quota_holds_at_the_service(seed: int, calls: int, seconds: int, siz
     arrivals.sort()
     for first, over in zip(arrivals, arrivals[calls:], strict=False):
         assert over - first >= seconds
+
+
+# --- said to be done ---
+
+
+@pytest.mark.parametrize("calls", [None, 300, 3])
+def test_who_is_said_to_be_done_is_asked_at_once_and_first(calls: int | None) -> None:
+    """Ahead of those that wait for their turn under a scarce quota, and of its own time."""
+    schedule = Schedule()
+    schedule.set_quota(calls, 300.0)
+    for number in range(500):
+        put(schedule, f"t{number}", NOW, since=NOW - 600)
+    put(schedule, "done", NOW, not_before=NOW + 3600, deadline=NOW + 7200)
+    schedule.hurry("done", NOW)
+    assert schedule.next_time() == NOW
+    assert schedule.pick(NOW) == "done"
+    assert schedule.pick(NOW) != "done"
+
+
+def test_who_is_said_to_be_done_stays_first_though_another_waits_for_it_as_well() -> None:
+    schedule = Schedule()
+    put(schedule, "done", NOW, not_before=NOW + 3600)
+    schedule.hurry("done", NOW)
+    put(schedule, "done", NOW, not_before=NOW + 1800)
+    assert picked(schedule, NOW) == ["done"]
+    put(schedule, "done", NOW, not_before=NOW + 10, deadline=NOW + 20)
+    assert picked(schedule, NOW) == []
+    assert schedule.next_time() == NOW + 10
+
+
+def test_who_is_being_asked_or_unknown_can_not_be_hurried() -> None:
+    schedule = Schedule()
+    put(schedule, "asked", NOW)
+    assert picked(schedule, NOW) == ["asked"]
+    schedule.hurry("asked", NOW)
+    schedule.hurry("unknown", NOW)
+    assert picked(schedule, NOW + 100) == []

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A poller's ear: where its connection's callbacks arrive, and how far they are relied upon.
+
+A callback is a hint, never an answer: the trim it names is asked about at once. A watch that expects one is asked about
+rarely, as long as callbacks are received, and have come lately; otherwise as if there were none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_provider_trim.polling.callbacks.hints import HintMemory, Trust
+from airflow_provider_trim.polling.callbacks.listener import Listener, listener_for
+from airflow_provider_trim.polling.watch import Watch
+from airflow_provider_trim.vod.callbacks import Claim, callback_key, is_genuine
+from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+from airflow_provider_trim.vod.settings import TrimSettings
+
+RAREST = 3600.0
+"""Seconds between two looks at a trim of which a callback is expected, at most."""
+
+SUBMISSION_TIME = 60.0
+"""Seconds for which a listener must have listened before a wait began, to have heard of a trim that was submitted
+shortly before that."""
+
+RETRY_PAUSE = 30.0
+"""Seconds until an address that could not be listened on is tried again."""
+
+REPORT_PAUSE = 600.0
+"""Seconds between two lines in the log that say how many callbacks came, at least."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one poller's callbacks."""
+
+    came: int = 0
+    """Genuine ones, without repetitions."""
+    repeated: int = 0
+    missing: int = 0
+    """Trims that were found done although no callback had come."""
+
+
+class CallbackChannel:
+    """Receives one connection's callbacks.
+
+    :param clock: Unix seconds
+    :param on_hint: takes the transNo of a trim that may be done
+    :param on_doubt: called when callbacks are relied upon no more
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], on_hint: Callable[[str], None], on_doubt: Callable[[], None]
+    ) -> None:
+        self.counts = Counts()
+        self._clock = clock
+        self._on_hint = on_hint
+        self._on_doubt = on_doubt
+        self._memory = HintMemory()
+        self._settings: TrimSettings | None = None
+        self._key = b""
+        self._trust = Trust()
+        self._listener: Listener | None = None
+        self._listening_since = float("-inf")
+        self._retry_at = float("-inf")
+        self._report_at = float("-inf")
+        self._failed = False
+
+    async def ready(self, settings: TrimSettings) -> None:
+        """Listen where a connection says; to be called before each look, so that no callback falls between."""
+        now = self._clock()
+        if settings is not self._settings:
+            self._leave()
+            self._settings, self._key = settings, callback_key(settings)
+            self._trust = trust_in(settings.account)
+            self._retry_at, self._failed = float("-inf"), False
+        if self._listener is None and settings.callback_socket is not None and now >= self._retry_at:
+            await self._listen(*settings.callback_socket)
+        self._report(now)
+
+    async def _listen(self, host: str, port: int) -> None:
+        listener = listener_for(host, port)
+        try:
+            await listener.join(self._told)
+        except OSError as error:
+            if not self._failed:
+                reason = os.strerror(error.errno) if error.errno else type(error).__name__
+                log.warning("Can't listen for callbacks on %s port %d (%s); asking as without them", host, port, reason)
+            self._retry_at, self._failed = self._clock() + RETRY_PAUSE, True
+            return
+        self._listener, self._listening_since, self._failed = listener, self._clock(), False
+        self._report_at = self._clock() + REPORT_PAUSE
+        log.info("Listening for callbacks on %s port %d", host, port)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._listener is not None:
+            log.info("Listening for callbacks no more. %s", self._summary(self._listener))
+            self._listener.leave(self._told)
+            self._listener = None
+
+    def begin(self, watch: Watch) -> bool:
+        """Begin to rely on the callback of a trim, if it can't have got lost before the wait began.
+
+        :returns: whether it has come already
+        """
+        now = self._clock()
+        if self._memory.knows(watch.trans_no, now):
+            return True
+        heard_since = max(self._listening_since + SUBMISSION_TIME, self._memory.complete_since(now))
+        if self._expect(watch) and heard_since <= watch.started_at:
+            watch.postpone(now)
+        return False
+
+    def looked(self, watch: Watch, outcome: TrimTask | TrimError) -> None:
+        """Learn from a look whether a callback is missing, and tell its watch how rarely to look from now on."""
+        done = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
+        if done and watch.hears and watch.expects_callback:
+            self.learn(came=False)
+        watch.hears = self._expect(watch)
+
+    def _expect(self, watch: Watch) -> bool:
+        """Say how rarely to look, and return whether the trim's callback would be received."""
+        received = watch.expects_callback and self._listener is not None and self._settings is not None
+        if received and self._settings is not None and self._trust.given:
+            watch.callback_pause = min(watch.interval * self._settings.callback_poll_factor, RAREST)
+        else:
+            watch.callback_pause = 0.0
+        return received
+
+    def learn(self, came: bool) -> None:
+        """Learn that a trim of which a callback was expected was called back, or found done without."""
+        self.counts.missing += not came
+        if not self._trust.learn(came):
+            return
+        if self._trust.given:
+            log.info("Callbacks come again: asking rarely about trims of which one is expected")
+        else:
+            log.warning(
+                "Callbacks fail to come: trims were done and this process was not told. Asking as without them until "
+                "they come again; does the service reach callback_url, and that this process?"
+            )
+            self._on_doubt()
+
+    def _told(self, claim: Claim) -> bool:
+        if not is_genuine(claim, self._key):
+            return False
+        self._hint(claim)
+        return True
+
+    def _hint(self, claim: Claim) -> None:
+        if self._memory.note(claim.trans_no, self._clock()):
+            self.counts.came += 1
+            self._on_hint(claim.trans_no)
+        else:
+            self.counts.repeated += 1
+
+    def _report(self, now: float) -> None:
+        if self._listener is not None and now >= self._report_at:
+            self._report_at = now + REPORT_PAUSE
+            log.info("%s", self._summary(self._listener))
+
+    def _summary(self, listener: Listener) -> str:
+        counts = self.counts
+        return (
+            f"Callbacks: {counts.came} came, {counts.repeated} more than once, {counts.missing} failed to come; "
+            f"{listener.refused} requests without a genuine address"
+        )
+
+
+_trusts: dict[str, Trust] = {}
+
+
+def trust_in(account: str) -> Trust:
+    """Return what this process has learned of an account's callbacks; pollers come and go with their watches."""
+    return _trusts.setdefault(account, Trust())

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Callbacks over loopback: a connection that has them, and callers that the emulator can't be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.vod.callbacks import callback_address
+from airflow_provider_trim.vod.settings import TrimSettings
+
+HOST = "127.0.0.1"
+_numbers = itertools.count()
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Callbacks:
+    """An emulator's connection with callbacks, on a port of its own.
+
+    :param extra: beside those that callbacks need
+    """
+
+    def __init__(self, emulator: TrimEmulator, **extra: Any) -> None:
+        self.emulator = emulator
+        self.port = free_port()
+        self.extra = {
+            "quota": "1000000/minute",
+            "callback_listen": f"{HOST}:{self.port}",
+            "callback_url": f"http://{HOST}:{self.port}/trims",
+            "callback_poll_factor": 100_000,
+            **extra,
+        }
+        self.settings = TrimSettings.from_connection(
+            host=emulator.url, login=emulator.user, password=emulator.token, extra=self.extra
+        )
+
+    async def load(self) -> TrimSettings:
+        return self.settings
+
+    def address(self, trans_no: str) -> str:
+        address = callback_address(self.settings, trans_no)
+        assert address is not None
+        return address
+
+    def target(self, trans_no: str) -> str:
+        """Return the path of a trim's address."""
+        return self.address(trans_no).removeprefix(f"http://{HOST}:{self.port}")
+
+    def forged_target(self, trans_no: str) -> str:
+        """Return a path that looks like one, another at each call."""
+        return f"/trims/{trans_no}/{next(_numbers):043d}"
+
+    def add_trim(self, trans_no: str, seconds: float | None = None) -> None:
+        self.emulator.add_trim(trans_no, seconds, notify_url=self.address(trans_no))
+
+    async def listening(self) -> None:
+        """Return when somebody listens."""
+        await self._until(heard=True)
+
+    async def gone(self) -> None:
+        """Return when nobody listens any more."""
+        await self._until(heard=False)
+
+    async def _until(self, *, heard: bool) -> None:
+        async with asyncio.timeout(10):
+            while await self.heard() != heard:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+
+    async def heard(self) -> bool:
+        """Return whether somebody listens."""
+        try:
+            await self.call("/", b"", "GET")
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    async def say(self, data: bytes) -> bytes:
+        """Send these bytes over a connection of their own and return what comes back until it is closed."""
+        reader, writer = await asyncio.open_connection(HOST, self.port)
+        answer = b""
+        with contextlib.suppress(OSError):
+            writer.write(data)
+            await writer.drain()
+            while chunk := await reader.read(4096):
+                answer += chunk
+        writer.close()
+        return answer
+
+    async def flood(self, head: bytes) -> int:
+        """Send a head and a body without end, and return how many bytes of it went before the connection was closed."""
+        _, writer = await asyncio.open_connection(HOST, self.port)
+        sent = 0
+        writer.write(head)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(bytes(4096))
+                await writer.drain()
+                sent += 4096
+                await asyncio.sleep(0)
+        writer.close()
+        return sent
+
+    async def call(self, target: str, body: bytes = b"{}", method: str = "POST", *headers: str) -> bytes:
+        lines = [f"{method} {target} HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", *headers, "", ""]
+        return await self.say("\r\n".join(lines).encode() + body)
+
+
+async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Return when something has become true, where no event tells."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
