@@ -136,7 +136,9 @@ class TrimVideoOperator(TrimWaitingMixin):
     :param video_bit_rate: kbit/s
     :param audio_bit_rate: kbit/s
     :param sampling_rate: Hz; flv takes only 44100, 22050, 11025
-    :param notify_url: address that the service calls when the trim is done
+    :param notify_url: address of your own that the service calls when the trim is done
+    :param notify: have the service call the triggerer when the trim is done, where the connection has
+        ``callback_listen`` and ``callback_url``, and no ``notify_url`` is given
     :param suffix: container, "flv" (the service's default) or "mp4"
     :param enable_video_transcode: transcode even where that is not needed
     :param trans_no: the caller's own id of the trim, at most 32 characters; by default derived from dag, task, run and
@@ -169,6 +171,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         audio_bit_rate: int | str | None = None,
         sampling_rate: int | str | None = None,
         notify_url: str | None = None,
+        notify: bool = True,
         suffix: str | None = None,
         enable_video_transcode: bool | None = None,
         trans_no: str | None = None,
@@ -193,6 +196,8 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.audio_bit_rate = audio_bit_rate
         self.sampling_rate = sampling_rate
         self.notify_url = notify_url
+        self.notify = notify
+        self._expects_callback = False
         self.suffix = suffix
         self.enable_video_transcode = enable_video_transcode
         self.trans_no = trans_no
@@ -218,7 +223,7 @@ class TrimVideoOperator(TrimWaitingMixin):
             return self._push([task], trans_no, context)
         if self.first_poll_after is None:
             self.first_poll_after = min(30.0, max(2.0, as_seconds(self.duration) / 20))
-        return self._push(self._wait(trans_no), trans_no, context)
+        return self._push(self._wait(trans_no, expects_callback=self._expects_callback), trans_no, context)
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
@@ -238,9 +243,14 @@ class TrimVideoOperator(TrimWaitingMixin):
 
         :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
         """
+        from airflow_provider_trim.vod.callbacks import callback_address
         from airflow_provider_trim.vod.errors import TrimError
 
         given = self.trans_no
+
+        def notify_url_of(trans_no: str) -> str | None:
+            return callback_address(hook.settings, trans_no) if self.notify and not self.notify_url else None
+
         with self._hook() as hook:
             try:
                 trans_no, task = submit_once(
@@ -250,7 +260,11 @@ class TrimVideoOperator(TrimWaitingMixin):
                     ask_first=ti.try_number > 1,
                     reuse=self.reuse,
                     generations=1 if given else GENERATIONS,
+                    notify_url_of=notify_url_of,
                 )
+                # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.
+                ours = not given or ti.try_number == 1
+                self._expects_callback = ours and notify_url_of(trans_no) is not None
             except TrimError as error:
                 if error.retryable:
                     raise

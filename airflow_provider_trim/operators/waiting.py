@@ -100,17 +100,20 @@ class TrimWaitingMixin(BaseOperator):
         ]
         return Tally(watches, stop_at_failure=self.on_failure == "fail")
 
-    def _wait(self, trans_no: Any) -> list[TrimTask | None]:
-        """Wait as an operator does: deferred, or holding the worker."""
+    def _wait(self, trans_no: Any, **more: Any) -> list[TrimTask | None]:
+        """Wait as an operator does: deferred, or holding the worker.
+
+        :param more: arguments of the trigger
+        """
         from airflow_provider_trim.polling.blocking import wait
 
         tally = self._tally(trans_no, interval=self.poll_interval, timeout=self.timeout)
         if self.deferrable:
-            return self._tasks(trans_no, self._wait_deferred(tally, trans_no))
+            return self._tasks(trans_no, self._wait_deferred(tally, trans_no, **more))
         with self._hook() as hook:
             return self._tasks(trans_no, wait(tally, hook, self.log))
 
-    def _wait_deferred(self, tally: Tally, trans_no: Any) -> Verdicts:
+    def _wait_deferred(self, tally: Tally, trans_no: Any, **more: Any) -> Verdicts:
         """Return the verdicts if they are there at once; otherwise defer, which does not return."""
         from airflow_provider_trim.polling.blocking import look_at_due
 
@@ -118,7 +121,7 @@ class TrimWaitingMixin(BaseOperator):
             with self._hook() as hook:
                 look_at_due(tally, hook, self.log)
         if not tally.over:
-            self._defer(list(tally.watches), is_many(trans_no))
+            self._defer(list(tally.watches), is_many(trans_no), more)
         return tally.verdicts
 
     def _trigger_arguments(self) -> dict[str, Any]:
@@ -129,7 +132,7 @@ class TrimWaitingMixin(BaseOperator):
             "stop_at_failure": self.on_failure == "fail",
         }
 
-    def _defer(self, watches: Sequence[Watch], many: bool) -> None:
+    def _defer(self, watches: Sequence[Watch], many: bool, more: dict[str, Any]) -> None:
         """Give the worker back and go on in the triggerer; the wait's settings go with it."""
         from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 
@@ -141,6 +144,7 @@ class TrimWaitingMixin(BaseOperator):
             "deadline": first.deadline,
             "first_poll_after": max(0.0, first.next_look - first.started_at),
             "started_at": first.started_at,
+            **more,
         }
         trigger = TrimTaskStatusTrigger(**arguments)
         left = 0.0 if first.deadline is None else max(0.0, first.deadline - time.time())

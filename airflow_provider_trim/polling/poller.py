@@ -168,12 +168,11 @@ class Poller:
                 give_up(self._waiters.undecided(trans_no), error)
             raise
         finally:
-            self._callbacks.close()
-            looks = list(self._looks.values())
-            for look in looks:
-                look.cancel()
+            ending = [*self._looks.values(), *self._callbacks.close()]
+            for task in ending:
+                task.cancel()
             try:
-                await asyncio.gather(*looks, return_exceptions=True)
+                await asyncio.gather(*ending, return_exceptions=True)
             finally:  # even if the event loop, on its own way out, cancels this once more
                 await self._connection.close()
 

@@ -7,6 +7,7 @@ rarely, as long as callbacks are received, and have come lately; otherwise as if
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from airflow_provider_trim.polling.callbacks.hints import HintMemory, Trust
 from airflow_provider_trim.polling.callbacks.listener import Listener, listener_for
+from airflow_provider_trim.polling.callbacks.relay import Relay
 from airflow_provider_trim.polling.watch import Watch
 from airflow_provider_trim.vod.callbacks import Claim, callback_key, is_genuine
 from airflow_provider_trim.vod.errors import TrimError
@@ -67,7 +69,9 @@ class CallbackChannel:
         self._key = b""
         self._trust = Trust()
         self._listener: Listener | None = None
-        self._listening_since = float("-inf")
+        self._relay: Relay | None = None
+        self._closing: list[asyncio.Task[None]] = []
+        self._hearing_since = float("-inf")
         self._retry_at = float("-inf")
         self._report_at = float("-inf")
         self._failed = False
@@ -80,6 +84,10 @@ class CallbackChannel:
             self._settings, self._key = settings, callback_key(settings)
             self._trust = trust_in(settings.account)
             self._retry_at, self._failed = float("-inf"), False
+            if settings.callback_socket is not None and settings.quota_storage.get_secret_value().startswith("redis"):
+                self._hearing_since = now
+                self._relay = Relay(settings, self._passed_on, self._on_doubt)
+                await self._relay.wait_until_connected()
         if self._listener is None and settings.callback_socket is not None and now >= self._retry_at:
             await self._listen(*settings.callback_socket)
         self._report(now)
@@ -94,15 +102,20 @@ class CallbackChannel:
                 log.warning("Can't listen for callbacks on %s port %d (%s); asking as without them", host, port, reason)
             self._retry_at, self._failed = self._clock() + RETRY_PAUSE, True
             return
-        self._listener, self._listening_since, self._failed = listener, self._clock(), False
+        self._listener, self._hearing_since, self._failed = listener, self._clock(), False
         self._report_at = self._clock() + REPORT_PAUSE
         log.info("Listening for callbacks on %s port %d", host, port)
 
-    def close(self) -> None:
-        """Listen no more."""
+    def close(self) -> list[asyncio.Task[None]]:
+        """Listen no more, at once, and return what has still to end."""
         self._leave()
+        return self._closing
 
     def _leave(self) -> None:
+        if self._relay is not None:
+            self._relay.close()
+            self._closing.append(self._relay.task)
+            self._relay = None
         if self._listener is not None:
             log.info("Listening for callbacks no more. %s", self._summary(self._listener))
             self._listener.leave(self._told)
@@ -116,7 +129,7 @@ class CallbackChannel:
         now = self._clock()
         if self._memory.knows(watch.trans_no, now):
             return True
-        heard_since = max(self._listening_since + SUBMISSION_TIME, self._memory.complete_since(now))
+        heard_since = max(self._hearing_since + SUBMISSION_TIME, self._memory.complete_since(now))
         if self._expect(watch) and heard_since <= watch.started_at:
             watch.postpone(now)
         return False
@@ -130,7 +143,8 @@ class CallbackChannel:
 
     def _expect(self, watch: Watch) -> bool:
         """Say how rarely to look, and return whether the trim's callback would be received."""
-        received = watch.expects_callback and self._listener is not None and self._settings is not None
+        hears = self._listener is not None or (self._relay is not None and self._relay.connected.is_set())
+        received = watch.expects_callback and hears
         if received and self._settings is not None and self._trust.given:
             watch.callback_pause = min(watch.interval * self._settings.callback_poll_factor, RAREST)
         else:
@@ -154,15 +168,22 @@ class CallbackChannel:
     def _told(self, claim: Claim) -> bool:
         if not is_genuine(claim, self._key):
             return False
-        self._hint(claim)
+        if not self._hint(claim):
+            self.counts.repeated += 1
+        elif self._relay is not None:
+            self._relay.publish(claim)
         return True
 
-    def _hint(self, claim: Claim) -> None:
-        if self._memory.note(claim.trans_no, self._clock()):
-            self.counts.came += 1
-            self._on_hint(claim.trans_no)
-        else:
-            self.counts.repeated += 1
+    def _passed_on(self, claim: Claim) -> None:
+        if is_genuine(claim, self._key):
+            self._hint(claim)  # this process hears what it has published itself as well, and knows it by then
+
+    def _hint(self, claim: Claim) -> bool:
+        if not self._memory.note(claim.trans_no, self._clock()):
+            return False
+        self.counts.came += 1
+        self._on_hint(claim.trans_no)
+        return True
 
     def _report(self, now: float) -> None:
         if self._listener is not None and now >= self._report_at:

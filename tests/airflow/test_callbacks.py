@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TrimVideoOperator with callbacks: what it has the service call, and what its wait costs then."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+from callbacks import Callbacks
+from waits import TaskInstance, Wait, sensor, video
+
+from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
+from airflow_provider_trim.operators.submitting import derived_trans_no
+from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+
+OURS = derived_trans_no(TaskInstance(), 0)
+NEXT = derived_trans_no(TaskInstance(), 1)
+
+
+def connection(emulator: TrimEmulator, extra: dict[str, Any]) -> str:
+    fields = {"host": emulator.url, "login": emulator.user, "password": emulator.token, "extra": extra}
+    return json.dumps({"conn_type": "trim", **fields})
+
+
+@pytest.fixture
+def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callbacks]:
+    """Return a function that makes ``trim_default`` a connection with callbacks."""
+
+    def connect(**extra: Any) -> Callbacks:
+        callbacks = Callbacks(emulator, **extra)
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection(emulator, callbacks.extra))
+        return callbacks
+
+    return connect
+
+
+@pytest.fixture
+def callbacks(connect: Any) -> Callbacks:
+    return connect()
+
+
+def notify_urls(emulator: TrimEmulator) -> list[str | None]:
+    return [submission.parameters.get("notifyUrl") for submission in emulator.submissions]
+
+
+def deferral(wait: Wait) -> TrimTaskStatusTrigger:
+    with pytest.raises(TaskDeferred) as caught:
+        wait.task().execute(wait.context)
+    trigger = caught.value.trigger
+    assert isinstance(trigger, TrimTaskStatusTrigger)
+    return trigger
+
+
+def test_a_deferred_clip_is_told_that_it_is_done(callbacks: Callbacks, emulator: TrimEmulator) -> None:
+    """One look, since this triggerer has just begun to listen, and one when it is told; no other for an hour."""
+    emulator.duration = math.inf
+    wait = video("deferrable", poll_interval=3600)
+    emulator.fail_submission("after")  # does no harm: the trim is found, with its address
+
+    def finish_when_asked(call: Any) -> None:
+        if call.path == QUERY_PATH and len(wait.deferrals) == 1:
+            emulator.finish(OURS)
+
+    emulator._log._on_call = finish_when_asked
+    assert wait.run()["videoId"] == emulator.video_info(OURS)["videoId"]
+    assert notify_urls(emulator) == [callbacks.address(OURS)]
+    assert [callback.http_status for callback in emulator.callbacks] == [200]
+
+
+@pytest.mark.parametrize("mode", ["worker", "deferrable"])
+def test_a_lost_call_is_made_up_for_by_asking(connect: Any, emulator: TrimEmulator, mode: str) -> None:
+    connect(callback_poll_factor=3)
+    emulator.duration = 0.2
+    emulator.misdeliver(None, Lost())
+    assert video(mode).run()["videoId"] == emulator.video_info(OURS)["videoId"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        ({"notify": False}, {}),
+        ({}, {"callback_url": None}),
+        ({}, {"callback_listen": None}),
+        ({"trans_no": "a/b"}, {}),  # a proxy might spell it differently
+    ],
+)
+def test_where_it_is_off_or_can_not_work_the_service_is_told_nothing(
+    connect: Any, emulator: TrimEmulator, arguments: dict[str, Any], extra: dict[str, Any]
+) -> None:
+    connect(**extra)
+    assert deferral(video("deferrable", **arguments)).expects_callback is False
+    assert notify_urls(emulator) == [None]
+
+
+def test_a_notify_url_of_ones_own_wins(callbacks: Callbacks, emulator: TrimEmulator) -> None:
+    trigger = deferral(video("deferrable", notify_url="https://example.com/done"))
+    assert notify_urls(emulator) == ["https://example.com/done"]
+    assert trigger.expects_callback is False
+
+
+@pytest.mark.parametrize("notify_url", [None, ""])
+def test_an_empty_one_is_none(callbacks: Callbacks, emulator: TrimEmulator, notify_url: str | None) -> None:
+    assert deferral(video("deferrable", notify_url=notify_url)).expects_callback is True
+    assert notify_urls(emulator) == [callbacks.address(OURS)]
+
+
+def test_a_clip_that_nobody_waits_for_here_is_called_back_for_whoever_does(
+    callbacks: Callbacks, emulator: TrimEmulator
+) -> None:
+    assert video("deferrable", wait_for_completion=False).run() == OURS
+    assert notify_urls(emulator) == [callbacks.address(OURS)]
+    assert deferral(sensor("deferrable", OURS)).expects_callback is False
+
+
+def test_an_adopted_trim_is_called_back_by_its_own_address(callbacks: Callbacks, emulator: TrimEmulator) -> None:
+    deferral(video("deferrable"))
+    assert deferral(video("deferrable", TaskInstance(try_number=2))).expects_callback is True
+    emulator.fail(OURS)
+    assert deferral(video("deferrable", TaskInstance(try_number=3))).expects_callback is True
+    assert notify_urls(emulator) == [callbacks.address(OURS), callbacks.address(NEXT)]
+
+
+def test_of_an_adopted_trim_with_a_trans_no_of_ones_own_nothing_is_expected(
+    callbacks: Callbacks, emulator: TrimEmulator
+) -> None:
+    """Who knows who submitted it."""
+    emulator.add_trim("mine", 60)
+    assert deferral(video("deferrable", TaskInstance(try_number=2), trans_no="mine")).expects_callback is False
+    assert deferral(video("deferrable", trans_no="new")).expects_callback is True
+
+
+def test_a_trigger_that_was_stored_before_there_were_callbacks_still_runs(callbacks: Callbacks) -> None:
+    """Pitfall 18."""
+    path, arguments = deferral(video("deferrable")).serialize()
+    assert arguments.pop("expects_callback") is True
+    module, _, name = path.rpartition(".")
+    again = getattr(importlib.import_module(module), name)(**arguments)
+    assert again.expects_callback is False
+
+
+def test_the_address_is_in_no_trigger(callbacks: Callbacks) -> None:
+    """Pitfall 19."""
+    trigger = deferral(video("deferrable"))
+    signature = callbacks.address(OURS).rpartition("/")[2]
+    assert signature not in repr(trigger) + json.dumps(trigger.serialize())
