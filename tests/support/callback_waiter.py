@@ -31,7 +31,8 @@ async def wait(connection: str, trims: list[str], interval: float) -> None:
 
     poller = Poller(load)
     waits = [asyncio.create_task(one(trans_no)) for trans_no in trims]
-    while poller._schedule.next_time() is None or poller._looks or poller._schedule.next_time() < time.time() + 60:
+    # What tells that all were looked at once is that nobody is due soon.
+    while poller._looks or (poller._schedule.next_time() or 0.0) < time.time() + interval / 2:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     print("ready", flush=True)
     await asyncio.gather(*waits)

@@ -97,8 +97,9 @@ class Relay:
         )
         async with client, client.pubsub() as subscription:
             await subscription.subscribe(self._channel)
-            while not await subscription.get_message(timeout=CONNECT_TIME):
-                pass  # the first one says that it is subscribed
+            while not await subscription.get_message(timeout=CONNECT_TIME):  # the first says that it is subscribed
+                _end_if_cancelled()
+            _end_if_cancelled()
             self._is_back()
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._receive(subscription))
@@ -109,11 +110,13 @@ class Relay:
             message = await subscription.get_message(ignore_subscribe_messages=True, timeout=CHECK_PAUSE)
             if message is not None and (claim := read_claim(message["data"].decode("utf-8", "replace"))) is not None:
                 self._told(claim)
+            _end_if_cancelled()
 
     async def _send(self, client: Any) -> None:
         while True:
             claim = await self._unsent.get()
             await client.publish(self._channel, f"/{claim.trans_no}/{claim.signature}")
+            _end_if_cancelled()
 
     def _is_away(self, error: BaseException) -> None:
         if not self._away:
@@ -129,3 +132,10 @@ class Relay:
             log.info("Redis is back: callbacks are passed on between triggerers again")
             self._away = False
             self._missed()
+
+
+def _end_if_cancelled() -> None:
+    """Make up for a cancellation that redis-py (8.1) has swallowed, as it does while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
