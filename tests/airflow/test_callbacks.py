@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from callbacks import Callbacks
+from callback_calls import Callbacks
 from waits import TaskInstance, Wait, sensor, video
 
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from callbacks import HOST, Callbacks, until
+from callback_calls import Callbacks, until
+from live_airflow import HOST
 
 from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.callbacks import channel

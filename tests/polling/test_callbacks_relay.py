@@ -16,7 +16,7 @@ from typing import Any
 
 import callback_waiter
 import pytest
-from callbacks import Callbacks, until
+from callback_calls import Callbacks, until
 from redis import Redis
 from redis_server import RedisServer
 

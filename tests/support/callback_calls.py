@@ -6,23 +6,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import socket
 from collections.abc import Callable
 from typing import Any
+
+from live_airflow import HOST, free_port
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.vod.callbacks import callback_address
 from airflow_provider_trim.vod.settings import TrimSettings
 
-HOST = "127.0.0.1"
 _numbers = itertools.count()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Callbacks:
