@@ -102,8 +102,9 @@ def _text(rows: list[list[str]], load: Load, attack: dict[str, float], wrong: li
 (the rows of fewer trims at a time: {2 * SCALE:g} times), the quota, the interval of {INTERVAL:g} s and its 60-fold
 scaled down likewise; durations {TUNED}, at most {load.longest:g} s. Real triggers in a process of their own, a real
 listener, and the emulator, which keeps the quota and calls back. Seconds are scaled up again, so
-{told.mean:.2f} s is what took {1000 * told.mean / SCALE:.0f} ms. The process waits for another trim before them, as a triggerer in use does; the calls
-for that one are not counted. The bound of polling is that of *Whom to ask next*.
+{told.mean:.2f} s is what took {1000 * told.mean / SCALE:.0f} ms. The process waits for another trim before them, as a
+triggerer in use does; the calls for that one are not counted.
+The bound of polling is that of *Whom to ask next*.
 
 {table(("", "bound of polling", "**mean delay, told**", "calls per trim"), rows)}
 

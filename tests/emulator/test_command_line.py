@@ -17,6 +17,7 @@ from email.utils import formatdate
 
 import pytest
 import requests
+from servers import RawServer
 
 from airflow_provider_trim.emulator.__main__ import main
 
@@ -165,3 +166,14 @@ def test_the_help_names_the_default_port(capsys: pytest.CaptureFixture[str]) -> 
         main(["--help"])
     assert stopped.value.code == 0
     assert "8766" in capsys.readouterr().out
+
+
+def test_it_prints_a_line_per_callback() -> None:
+    with RawServer(b"HTTP/1.1 204 No Content\r\n\r\n") as listener, command("--duration", "0") as (process, url):
+        clip = {"videoId": "V1", "seekStart": 30, "duration": 12, "filename": "goal", "transNo": "t1"}
+        proof = {"userId": "emulator", "token": "emulator-token", "timeStamp": "1"}
+        address = f"http://{listener.address}/done"
+        requests.post(url + SUBMIT_PATH, data={**clip, **proof, "notifyUrl": address}, timeout=5)
+        assert process.stdout is not None
+        lines = sorted(process.stdout.readline()[9:] for _ in range(2))
+    assert lines == ["POST 't1': submitted\n", "callback 't1': HTTP 204\n"]
