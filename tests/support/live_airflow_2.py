@@ -32,7 +32,7 @@ class LiveAirflow2(LiveAirflow):
         ) as database:
             return database.execute(statement, parameters).fetchall()
 
-    def _healthy(self) -> bool:
+    def healthy(self) -> bool:
         running = self._query("SELECT job_type FROM job WHERE state = 'running'")
         return {("SchedulerJob",), ("TriggererJob",)} <= set(running)
 
