@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from airflow.providers.common.compat.sdk import DAG
 from pages import PAGES, Block, blocks, name_of
 from running import AIRFLOW_3, run
@@ -20,7 +21,7 @@ from airflow_provider_trim.hooks.trim import TrimApiHook
 
 SHOWN = {"", "text"}
 """Languages of what is read and not run, such as output."""
-RUN = {"python", "bash", "json"}
+RUN = {"python", "bash", "json", "yaml"}
 TRANS_NOS = ("clip-1", "036b6f4a01611000a79c3a7800000000")
 """The trims there are when a page is run; they are done."""
 
@@ -56,6 +57,14 @@ def test_python(page: Path, trim_default: TrimEmulator, airflow_db: None) -> Non
 def test_json(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OF_THE_PAGE", block.text)
     assert TrimApiHook("of_the_page").settings.base_url
+
+
+@pytest.mark.parametrize(
+    "block", [block for page in PAGES for block in blocks(page) if block.language == "yaml"], ids=str
+)
+def test_yaml(block: Block) -> None:
+    for manifest in yaml.safe_load_all(block.text):
+        assert {"apiVersion", "kind", "metadata", "spec"} <= manifest.keys()
 
 
 CONFTESTS = [block for page in PAGES for block in blocks(page) if block.file == "conftest.py"]
