@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 bench system system-quick fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 clean
+.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -105,6 +105,13 @@ system: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## a distributed Airflow on this
 
 system-quick: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## the same with fewer kills and trims (eight minutes)
 	@$(BIN)/python -m pytest -q -s --tb=short tests/system --quick
+
+$(VENV)/.soak: $(VENV)/.system $(VENV)/.bench
+	@touch $@
+
+MINUTES ?= 30
+soak: $(VENV)/.soak | $(REDIS) $(POSTGRES)  ## 500 trims at a time on it, with faults and kills, plotted (half an hour, or MINUTES=…)
+	@PYTHONPATH=tests/support $(BIN)/python tests/system/soak.py --minutes $(MINUTES)
 
 SECONDS ?= 600
 fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what comes from outside (ten minutes, or SECONDS=…)
