@@ -81,19 +81,19 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     "callback_listen": {
         "label": "Callbacks: listen on",
         "description": "Address and port at which each triggerer listens for the service's calls when trims are done, "
-        "such as 0.0.0.0:8790. Empty to ask only.",
+        "such as 0.0.0.0:8790. Empty: trims are asked about, and nobody listens.",
         "schema": {"type": ["string", "null"]},
     },
     "callback_url": {
         "label": "Callbacks: public URL",
         "description": "Base URL under which the service reaches that address, such as "
-        "https://airflow.example.com/trims. With both, TrimVideoOperator has the service call it.",
+        "https://airflow.example.com/trims; TrimVideoOperator then has it call. Empty: it calls nobody.",
         "schema": {"type": ["string", "null"]},
     },
     "callback_poll_factor": {
         "label": "Callbacks: poll so many times rarer",
         "description": "A trim that will be called back is asked about at so many times its interval, once an hour at "
-        "least, in case the call gets lost. Without a value: 60.",
+        "least, in case the call gets lost. Empty: 60.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 100000, "default": 60},
     },
 }

@@ -24,7 +24,7 @@ from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimT
 INTERVAL = 0.02
 """Seconds between two looks."""
 
-SHORT_TIMEOUT = 0.4
+SHORT_TIMEOUT = 0.8
 """Seconds after which a wait that only its ``timeout`` ends has been long enough."""
 
 MAX_FAILURES = 3
