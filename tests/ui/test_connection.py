@@ -73,7 +73,7 @@ def check_switch(page: Page, row: Locator, schema: dict[str, Any]) -> None:
 def check_number(page: Page, row: Locator, schema: dict[str, Any]) -> None:
     field = row.get_by_role("spinbutton")
     expect(field).to_have_value(str(schema["default"]))
-    field.fill("9999")
+    field.fill(str(10 * schema["maximum"]))
     field.blur()
     expect(field).to_have_value(str(schema["maximum"]))
 
@@ -116,7 +116,7 @@ def test_a_connection_from_the_form_to_its_test(
     form.fill(host=f"http://{service.host}", port=str(service.port), login=service.user, password=service.token)
     picture("connection-form", of=form.dialog, height=900)
     form.fill_extra("Timeout (seconds)", "20")
-    picture("connection-extras", of=form.dialog, height=1850)
+    picture("connection-extras", of=form.dialog, height=2250)
     form.save()
     expect(connections.row("trim_production")).to_contain_text(service.host)
     stored = airflow.api("GET", "/connections/trim_production")
@@ -127,6 +127,7 @@ def test_a_connection_from_the_form_to_its_test(
         "timeout": 20,
         "verify": "true",
         "quota": "300/5 minutes",
+        "callback_poll_factor": 60,
     }
 
     before = service.call_count
