@@ -85,7 +85,11 @@ def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", script_of(page)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
     )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    for shown in (block for block in blocks(page) if block.language == "text"):
+        for line in shown.text.splitlines():
+            assert line in output
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if SCRIPTS[page]], ids=name_of)
