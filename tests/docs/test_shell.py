@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from live_airflow import free_port
 from pages import PAGES, ROOT, blocks, name_of
 
 SCRIPTS = {page: [block for block in blocks(page) if block.language == "bash"] for page in PAGES}
@@ -34,11 +34,6 @@ for name in os.environ:
     if name.startswith("AIRFLOW_CONN_"):
         assert TrimApiHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings.base_url
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def script_of(page: Path) -> str:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service tells the triggerers that a trim is done: one of them listens, and passes on what is for the other."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from account import STEP_LIMIT, Account
+from deployment import Deployment
+from figures import note, say
+from live_airflow import free_port
+
+SCENARIO = "callbacks"
+NOTICED_WITHIN = 2.0
+"""Seconds from a trim's end until it was asked about, whichever triggerer waits for it."""
+CALM = 15.0
+"""Seconds without a call after which nobody is going to ask of his own accord."""
+
+
+def test_trims_that_the_service_tells_of(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+    runs, port = (8 if quick else 40), free_port()
+    submits = account(
+        "callbacks",
+        quota=(300, 30),
+        quota_storage=airflow.quota.url,
+        callback_listen=f"127.0.0.1:{port}",
+        callback_url=f"http://127.0.0.1:{port}/trims",
+        callback_poll_factor=10_000,  # ten thousand times two seconds, or an hour at most
+    )
+    emulator = submits.emulator
+    emulator.duration = math.inf
+    before = airflow.count("submits", "success")
+    run_ids = [submits.trigger("submits", f"callbacks-{number}") for number in range(runs)]
+    airflow.wait_for(lambda: airflow.count("submits", "deferred") == runs, 2 * STEP_LIMIT, "all are deferred", pause=2)
+    # Each is asked about by the worker and once more by the triggerer, which may not have listened when it began.
+    airflow.wait_for(lambda: time.monotonic() - emulator.calls[-1].time > CALM, STEP_LIMIT, "nobody asks any more")
+    say(f"{runs} trims are waited for, and nobody asks")
+
+    asked = emulator.call_count
+    ended = {}
+    for trans_no in submits.waiting:
+        ended[trans_no] = time.monotonic()
+        emulator.finish(trans_no)
+        time.sleep(0.2)
+    for run_id in run_ids:
+        assert airflow.wait_for_end("submits", run_id, STEP_LIMIT) == "success"
+    calls = emulator.calls[asked:]
+    delays = sorted(
+        min(call.time for call in calls if call.trans_no == trans_no and call.trim_status == 2) - end
+        for trans_no, end in ended.items()
+    )
+    for run_id in run_ids:
+        trans_no = airflow.xcom("submits", run_id, "submit", "trans_no")
+        assert airflow.xcom("submits", run_id, "submit") == emulator.video_info(trans_no)
+    note(SCENARIO, "trims submitted and waited for, in two triggerers of which one can listen", str(runs))
+    note(SCENARIO, "from a trim's end until it was asked about: median, longest",
+         f"{delays[runs // 2]:.2f} s, {delays[-1]:.2f} s")  # fmt: skip
+    note(SCENARIO, "calls for each trim, after its end", f"{len(calls) / runs:.2f}")
+    assert airflow.count("submits", "success") == before + runs
+    assert delays[-1] <= NOTICED_WITHIN
+    assert len(calls) <= 1.05 * runs
