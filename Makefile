@@ -35,9 +35,11 @@ $(REDIS):
 	@echo "Installing redis-server …"
 	@apt-get install -y -qq redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server >/dev/null)
 
+# Those of one live Airflow stay together, by their group.
+IN_PARALLEL := -n 2 --dist loadgroup
 test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -q
+	@$(BIN)/python -m coverage run -m pytest -q $(IN_PARALLEL)
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 
@@ -55,7 +57,7 @@ GROUP_3.0 := smoke
 # Left out: tests/fuzz and tests/test_layers.py, which have nothing of Airflow; the rest of tests/live is of Airflow 3.
 TESTS_2 := $(addprefix tests/,vod transports polling emulator airflow test_package.py test_lines.py live/test_airflow_2.py)
 test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
-	@.venv-2.11/bin/python -m pytest -q -rs $(TESTS_2)
+	@.venv-2.11/bin/python -m pytest -q -rs $(IN_PARALLEL) $(TESTS_2)
 
 test-3.0: .venv-3.0/.tests  ## see that it works on the first release of Airflow 3
 	@.venv-3.0/bin/python -m pytest -q -rs tests/test_lines.py

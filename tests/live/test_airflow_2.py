@@ -13,7 +13,10 @@ from running import AIRFLOW_3
 
 from airflow_provider_trim.emulator import TrimEmulator
 
-pytestmark = pytest.mark.skipif(AIRFLOW_3, reason="the other tests here are those of a live Airflow 3")
+pytestmark = [
+    pytest.mark.skipif(AIRFLOW_3, reason="the other tests here are those of a live Airflow 3"),
+    pytest.mark.xdist_group("live"),
+]
 
 LIMIT = 180.0
 

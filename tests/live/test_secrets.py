@@ -15,6 +15,8 @@ from live_airflow import LiveAirflow
 
 from airflow_provider_trim.emulator import Fault, HttpError, RawAnswer, ServiceCode, TrimEmulator
 
+pytestmark = pytest.mark.xdist_group("live")
+
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 SECRET = "Zq7/t0ken+w1th=signs&0f?4ll"
 RUN_LIMIT = 180.0

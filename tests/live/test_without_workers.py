@@ -16,6 +16,8 @@ from worker_starts import PLUGIN
 
 from airflow_provider_trim.emulator import TrimEmulator
 
+pytestmark = pytest.mark.xdist_group("live")
+
 LIMIT = 180.0
 PAUSE = 20.0
 """Seconds before the first look of the wait whose triggerer is killed."""

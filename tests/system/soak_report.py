@@ -76,6 +76,7 @@ class Soak:
 
         delays.plot(*zip(*self.delays, strict=True), ".", color=BLUE, markersize=2)
         delays.set(ylabel="seconds until seen", xlabel="minutes", yscale="symlog", ylim=(0, None))
+        delays.yaxis.set_major_formatter("{x:g}")
         for axes in (memory, calls, delays):
             for kill in self.kills:
                 axes.axvline(kill, color=RED, linewidth=0.7)
