@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import io
+from typing import Any
 
 import numpy as np
 from callbacks_runs import (
@@ -20,6 +20,7 @@ from callbacks_runs import (
     misdirected,
     run,
 )
+from plots import label_delays, svg
 from policy_bound import DISTRIBUTIONS, steady_bound
 from report import Bar, Report, table
 
@@ -34,28 +35,14 @@ MISDIRECTED, QUICK_MISDIRECTED = 20, 2
 
 def plot(points: list[tuple[float, float]]) -> bytes:
     """Draw delay against concurrency, beside the bound of polling."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 4.5))
     bounds = [steady_bound(DISTRIBUTIONS[TUNED], size, CALLS, WINDOW, 2000) for size in BOUND_CURVE]
-    axes.plot(BOUND_CURVE, bounds, "k:", label="bound of polling")
-    axes.plot(*zip(*sorted(points), strict=True), "C0o-", label="with callbacks", linewidth=2.5)
-    axes.set(
-        yscale="log",
-        xlabel="trims waiting at any time",
-        ylabel="mean seconds until a finished trim is noticed",
-        title=f"300 calls in 5 minutes, durations {TUNED}",
-    )
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
-    return drawn.getvalue()
+
+    def draw(axes: Any) -> None:
+        axes.plot(BOUND_CURVE, bounds, "k:", label="bound of polling")
+        axes.plot(*zip(*sorted(points), strict=True), "C0o-", label="with callbacks", linewidth=2.5)
+        label_delays(axes, f"300 calls in 5 minutes, durations {TUNED}")
+
+    return svg(draw)
 
 
 def benchmark(quick: bool = False) -> Report:

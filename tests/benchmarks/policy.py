@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from plots import label_delays, svg
 from policy_bound import DISTRIBUTIONS, batch_bound, steady_bound
 from policy_simulation import POLICIES, Quota, batch, steady
 from report import Bar, Report, table
@@ -88,30 +88,16 @@ def _peers(pool: ProcessPoolExecutor, case: Case, distribution: str, seeds: int)
 
 def _curve(pool: ProcessPoolExecutor, seeds: int, sizes: tuple[int, ...]) -> bytes:
     """Draw delay against concurrency."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 4.5))
     cases = [Case("steady", size, BIG, 1.10) for size in sizes]
-    for policy, style in zip(POLICIES, ("C0o-", "C1s--", "C2^--", "C3v--"), strict=True):
-        delays = [_mean(pool, case, policy, TUNED, seeds)[0] for case in cases]
-        axes.plot(sizes, delays, style, label=policy, linewidth=2.5 if policy == "ours" else 1.2)
-    axes.plot(sizes, [case.bound(TUNED) for case in cases], "k:", label="bound")
-    axes.set(
-        yscale="log",
-        xlabel="trims waiting at any time",
-        ylabel="mean seconds until a finished trim is noticed",
-        title="300 calls in 5 minutes, durations lognormal(120 s, 0.8)",
-    )
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
-    return drawn.getvalue()
+
+    def draw(axes: Any) -> None:
+        for policy, style in zip(POLICIES, ("C0o-", "C1s--", "C2^--", "C3v--"), strict=True):
+            delays = [_mean(pool, case, policy, TUNED, seeds)[0] for case in cases]
+            axes.plot(sizes, delays, style, label=policy, linewidth=2.5 if policy == "ours" else 1.2)
+        axes.plot(sizes, [case.bound(TUNED) for case in cases], "k:", label="bound")
+        label_delays(axes, f"300 calls in 5 minutes, durations {TUNED}")
+
+    return svg(draw)
 
 
 def benchmark(quick: bool = False) -> Report:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import io
+from typing import Any
 
 from environment import environment, run
+from plots import svg
 from report import Bar, Report, table
 from server import Server
 from triggerer_client import START_PACE
@@ -88,31 +89,25 @@ def rows(results: Results, numbers: tuple[int, ...], interval: float) -> list[li
 
 def plot(results: Results, numbers: tuple[int, ...]) -> bytes:
     """Draw CPU per 1,000 polls by number of waiting trims."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "airflow-provider-trim"
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     colours = {OURS: "#0b5cad", FLOOR: "#555555"} | dict(
         zip([kind for kind in KINDS if kind not in (OURS, FLOOR)], ("#d9730d", "#b3261e", "#8e44ad"), strict=True)
     )
-    for kind in KINDS:
-        style = {"color": colours[kind], "marker": "o", "linewidth": 3 if kind == OURS else 1.5}
-        values = [results[kind, number]["cpu"] for number in numbers]
-        axes.plot(numbers, values, label=kind, linestyle="--" if kind == FLOOR else "-", **style)
-    axes.set(xscale="log", yscale="log", xlabel="trims waiting in one triggerer", ylabel="CPU seconds per 1,000 polls")
-    axes.set_xticks(numbers, [f"{number:,}" for number in numbers])
-    axes.minorticks_off()
-    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    picture = io.BytesIO()
-    figure.savefig(picture, format="svg", metadata={"Date": None})
-    plt.close(figure)
-    return picture.getvalue()
+
+    def draw(axes: Any) -> None:
+        for kind in KINDS:
+            style = {"color": colours[kind], "marker": "o", "linewidth": 3 if kind == OURS else 1.5}
+            values = [results[kind, number]["cpu"] for number in numbers]
+            axes.plot(numbers, values, label=kind, linestyle="--" if kind == FLOOR else "-", **style)
+        axes.set(
+            xscale="log", yscale="log", xlabel="trims waiting in one triggerer", ylabel="CPU seconds per 1,000 polls"
+        )
+        axes.set_xticks(numbers, [f"{number:,}" for number in numbers])
+        axes.minorticks_off()
+        ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    return svg(draw)
 
 
 def explain(interval: float, quick: bool) -> str:
