@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from figures import say
 from airflow_provider_trim.emulator import TrimEmulator
 
 TRIMS_PER_RUN = 10
+WITHOUT_WORKERS = "waits_without_workers"
 STEP_LIMIT = 300.0
 """Seconds after which a step that should have happened has not."""
 
@@ -29,6 +30,10 @@ class Account:
         self.extra = extra
         self.runs: dict[str, str] = {}
         """Run ids, by the prefix of their trims."""
+        self.runs_without_workers: dict[str, str] = {}
+        """Those whose waits begin and end in a triggerer, so that no worker is started for any."""
+        self.ends: dict[str, float] = {}
+        """When each trim ends of itself, in seconds of ``time.monotonic()``, the emulator's clock."""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.connect()
@@ -38,19 +43,26 @@ class Account:
         service = self.emulator
         self.airflow.connect(self.name, service.url, service.user, token or service.token, **self.extra)
 
-    def wait_in(self, runs: int) -> None:
-        """Start so many runs that wait for ten trims each; a trim ends when it is told to."""
-        for number in range(len(self.runs), len(self.runs) + runs):
-            prefix = f"{self.name}-{number}"
+    def wait_in(
+        self, runs: int, *, without_workers: bool = False, duration: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """Start so many runs that wait for ten trims each.
+
+        :param duration: gives the seconds that a trim takes; by default each ends when it is told to
+        """
+        dag_id, known = (WITHOUT_WORKERS, self.runs_without_workers) if without_workers else ("waits", self.runs)
+        for _ in range(runs):
+            prefix = f"{self.name}-{len(self.runs) + len(self.runs_without_workers)}"
             for trans_no in self.trans_nos(prefix):
-                self.emulator.add_trim(trans_no, seconds=math.inf)
-            self.runs[prefix] = self.trigger("waits", prefix)
+                self.ends[trans_no] = self.emulator.add_trim(trans_no, seconds=duration()).ends
+            known[prefix] = self.trigger(dag_id, prefix)
 
     def give_up(self) -> None:
         """End the runs of a scenario that has failed, so that the next one has Airflow for itself."""
-        for run_id in self.runs.values():
-            if self.airflow.state_of("waits", run_id) not in ("success", "failed"):
-                self.airflow.api("PATCH", f"/dags/waits/dagRuns/{run_id}", json={"state": "failed"})
+        for dag_id, runs in (("waits", self.runs), (WITHOUT_WORKERS, self.runs_without_workers)):
+            for run_id in runs.values():
+                if self.airflow.state_of(dag_id, run_id) not in ("success", "failed"):
+                    self.airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
 
     def trigger(self, dag_id: str, prefix: str) -> str:
         """Start a run."""
@@ -71,7 +83,7 @@ class Account:
 
         def all_deferred() -> bool:
             nonlocal last
-            deferred = self.airflow.count("waits", "deferred")
+            deferred = sum(self.airflow.count(dag_id, "deferred") for dag_id in ("waits", WITHOUT_WORKERS))
             if deferred != last:
                 say(f"{self.name}: {deferred} of {wanted} are deferred")
             last = deferred
@@ -121,3 +133,10 @@ class Account:
             if done % 10 == 0 or done == len(self.runs):
                 say(f"{self.name}: {done} of {len(self.runs)} runs are right")
         self.check_tries()
+        for done, (prefix, run_id) in enumerate(self.runs_without_workers.items(), start=1):
+            assert self.airflow.wait_for_end(WITHOUT_WORKERS, run_id, 2 * STEP_LIMIT) == "success", prefix
+            for number, trans_no in enumerate(self.trans_nos(prefix)):
+                result = self.airflow.xcom(WITHOUT_WORKERS, run_id, f"wait-{number}")
+                assert result == self.emulator.video_info(trans_no), trans_no
+            if done % 50 == 0 or done == len(self.runs_without_workers):
+                say(f"{self.name}: {done} of {len(self.runs_without_workers)} runs without workers are right")

@@ -11,7 +11,7 @@ from typing import Any
 
 import figures
 import pytest
-from account import Account
+from account import WITHOUT_WORKERS, Account
 from deployment import Deployment
 
 from airflow_provider_trim.emulator import TrimEmulator
@@ -38,7 +38,7 @@ def quick(pytestconfig: pytest.Config) -> bool:
 def airflow(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     with Deployment(HOME) as deployment:
         figures.say("all processes are healthy")
-        for dag_id in ("waits", "submits", "thousands"):
+        for dag_id in ("waits", WITHOUT_WORKERS, "submits", "thousands"):
             deployment.wait_for_dag(dag_id)
         yield deployment
     if request.session.testsfailed:

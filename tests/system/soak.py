@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import random
@@ -16,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from account import STEP_LIMIT, TRIMS_PER_RUN, Account
+from account import TRIMS_PER_RUN, WITHOUT_WORKERS, Account
 from deployment import TRIGGERERS, Deployment
 from figures import most_in_any, say
 from soak_report import Sample, Soak
@@ -47,13 +46,15 @@ class Soaking:
         self.airflow, self.account, self.trims = airflow, account, trims
         self.emulator = account.emulator
         self.soak = Soak(QUOTA)
-        self.ends: dict[str, float] = {}
-        """When each trim ends, by the emulator's clock."""
-        self.without_workers: dict[str, str] = {}
-        """Run ids, by the prefix of their trims."""
+        self.by_hand: set[str] = set()
+        """Trims that were ended because the time was over."""
         self.faults = 0
-        self._numbers = itertools.count()
         self._began = time.monotonic()
+
+    @property
+    def count(self) -> int:
+        """All trims so far."""
+        return TRIMS_PER_RUN * (len(self.account.runs) + len(self.account.runs_without_workers))
 
     @property
     def minute(self) -> float:
@@ -63,25 +64,15 @@ class Soaking:
         """Start one run where there is room for its trims."""
         if len(self.emulator.running) > self.trims - TRIMS_PER_RUN:
             return
-        prefix = f"soak-{next(self._numbers)}"
-        for trans_no in self.account.trans_nos(prefix):
-            self.ends[trans_no] = self.emulator.add_trim(trans_no, seconds=duration()).ends
-        if RANDOM.random() < WORKERS_SHARE:
-            self.account.runs[prefix] = self.account.trigger("waits", prefix)
-        else:
-            self.without_workers[prefix] = self.account.trigger("soak", prefix)
+        self.account.wait_in(1, without_workers=RANDOM.random() > WORKERS_SHARE, duration=duration)
 
     def sample(self) -> None:
-        memory = {
-            name: sum(one.memory_full_info().pss for one in self.airflow.family(self.airflow.processes[name].pid))
-            / 2**20
-            for name in TRIGGERERS
-        }
+        memory = {name: self.airflow.memory(name) for name in TRIGGERERS}
         sample = Sample(self.minute, memory, self.emulator.call_count, len(self.emulator.running))
         self.soak.samples.append(sample)
         if len(self.soak.samples) % 8 == 1:
             held = ", ".join(f"{mib:.0f} MiB" for mib in memory.values())
-            say(f"{sample.running} trims run, {len(self.ends) - sample.running} are done; triggerers {held}")
+            say(f"{sample.running} trims run, {self.count - sample.running} are done; triggerers {held}")
 
     def fault(self) -> None:
         """Let the next call meet a fault."""
@@ -116,20 +107,8 @@ class Soaking:
                     action[2] = self.minute * 60 + action[1]
             time.sleep(0.5)
         self.emulator.behave()
-        self.account.finish(left := self.emulator.running)
-        for trans_no in left:
-            del self.ends[trans_no]  # ended by hand
-
-    def check(self) -> None:
-        """See that nothing was lost, wrong or twice."""
-        self.account.check_results()
-        for done, (prefix, run_id) in enumerate(self.without_workers.items(), start=1):
-            assert self.airflow.wait_for_end("soak", run_id, 2 * STEP_LIMIT) == "success", prefix
-            for number, trans_no in enumerate(self.account.trans_nos(prefix)):
-                result = self.airflow.xcom("soak", run_id, f"wait-{number}")
-                assert result == self.emulator.video_info(trans_no), trans_no
-            if done % 50 == 0:
-                say(f"{done} of {len(self.without_workers)} runs without workers are right")
+        self.by_hand = set(self.account.waiting)
+        self.account.finish(self.by_hand)
 
     def figures(self) -> Soak:
         calls = self.emulator.calls
@@ -137,16 +116,18 @@ class Soaking:
         for call in calls:
             if call.trim_status == 2:
                 seen.setdefault(str(call.trans_no), call.time)
-        begin = self._began
-        self.soak.delays = sorted(((end - begin) / 60, seen[trans_no] - end) for trans_no, end in self.ends.items())
-        trims = TRIMS_PER_RUN * (len(self.account.runs) + len(self.without_workers))
+        self.soak.delays = sorted(
+            ((end - self._began) / 60, seen[trans_no] - end)
+            for trans_no, end in self.account.ends.items()
+            if trans_no not in self.by_hand
+        )
         minutes = self.soak.samples[-1].minute
         self.soak.figures = [
-            ("minutes, trims in all, trims at a time", f"{minutes:.0f}, {trims:,}, {self.trims}"),
+            ("minutes, trims in all, trims at a time", f"{minutes:.0f}, {self.count:,}, {self.trims}"),
             ("faults, outages of 30 s, triggerers killed",
              f"{self.faults:,}, {len(self.soak.outages)}, {len(self.soak.kills)}"),
             ("trims lost, results that were wrong or came twice, tasks that failed", "0, 0, 0"),
-            ("calls, for each trim", f"{len(calls):,}, {len(calls) / trims:.1f}"),
+            ("calls, for each trim", f"{len(calls):,}, {len(calls) / self.count:.1f}"),
             (f"most calls in any {QUOTA[1]} s, of {QUOTA[0]:,}; calls refused",
              f"{most_in_any(calls, QUOTA[1]):,}; {self.emulator.refused}"),
         ]  # fmt: skip
@@ -163,12 +144,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     OUT.mkdir(parents=True, exist_ok=True)
     with Deployment(OUT / "airflow") as airflow, TrimEmulator(user="soak", quota=QUOTA) as emulator:
-        for dag_id in ("waits", "soak"):
+        for dag_id in ("waits", WITHOUT_WORKERS):
             airflow.wait_for_dag(dag_id)
         extra = {"quota": f"{QUOTA[0]}/{QUOTA[1]} seconds", "quota_storage": airflow.quota.url}
         soaking = Soaking(airflow, Account(airflow, "soak", emulator, OUT / "received", **extra), arguments.trims)
         soaking.run(arguments.minutes)
-        soaking.check()
+        soaking.account.check_results()
         soak = soaking.figures()
     soak.draw(OUT / "soak.svg")
     (OUT / "soak.md").write_text(soak.table(), encoding="utf-8")

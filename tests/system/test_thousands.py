@@ -31,11 +31,6 @@ def without(airflow: Deployment, name: str) -> Iterator[None]:
         airflow.start_process(name)
 
 
-def memory(airflow: Deployment) -> float:
-    """Return what the triggerer holds, supervisor and runner, in MiB; shared pages count once."""
-    return sum(one.memory_full_info().pss for one in airflow.family(airflow.processes[ALONE].pid)) / 2**20
-
-
 def cpu_seconds(airflow: Deployment) -> float:
     return sum(sum(one.cpu_times()[:2]) for one in airflow.family(airflow.processes[ALONE].pid))
 
@@ -68,7 +63,7 @@ def test_one_triggerer_holds_them(airflow: Deployment, account: Callable[..., Ac
     runs, window = (2, 35.0) if quick else (20, 60.0)
     waits = account("thousands")
     with without(airflow, OTHER), stalls.measured() as machine:
-        empty, log_begin = memory(airflow), log_size(airflow)
+        empty, log_begin = airflow.memory(ALONE), log_size(airflow)
         prefixes = [f"thousands-{number}" for number in range(runs)]
         run_ids = []
         for prefix in prefixes:
@@ -83,7 +78,7 @@ def test_one_triggerer_holds_them(airflow: Deployment, account: Callable[..., Ac
         time.sleep(window)
         seconds = time.monotonic() - before
         rate, load = (waits.emulator.call_count - calls) / seconds, (cpu_seconds(airflow) - cpu) / seconds
-        held = memory(airflow)
+        held = airflow.memory(ALONE)
         while_waiting = blocked(airflow, steady)
         waits.finish(waits.waiting)
         for run_id in run_ids:

@@ -77,6 +77,6 @@ with DAG("thousands", params=PARAMS, **RUN):
     for number in range(THOUSANDS_PER_RUN):
         wait_without_workers(number, interval=30)
 
-with DAG("soak", params=PARAMS, **RUN):
+with DAG("waits_without_workers", params=PARAMS, **RUN):
     for number in range(TRIMS_PER_RUN):
         wait_without_workers(number, interval=10)
