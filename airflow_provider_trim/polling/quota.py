@@ -5,8 +5,10 @@ A moving window of the library ``limits`` counts the calls of an account (host a
 ``quota_storage`` says: in this process, or in Redis for all processes and hosts. The window is a little longer than the
 service's own, since a call arrives some time after it was granted.
 
-Where Redis is away, each process goes on with a tenth of the quota and tries Redis again every few seconds. What this
-process has called itself is counted here as well, so that a Redis that has lost its data does not grant it twice.
+Where Redis is away, each process goes on with a tenth of the quota, evenly spread, since what all of them have called
+before still counts at the service, and tries Redis again every few seconds. What this process has called itself is
+counted here as well, and entered in Redis when that is back: it may have lost its data, and knows nothing of the calls
+made meanwhile.
 """
 
 from __future__ import annotations
@@ -71,9 +73,9 @@ class Quota:
             self.calls = settings.quota.amount
             self.window = float(settings.quota.get_expiry())
             self._item = _with_margin(self.calls, self.window)
-            self._local_item = _with_margin(max(1, math.floor(self.calls * LOCAL_SHARE)), self.window)
             self._own = MovingWindowRateLimiter(MemoryStorage())
-            self._own_share = MovingWindowRateLimiter(MemoryStorage())
+            self._local_share = max(1, math.floor(self.calls * LOCAL_SHARE))
+            self._next_local = float("-inf")
             self._shared = _shared_limiter(settings.quota_storage.get_secret_value())
 
     def acquire(self) -> float:
@@ -103,8 +105,7 @@ class Quota:
         """Say how much of the quota is used, for a reader of the log."""
         if self.calls is None:
             return "no quota"
-        used = self._item.amount - self._own.get_window_stats(self._item, self._account).remaining
-        return f"{used} of {self.calls} calls used{'' if self._shared is None else ' by this process'}"
+        return f"{self._used()} of {self.calls} calls used{'' if self._shared is None else ' by this process'}"
 
     def refused(self, retry_after: float | None) -> float:
         """Let nobody call for a while, since the service has refused a call.
@@ -139,6 +140,9 @@ class Quota:
             return 0.0
         if self._storage_away_until is None or self._clock() >= self._storage_away_until:
             try:
+                if self._storage_away_until is not None and (used := self._used()):
+                    # Refused where that is more than Redis has left, which then has lost nothing that matters.
+                    self._shared.hit(self._item, self._account, cost=used)
                 granted = self._shared.hit(self._item, self._account)
                 pause = 0.0 if granted else self._pause(self._shared, self._item)
             except StorageError as error:
@@ -146,15 +150,25 @@ class Quota:
             else:
                 self._storage_is_back()
                 return pause
-        granted = self._own_share.hit(self._local_item, self._account)
-        return 0.0 if granted else self._pause(self._own_share, self._local_item)
+        return self._acquire_locally()
+
+    def _acquire_locally(self) -> float:
+        now = self._clock()
+        if now < self._next_local:
+            return self._next_local - now
+        self._next_local = now + self.window / self._local_share
+        return 0.0
+
+    def _used(self) -> int:
+        """Return how many calls this process has made in the window that ends now."""
+        return int(self._item.amount - self._own.get_window_stats(self._item, self._account).remaining)
 
     def _storage_is_away(self, error: StorageError) -> None:
         if self._storage_away_until is None:
             log.warning(
                 "The quota storage is away (%s): each process goes on with %d calls in %.0f s until it is back",
                 type(error.storage_error).__name__,
-                self._local_item.amount,
+                self._local_share,
                 self.window,
             )
         self._storage_away_until = self._clock() + STORAGE_PAUSE

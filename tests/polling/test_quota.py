@@ -150,28 +150,45 @@ def test_processes_share_it_through_redis(redis: RedisServer) -> None:
 
 
 def test_redis_lost_and_back(caplog: pytest.LogCaptureFixture) -> None:
-    """A local tenth while it is away, one warning, and the shared quota again when it is back."""
+    """A local tenth while it is away, evenly spread, one warning, and the shared quota again when it is back."""
     now = time.time()
     with RedisServer() as server, caplog.at_level(logging.INFO):
         shared = settings("50/hour", login="lost", quota_storage=server.url)
         quota, other = Quota(shared, clock=lambda: now), Quota(shared, clock=lambda: now)
         assert granted(quota, 10) == 10
         server.stop()
-        assert granted(quota) == 5
-        assert granted(other) == 5
+        assert granted(quota) == 1  # at once, since nobody knows what the others have called
+        assert granted(other) == 1
+        for _ in range(4):
+            assert quota.acquire() == pytest.approx(3600 / 5)
+            now += 3600 / 5
+            assert granted(quota) == 1
         assert len([r for r in caplog.records if "is away" in r.getMessage()]) == 2
         server.start()
         assert granted(quota) == 0  # not tried again so soon
         now += STORAGE_PAUSE
-        # It has lost its data. What this process has called itself is not granted again.
-        assert granted(quota) == 50 - 10 - 5
-        assert len([r for r in caplog.records if "storage is back" in r.getMessage()]) == 1
-        assert granted(other) == 50 - 35
+        # It has lost its data. What either has called itself is granted to nobody again.
+        assert granted(other, 1) == 1
+        assert granted(quota) == 50 - 10 - 5 - 2
+        assert granted(other) == 0
+        assert len([r for r in caplog.records if "storage is back" in r.getMessage()]) == 2
+
+
+def test_redis_back_with_its_data_counts_calls_of_meanwhile() -> None:
+    now = time.time()
+    with RedisServer() as server:
+        shared = settings("50/hour", login="unreachable", quota_storage=server.url)
+        quota, other = Quota(shared, clock=lambda: now), Quota(shared, clock=lambda: now)
+        assert granted(other, 30) == 30
+        with server.unreachable():
+            assert granted(quota) == 1
+        now += STORAGE_PAUSE
+        assert granted(quota) == 50 - 30 - 1
 
 
 def test_redis_away_from_the_start_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
     quota = Quota(settings("50/hour", quota_storage="redis://127.0.0.1:1/0"))
-    assert granted(quota) == 5
+    assert granted(quota) == 1
     assert quota.acquire() > 0
     assert len(caplog.records) == 1
     assert "redis" not in caplog.text.lower()  # nor any password in its URL

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,6 +52,16 @@ class RedisServer:
             self._process.kill()
             self._process.wait(LIMIT)
             self._process = None
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Answer nobody for a while, and lose nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=1) as connection:
