@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: an Airflow of their own, and the emulator."""
 
+import gc
 import importlib.metadata
 import json
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,14 @@ from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
 def pytest_sessionfinish() -> None:
     """Leave nothing behind."""
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def no_old_garbage() -> None:
+    """Collect what other modules' tests have left open, so that it is not held against this one's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

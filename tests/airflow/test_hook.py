@@ -31,7 +31,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import ServerType, TrimStatus
 
-pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
 TRANS_NO = "036b6f4a01611000a79c3a7800000000"
 EXAMPLE = {

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 
-pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
 TASKS = 100
 NAMES = [f"T{number}" for number in range(TASKS)]

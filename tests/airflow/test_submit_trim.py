@@ -41,7 +41,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import TrimStatus
 
-pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
 CLIP: dict[str, Any] = {"video_id": "V1", "seek_start": "00:00:30", "duration": 12, "filename": "goal"}
 WIRE = {"videoId": "V1", "seekStart": 30, "duration": 12, "filename": "goal"}

@@ -22,7 +22,7 @@ from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.watch import LookAgain, Success, TimedOut, Watch
 from airflow_provider_trim.vod.models import TrimTask
 
-pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
 NOW = 1_796_000_000.0
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -30,7 +30,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.settings import TrimSettings
 
-pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
 INTERVAL = 0.02
 OWNER = contextvars.ContextVar[str]("owner", default="nobody")
