@@ -18,9 +18,9 @@ from worker_starts import PLUGIN
 
 from airflow_provider_trim.emulator import TrimEmulator
 
-RUNS, QUICK_RUNS = 10, 1
+RUNS, QUICK_RUNS = 5, 1
 TRIM_SECONDS, INTERVAL = 12.0, 5
-STAGGER = 0.7
+STAGGER = 1.0
 """Seconds by which each trim takes longer than the one before, so that they end at all moments of an interval."""
 LIMIT = 300.0
 
@@ -54,7 +54,10 @@ DAGS = """
         return HttpSensor(
             task_id="wait", http_conn_id="http_trim", mode=mode, poke_interval=INTERVAL,
             endpoint="/vod/videoManage/videoClipQuery", method="POST",
-            request_params={"user": os.environ["TRIM_USER"], "token": os.environ["TRIM_TOKEN"], "transNo": NAME},
+            request_params={
+                "userId": os.environ["TRIM_USER"], "token": os.environ["TRIM_TOKEN"], "timeStamp": "1700000000",
+                "transNo": NAME,
+            },
             response_check=lambda response: str(response.json()["data"]["status"]) == "2",
         )
 
