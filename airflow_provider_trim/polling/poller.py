@@ -127,7 +127,7 @@ class Poller:
         self._changed.set()
 
     def _doubt(self) -> None:
-        """Ask as usual about the trims whose callbacks were relied upon."""
+        """Ask as usual, once at least, about the trims whose callbacks were relied upon."""
         now = self._clock()
         for trans_no in self._waiters:
             for waiter in self._waiters.undecided(trans_no):

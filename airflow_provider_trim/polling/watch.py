@@ -89,7 +89,7 @@ class TimedOut:
 class LookAgain:
     """Nothing is decided yet.
 
-    :param at: Unix seconds of the next look
+    :param at: Unix seconds of the next look, if no callback is relied upon
     :param fresh_connection: the connection should be looked up afresh before it
     :param news: what a reader of the log should know, None where nothing has changed
     :param level: of the news, as in :mod:`logging`
@@ -145,6 +145,7 @@ class Watch:
         self.deadline = deadline
         self.started_at = now if started_at is None else started_at
         self.next_look = self._before_deadline(max(now, self.started_at + (first_poll_after or 0.0)))
+        self._soonest = self.next_look
         self._max_consecutive_failures = max_consecutive_failures
         self._exponential_backoff = exponential_backoff
         self._max_interval = max_interval
@@ -178,7 +179,9 @@ class Watch:
         if isinstance(decision, LookAgain):
             if self.deadline is not None and now >= self.deadline:
                 return self.timed_out()
-            self.next_look = decision.at
+            self._soonest = decision.at
+            rarely = now if self._last_error is not None else now + self.callback_pause
+            self.next_look = max(decision.at, self._before_deadline(rarely))
         return decision
 
     def postpone(self, now: float) -> None:
@@ -195,9 +198,9 @@ class Watch:
         return True
 
     def doubt(self, now: float) -> None:
-        """Rely on no callback any more, and have the next look after the interval."""
-        self.callback_pause = 0.0
-        self.next_look = min(self.next_look, now + self.interval)
+        """Rely on no callback any more, nor miss one, and have the next look when it would be due without."""
+        self.callback_pause, self.hears = 0.0, False
+        self.next_look = min(self.next_look, max(now, self._soonest))
 
     def timed_out(self) -> TimedOut:
         """Return the verdict of a wait whose time is over."""
@@ -228,7 +231,7 @@ class Watch:
         self._failures = 0
         self._slowed_down = False
         self._refused_connection = None
-        return self._again(now, news, logging.INFO, self.callback_pause)
+        return self._again(now, news, logging.INFO)
 
     def _refused(self, error: TrimAuthError, now: float, connection: int) -> Decision:
         if self._refused_connection is not None and connection > self._refused_connection:
@@ -255,8 +258,8 @@ class Watch:
         allowed = "" if limit is None else f" (at most {limit} failed looks in a row)"
         return self._again(now, f"{error}; waiting on{allowed}" if first else None)
 
-    def _again(self, now: float, news: str | None, level: int = logging.WARNING, least: float = 0.0) -> LookAgain:
-        pause = max(self._pause(), least)
+    def _again(self, now: float, news: str | None, level: int = logging.WARNING) -> LookAgain:
+        pause = self._pause()
         self._looks += 1
         return LookAgain(self._before_deadline(now + pause), news=news, level=level)
 

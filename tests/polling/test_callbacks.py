@@ -493,8 +493,10 @@ def processing() -> TrimTask:
 def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_interval() -> None:
     watch = Watch("t1", now=NOW, interval=10, deadline=NOW + 1000, expects_callback=True)
     watch.callback_pause = 600
-    assert watch.looked(processing(), NOW) == LookAgain(NOW + 600, level=logging.INFO)
-    assert watch.looked(processing(), NOW + 600).at == NOW + 1000
+    watch.looked(processing(), NOW)
+    assert watch.next_look == NOW + 600
+    watch.looked(processing(), NOW + 600)
+    assert watch.next_look == NOW + 1000
 
 
 def test_one_that_is_postponed_keeps_its_deadline_and_its_first_look() -> None:
@@ -517,9 +519,10 @@ def test_one_that_is_told_looks_at_once_and_is_told_once() -> None:
     assert watch.looked(processing(), NOW + 5) == LookAgain(NOW + 15, level=logging.INFO)
 
 
-def test_one_that_doubts_looks_after_its_interval_at_the_latest() -> None:
+@pytest.mark.parametrize(("doubts_after", "looks_after"), [(3, 10), (50, 50)])
+def test_one_that_doubts_looks_when_it_would_have_without_a_call(doubts_after: float, looks_after: float) -> None:
     watch = Watch("t1", now=NOW, interval=10, expects_callback=True)
     watch.callback_pause = 600
     watch.looked(processing(), NOW)
-    watch.doubt(NOW + 50)
-    assert watch.next_look == NOW + 60
+    watch.doubt(NOW + doubts_after)
+    assert watch.next_look == NOW + looks_after

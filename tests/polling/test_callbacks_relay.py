@@ -107,6 +107,29 @@ def test_the_process_that_waits_is_told_whichever_is_called(redis: RedisServer, 
     assert all(callback.http_status == 200 for callback in emulator.callbacks)
 
 
+async def test_of_two_on_one_host_the_other_listens_when_the_first_has_gone(
+    redis: RedisServer, emulator: TrimEmulator, start: Start
+) -> None:
+    """Without a look of its own, and asks once for whoever may have been called when nobody listened."""
+    callbacks = Callbacks(emulator, quota_storage=redis.url)
+    for trans_no in ("t1", "t2", "t3"):
+        callbacks.add_trim(trans_no)
+    with waiting(callbacks, "t1") as first:
+        await callbacks.listening()
+        between, later = (start(callbacks, trans_no, 0.5) for trans_no in ("t2", "t3"))
+        for trans_no in ("t2", "t3"):
+            await emulator.await_calls(1, trans_no=trans_no)
+        emulator.finish("t1")
+        await asyncio.to_thread(first.wait)
+    emulator.finish("t2")
+    await done(between)
+    await callbacks.listening()
+    await emulator.await_calls(2, trans_no="t3")
+    emulator.finish("t3")
+    await done(later)
+    assert len(emulator.calls_for("t3")) == 3
+
+
 async def test_without_redis_the_wrong_one_drops_it_and_polling_catches_up(
     emulator: TrimEmulator, start: Start
 ) -> None:

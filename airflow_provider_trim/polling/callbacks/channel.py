@@ -8,6 +8,7 @@ rarely, as long as callbacks are received, and have come lately; otherwise as if
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -29,8 +30,9 @@ SUBMISSION_TIME = 60.0
 """Seconds for which a listener must have listened before a wait began, to have heard of a trim that was submitted
 shortly before that."""
 
-RETRY_PAUSE = 30.0
-"""Seconds until an address that could not be listened on is tried again."""
+RETRY_PAUSE = 1.0
+"""Seconds until an address that could not be listened on is tried again: another triggerer of this machine may have
+left it just now, and nobody is called meanwhile."""
 
 REPORT_PAUSE = 600.0
 """Seconds between two lines in the log that say how many callbacks came, at least."""
@@ -72,9 +74,8 @@ class CallbackChannel:
         self._relay: Relay | None = None
         self._closing: list[asyncio.Task[None]] = []
         self._hearing_since = float("-inf")
-        self._retry_at = float("-inf")
+        self._trying_again: asyncio.Task[None] | None = None
         self._report_at = float("-inf")
-        self._failed = False
 
     async def ready(self, settings: TrimSettings) -> None:
         """Listen where a connection says; to be called before each look, so that no callback falls between."""
@@ -83,26 +84,35 @@ class CallbackChannel:
             self._leave()
             self._settings, self._key = settings, callback_key(settings)
             self._trust = trust_in(settings.account)
-            self._retry_at, self._failed = float("-inf"), False
             if settings.callback_socket is not None and settings.quota_storage.get_secret_value().startswith("redis"):
                 self._hearing_since = now
                 self._relay = Relay(settings, self._passed_on, self._on_doubt)
                 await self._relay.wait_until_connected()
-        if self._listener is None and settings.callback_socket is not None and now >= self._retry_at:
-            await self._listen(*settings.callback_socket)
+            if settings.callback_socket is not None:
+                await self._listen_or_try_again(*settings.callback_socket)
         self._report(now)
+
+    async def _listen_or_try_again(self, host: str, port: int) -> None:
+        try:
+            await self._listen(host, port)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            others = "others pass them on" if self._relay is not None else "asking as without them"
+            log.warning("Can't listen for callbacks on %s port %d (%s); %s", host, port, reason, others)
+            self._trying_again = asyncio.create_task(self._try_again(host, port))
+
+    async def _try_again(self, host: str, port: int) -> None:
+        """Listen as soon as that is possible, and have all trims looked at whose callbacks nobody may have heard."""
+        while self._listener is None:
+            await asyncio.sleep(RETRY_PAUSE)
+            with contextlib.suppress(OSError):
+                await self._listen(host, port)
+        self._on_doubt()
 
     async def _listen(self, host: str, port: int) -> None:
         listener = listener_for(host, port)
-        try:
-            await listener.join(self._told)
-        except OSError as error:
-            if not self._failed:
-                reason = os.strerror(error.errno) if error.errno else type(error).__name__
-                log.warning("Can't listen for callbacks on %s port %d (%s); asking as without them", host, port, reason)
-            self._retry_at, self._failed = self._clock() + RETRY_PAUSE, True
-            return
-        self._listener, self._hearing_since, self._failed = listener, self._clock(), False
+        await listener.join(self._told)
+        self._listener, self._hearing_since = listener, self._clock()
         self._report_at = self._clock() + REPORT_PAUSE
         log.info("Listening for callbacks on %s port %d", host, port)
 
@@ -116,6 +126,10 @@ class CallbackChannel:
             self._relay.close()
             self._closing.append(self._relay.task)
             self._relay = None
+        if self._trying_again is not None:
+            self._trying_again.cancel()
+            self._closing.append(self._trying_again)
+            self._trying_again = None
         if self._listener is not None:
             log.info("Listening for callbacks no more. %s", self._summary(self._listener))
             self._listener.leave(self._told)
