@@ -76,6 +76,8 @@ class Quota:
             self._own = MovingWindowRateLimiter(MemoryStorage())
             self._local_share = max(1, math.floor(self.calls * LOCAL_SHARE))
             self._next_local = float("-inf")
+            self._local_calls = 0
+            """Made since the storage was there for the last time."""
             self._shared = _shared_limiter(settings.quota_storage.get_secret_value())
 
     def acquire(self) -> float:
@@ -140,9 +142,8 @@ class Quota:
             return 0.0
         if self._storage_away_until is None or self._clock() >= self._storage_away_until:
             try:
-                if self._storage_away_until is not None and (used := self._used()):
-                    # Refused where that is more than Redis has left, which then has lost nothing that matters.
-                    self._shared.hit(self._item, self._account, cost=used)
+                if self._storage_away_until is not None:
+                    self._enter_unknown_calls(self._shared)
                 granted = self._shared.hit(self._item, self._account)
                 pause = 0.0 if granted else self._pause(self._shared, self._item)
             except StorageError as error:
@@ -157,7 +158,17 @@ class Quota:
         if now < self._next_local:
             return self._next_local - now
         self._next_local = now + self.window / self._local_share
+        self._local_calls += 1
         return 0.0
+
+    def _enter_unknown_calls(self, shared: MovingWindowRateLimiter) -> None:
+        """Enter, in a storage that was away, those of this process's calls of which it does not know."""
+        used, local = self._used(), min(self._used(), self._local_calls)
+        known = self._item.amount - shared.get_window_stats(self._item, self._account).remaining
+        # Where it knows less than it has granted to this process alone, it has lost its data.
+        if unknown := used if known < used - local else local:
+            shared.hit(self._item, self._account, cost=unknown)
+        self._local_calls = 0
 
     def _used(self) -> int:
         """Return how many calls this process has made in the window that ends now."""
