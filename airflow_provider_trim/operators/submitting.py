@@ -46,11 +46,10 @@ def submit_once(
 ) -> tuple[str, TrimTask | None]:
     """See to it that exactly one trim runs or has run.
 
-    :param parameters: of the submission, without ``trans_no``
+    :param parameters: of the submission, without ``trans_no`` and ``notify_url``
     :param trans_no_of: the transNo of each generation
     :param ask_first: whether an earlier try may have submitted it; the very first try saves that call
-    :param notify_url_of: the address that is called when the trim of a transNo is done, or None; ``parameters`` may
-        hold another, which wins
+    :param notify_url_of: the address that is called when the trim of a transNo is done, or None
     :param reuse: whether a finished trim of an earlier try is good enough
     :returns: its transNo, and the trim if it is done already
     :raises TrimTaskFailedError: the last generation has failed
@@ -83,6 +82,5 @@ def submit_once(
                 if reuse:
                     return trans_no, task
                 continue
-        notify_url = parameters.get("notify_url") or notify_url_of(trans_no)
-        return hook.submit_trim(**{**parameters, "notify_url": notify_url, "trans_no": trans_no}), None
+        return hook.submit_trim(**parameters, trans_no=trans_no, notify_url=notify_url_of(trans_no)), None
     raise TrimError(f"trim {trans_no} is done already, and with reuse off another one needs another trans_no")

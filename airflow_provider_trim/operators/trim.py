@@ -31,7 +31,6 @@ _SUBMISSION_FIELDS = (
     "video_bit_rate",
     "audio_bit_rate",
     "sampling_rate",
-    "notify_url",
     "suffix",
     "enable_video_transcode",
 )
@@ -154,7 +153,7 @@ class TrimVideoOperator(TrimWaitingMixin):
     :param max_consecutive_failures: looks in a row that may fail for a passing reason
     """
 
-    template_fields: Sequence[str] = (*_SUBMISSION_FIELDS, "trans_no", "trim_conn_id")
+    template_fields: Sequence[str] = (*_SUBMISSION_FIELDS, "notify_url", "trans_no", "trim_conn_id")
     operator_extra_links = (TrimVideoLink(),)
     ui_color = "#f0e6f2"
 
@@ -197,7 +196,6 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.sampling_rate = sampling_rate
         self.notify_url = notify_url
         self.notify = notify
-        self._expects_callback = False
         self.suffix = suffix
         self.enable_video_transcode = enable_video_transcode
         self.trans_no = trans_no
@@ -214,7 +212,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if told not to wait."""
         from airflow_provider_trim.vod.submission import as_seconds
 
-        trans_no, task = self._submit(context["ti"])
+        trans_no, task, expects_callback = self._submit(context["ti"])
         if not self.wait_for_completion:
             context["ti"].xcom_push(key="trans_no", value=trans_no)
             return trans_no
@@ -223,7 +221,7 @@ class TrimVideoOperator(TrimWaitingMixin):
             return self._push([task], trans_no, context)
         if self.first_poll_after is None:
             self.first_poll_after = min(30.0, max(2.0, as_seconds(self.duration) / 20))
-        return self._push(self._wait(trans_no, expects_callback=self._expects_callback), trans_no, context)
+        return self._push(self._wait(trans_no, expects_callback=expects_callback), trans_no, context)
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
@@ -238,9 +236,10 @@ class TrimVideoOperator(TrimWaitingMixin):
     def _source_video_ids(self) -> list[str]:
         return [self.video_id]
 
-    def _submit(self, ti: Any) -> tuple[str, TrimTask | None]:
+    def _submit(self, ti: Any) -> tuple[str, TrimTask | None, bool]:
         """Submit, adopt or find the trim of this task instance.
 
+        :returns: its transNo, the trim if it is done already, and whether the service will call the triggerer
         :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
         """
         from airflow_provider_trim.vod.callbacks import callback_address
@@ -249,7 +248,9 @@ class TrimVideoOperator(TrimWaitingMixin):
         given = self.trans_no
 
         def notify_url_of(trans_no: str) -> str | None:
-            return callback_address(hook.settings, trans_no) if self.notify and not self.notify_url else None
+            if self.notify_url or not self.notify:
+                return self.notify_url or None
+            return callback_address(hook.settings, trans_no)
 
         with self._hook() as hook:
             try:
@@ -264,14 +265,14 @@ class TrimVideoOperator(TrimWaitingMixin):
                 )
                 # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.
                 ours = not given or ti.try_number == 1
-                self._expects_callback = ours and notify_url_of(trans_no) is not None
+                expects_callback = ours and not self.notify_url and notify_url_of(trans_no) is not None
             except TrimError as error:
                 if error.retryable:
                     raise
                 raise AirflowFailException(str(error)) from error
         if task is None:
             self.log.info("Trim %s of video %s is on its way", trans_no, self.video_id)
-        return trans_no, task
+        return trans_no, task, expects_callback
 
     def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:
         """Return the finished trim; one that has failed is worth a retry, which submits the next."""
