@@ -77,9 +77,12 @@ class Account:
         """The trims that are not done."""
         return self.emulator.running
 
-    def wait_until_deferred(self) -> None:
-        """Return when every wait is in a triggerer."""
-        wanted, last = len(self.waiting), -1
+    def wait_until_deferred(self, besides: Account | None = None) -> None:
+        """Return when every wait is in a triggerer.
+
+        :param besides: an account whose waits are to be there as well
+        """
+        wanted, last = len(self.waiting) + (len(besides.waiting) if besides else 0), -1
 
         def all_deferred() -> bool:
             nonlocal last

@@ -20,7 +20,7 @@ CALM = 15.0
 
 
 def test_trims_that_the_service_tells_of(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
-    runs, port = (8 if quick else 40), free_port()
+    runs, port = (8 if quick else 20), free_port()
     submits = account(
         "callbacks",
         quota=(300, 30),

@@ -19,7 +19,7 @@ RANDOM = random.Random(6)
 
 
 def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
-    kills, runs = (3, 1) if quick else (20, 4)
+    kills, runs = (3, 1) if quick else (20, 3)
     waits = account("killed-triggerers")
     waits.wait_in(runs)
     waits.wait_until_deferred()
