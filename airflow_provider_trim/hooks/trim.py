@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_exponential, wait_random
+from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trim.hooks.connections import form_widgets, load_settings, not_found, settings_of
+from airflow_provider_trim.hooks.retries import retry_options
 from airflow_provider_trim.polling.quota import quota_for, used_up
 from airflow_provider_trim.polling.signing import sign_once
 from airflow_provider_trim.transports.aio import AioTransport
@@ -41,29 +41,7 @@ from airflow_provider_trim.vod.protocol import (
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission
 
-ATTEMPTS = 4
-"""Calls of one :meth:`TrimApiHook.get_task`, where the earlier ones fail for a passing reason."""
-
-LONGEST_PAUSE = 60.0
-"""Seconds between two of them. A service that wants to be left alone for longer is not asked again."""
-
 _Answer = TypeVar("_Answer")
-
-_backoff = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
-
-
-def _worth_another_call(error: BaseException) -> bool:
-    return (
-        isinstance(error, TrimError)
-        and error.retryable
-        and not isinstance(error, VideoProcessingError)
-        and (error.retry_after or 0.0) <= LONGEST_PAUSE
-    )
-
-
-def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return max(_backoff(state), getattr(error, "retry_after", None) or 0.0)
 
 
 class TrimApiHook(BaseHook):
@@ -185,28 +163,14 @@ class TrimApiHook(BaseHook):
             return read(answer.status, answer.headers, answer.body, **self._whom())
 
     def _retrying(self) -> Retrying:
-        return Retrying(
-            retry=retry_if_exception(_worth_another_call),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_pause,
-            sleep=self._sleep,
-            before_sleep=self._log_retry,
-            reraise=True,
-        )
+        return Retrying(sleep=self._sleep, **retry_options(self.log))
 
     async def aget_task(self, trans_no: str) -> TrimTask:
         """Ask how far a trim is, from within an event loop; otherwise as :meth:`get_task`.
 
         The session belongs to the first event loop that asks; call :meth:`aclose` there, or use ``async with``.
         """
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(_worth_another_call),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_pause,
-            sleep=asyncio.sleep,
-            before_sleep=self._log_retry,
-            reraise=True,
-        )
+        retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log))
         return await retrying(self._aask, trans_no)
 
     async def _aask(self, trans_no: str) -> TrimTask:
@@ -230,13 +194,6 @@ class TrimApiHook(BaseHook):
     def _whom(self) -> dict[str, Any]:
         """Return what an answer is read beside: the secret that is not to be quoted, and this machine's clock."""
         return {"secret": self.settings.password.get_secret_value(), "now": time.time()}
-
-    def _log_retry(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        pause = state.next_action.sleep if state.next_action else 0.0
-        self.log.warning(
-            "%s; asking again in %.1f s (call %d of %d failed)", error, pause, state.attempt_number, ATTEMPTS
-        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for a transNo that can't exist: code 1603 proves host, path and credentials.

@@ -275,7 +275,7 @@ def test_a_connection_that_cannot_be_found_at_first(
 ) -> None:
     """Airflow 3 says of an api-server that does not answer in time that there is no connection."""
     emulator.add_trim("T", seconds=0)
-    monkeypatch.setattr("airflow_provider_trim.hooks.trim._backoff", wait_none())
+    monkeypatch.setattr("airflow_provider_trim.hooks.retries._backoff", wait_none())
     # In the triggerer, a failed look-up stands for a second.
     assert make(mode, max_consecutive_failures=1000).run() == emulator.video_info("T")
     assert AwayAtFirst.times == 0
@@ -283,7 +283,7 @@ def test_a_connection_that_cannot_be_found_at_first(
 
 @every_wait
 def test_a_connection_that_is_not_there_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch, make: Any, mode: str) -> None:
-    monkeypatch.setattr("airflow_provider_trim.hooks.trim._backoff", wait_none())
+    monkeypatch.setattr("airflow_provider_trim.hooks.retries._backoff", wait_none())
     with pytest.raises(TrimSettingsError, match="there is no connection 'missing'") as caught:
         make(mode, trim_conn_id="missing", max_consecutive_failures=2).run()
     assert not isinstance(caught.value, AirflowException)
