@@ -21,6 +21,8 @@ os.environ.update(
         "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{AIRFLOW_HOME}/logs",
+        # A developer's proxy has no business between a test and this machine.
+        "NO_PROXY": "*",
     }
 )
 if importlib.metadata.version("apache-airflow").startswith("2."):

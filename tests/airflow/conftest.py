@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running DAGs, and single waits in every mode, as Airflow does."""
+"""Running DAGs, and single waits in every mode, as Airflow does; and a hook that waits for nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import running
+
+from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.hooks.trim import TrimApiHook
+from airflow_provider_trim.polling.quota import quota_for
 
 
 @pytest.fixture
@@ -20,3 +26,36 @@ def run_dag(airflow_db: None) -> Callable[..., Any]:
 def xcom(run_dag: Any) -> Callable[..., Any]:
     """Return a function that reads what a task of a DagRun has pushed."""
     return running.xcom
+
+
+@pytest.fixture
+def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Write the connection ``trim_test`` to the environment as it is now; its extras come as keyword arguments."""
+
+    def connect(password: str | None = None, **extra: Any) -> None:
+        connection = {
+            "conn_type": "trim",
+            "host": emulator.url,
+            "login": emulator.user,
+            "password": password or emulator.token,
+            "extra": extra,
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps(connection))
+
+    connect()
+    return connect
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def hook(connect: Callable[..., None], slept: list[float]) -> Iterator[TrimApiHook]:
+    """Return a hook that notes its pauses instead of making them."""
+    with TrimApiHook("trim_test") as hook:
+        hook._sleep = slept.append
+        # The quota's clock goes on as if the pauses had been made.
+        quota_for(hook.settings)._clock = lambda: time.time() + sum(slept)
+        yield hook

@@ -41,11 +41,6 @@ every_connection = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def emulator(auth: Scheme) -> Iterator[TrimEmulator]:
     with TrimEmulator(auth=auth, user=USER, token=SECRET) as emulator:

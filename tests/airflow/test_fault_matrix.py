@@ -106,7 +106,6 @@ def wait_for(
 ) -> Waiting:
     # Shorter than in earnest, where each wait that meets such an answer takes seconds.
     monkeypatch.setattr(quota, "FIRST_BACKOFF", BACKOFF)
-    monkeypatch.setenv("NO_PROXY", "*")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     return Waiting(monkeypatch, capfd, caplog)

@@ -6,17 +6,16 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from connections import await_no_connections
 
 from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawAnswer, ServiceData, TrimEmulator
 from airflow_provider_trim.get_provider_info import get_provider_info
 from airflow_provider_trim.hooks.connections import load_settings
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.polling.quota import quota_for
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -57,56 +56,10 @@ EXAMPLE = {
 Connect = Callable[..., None]
 
 
-def await_no_connections(emulator: TrimEmulator) -> None:
-    """The emulator sees a closed connection a little later than who closed it."""
-    give_up = time.monotonic() + 5
-    while emulator.connections_open:
-        assert time.monotonic() < give_up
-        time.sleep(0.001)
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def emulator() -> Iterator[TrimEmulator]:
     with TrimEmulator(duration=math.inf, token="t0ken-of-the-test") as emulator:
         yield emulator
-
-
-@pytest.fixture
-def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Writes the connection as it is now to the environment; its extras come as keyword arguments."""
-
-    def connect(password: str | None = None, **extra: Any) -> None:
-        connection = {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": password or emulator.token,
-            "extra": extra,
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps(connection))
-
-    connect()
-    return connect
-
-
-@pytest.fixture
-def slept() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def hook(connect: Connect, slept: list[float]) -> Iterator[TrimApiHook]:
-    """A hook that notes its pauses instead of making them."""
-    with TrimApiHook("trim_test") as hook:
-        hook._sleep = slept.append
-        # The quota's clock goes on as if the pauses had been made.
-        quota_for(hook.settings)._clock = lambda: time.time() + sum(slept)
-        yield hook
 
 
 # --- one question ---

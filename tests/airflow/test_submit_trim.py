@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,7 +25,6 @@ from airflow_provider_trim.emulator import (
     TrimEmulator,
 )
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.polling.quota import quota_for
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -49,48 +46,10 @@ S, Q = SUBMIT_PATH, QUERY_PATH
 Connect = Callable[..., None]
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def emulator() -> Iterator[TrimEmulator]:
     with TrimEmulator(duration=math.inf) as emulator:
         yield emulator
-
-
-@pytest.fixture
-def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Writes the connection to the environment; its extras come as keyword arguments."""
-
-    def connect(**extra: Any) -> None:
-        connection = {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": emulator.token,
-            "extra": extra,
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps(connection))
-
-    connect()
-    return connect
-
-
-@pytest.fixture
-def slept() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def hook(connect: Connect, slept: list[float]) -> Iterator[TrimApiHook]:
-    """A hook that notes its pauses instead of making them."""
-    with TrimApiHook("trim_test") as hook:
-        hook._sleep = slept.append
-        # The quota's clock goes on as if the pauses had been made.
-        quota_for(hook.settings)._clock = lambda: time.time() + sum(slept)
-        yield hook
 
 
 def paths(emulator: TrimEmulator) -> list[str]:

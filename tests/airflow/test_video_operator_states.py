@@ -252,7 +252,6 @@ def machine() -> Iterator[type[OneTaskInstance]]:
             "extra": {"quota": "off"},
         }
         patch.setenv("AIRFLOW_CONN_TRIM_STATES", json.dumps(connection))
-        patch.setenv("NO_PROXY", "*")
         with QuietHook("trim_states") as hook:
             OneTaskInstance.emulator, OneTaskInstance.hook = emulator, hook
             yield OneTaskInstance

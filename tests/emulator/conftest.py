@@ -97,12 +97,6 @@ class Background:
         return self._outcome
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's proxy has no business between a test and this machine."""
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

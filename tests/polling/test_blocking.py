@@ -65,11 +65,6 @@ class Client:
         return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no)
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

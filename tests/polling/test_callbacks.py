@@ -61,11 +61,6 @@ async def done(*waits: asyncio.Task[Any]) -> None:
         assert all(isinstance(verdict, Success) for verdict in await asyncio.gather(*waits))
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def emulator() -> Iterator[TrimEmulator]:
     with TrimEmulator(duration=float("inf")) as emulator:

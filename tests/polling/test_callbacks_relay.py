@@ -30,8 +30,7 @@ Start = Callable[..., asyncio.Task[Any]]
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
+def soon_connected_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "RECONNECT_PAUSE", 0.02)
 
 

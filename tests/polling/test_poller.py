@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from connections import await_no_connections
 
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling import connection
@@ -80,19 +81,6 @@ async def cancel(wait: asyncio.Task[Any]) -> None:
     with pytest.raises(asyncio.CancelledError):
         await wait
     assert wait.cancelled()
-
-
-def await_no_connections(emulator: TrimEmulator) -> None:
-    """The emulator sees a closed connection a little later than who closed it."""
-    give_up = time.monotonic() + 5
-    while emulator.connections_open:
-        assert time.monotonic() < give_up
-        time.sleep(0.001)
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
 
 
 @pytest.fixture

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections that an emulator has open."""
+
+from __future__ import annotations
+
+import time
+
+from airflow_provider_trim.emulator import TrimEmulator
+
+
+def await_no_connections(emulator: TrimEmulator) -> None:
+    """Return when all are closed; the emulator sees that a little later than who closed them."""
+    give_up = time.monotonic() + 5
+    while emulator.connections_open:
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
