@@ -63,9 +63,9 @@ class Tally:
         self._report_at = now + max(FIRST_HEARTBEAT, now - self._started_at)
         return True
 
-    def report_in(self, now: float) -> float:
-        """Return the seconds until the next line."""
-        return max(0.0, self._report_at - now)
+    def report_in(self, now: float) -> float | None:
+        """Return the seconds until the next line, or None: a single wait says itself how it is."""
+        return None if len(self.watches) < 2 else max(0.0, self._report_at - now)
 
 
 async def wait_for_all(
