@@ -76,8 +76,8 @@ class Quota:
             self._own = MovingWindowRateLimiter(MemoryStorage())
             self._local_share = max(1, math.floor(self.calls * LOCAL_SHARE))
             self._next_local = float("-inf")
-            self._local_calls = 0
-            """Made since the storage was there for the last time."""
+            self._unknown_calls = 0
+            """Made while the storage was away, and not entered there yet."""
             self._shared = _shared_limiter(settings.quota_storage.get_secret_value())
 
     def acquire(self) -> float:
@@ -112,17 +112,21 @@ class Quota:
     def refused(self, retry_after: float | None) -> float:
         """Let nobody call for a while, since the service has refused a call.
 
+        Calls that were under way when an earlier one was refused are refused as well, as a rule; only one that was made
+        after the pause makes the next longer.
+
         :param retry_after: seconds, as the service asks for, or None
         :returns: for how many seconds
         """
         with self._closing:
-            longest = self.window or 300.0
-            pause = min(FIRST_BACKOFF * 2.0**self._refusals, longest)
-            if retry_after is not None:
-                pause = max(retry_after, pause if self._refusals else 0.0)
-            self._refusals = min(self._refusals + 1, 32)
-            self._closed_until = max(self._closed_until, self._clock() + pause)
-            return pause
+            now = self._clock()
+            pause = retry_after or 0.0
+            if now >= self._closed_until:
+                if retry_after is None or self._refusals:
+                    pause = max(pause, min(FIRST_BACKOFF * 2.0**self._refusals, self.window or 300.0))
+                self._refusals = min(self._refusals + 1, 32)
+            self._closed_until = max(self._closed_until, now + pause)
+            return self._closed_until - now
 
     @contextlib.contextmanager
     def watch_answer(self) -> Iterator[None]:
@@ -142,7 +146,7 @@ class Quota:
             return 0.0
         if self._storage_away_until is None or self._clock() >= self._storage_away_until:
             try:
-                if self._storage_away_until is not None:
+                if self._storage_away_until is not None or self._unknown_calls:
                     self._enter_unknown_calls(self._shared)
                 granted = self._shared.hit(self._item, self._account)
                 pause = 0.0 if granted else self._pause(self._shared, self._item)
@@ -158,17 +162,20 @@ class Quota:
         if now < self._next_local:
             return self._next_local - now
         self._next_local = now + self.window / self._local_share
-        self._local_calls += 1
+        self._unknown_calls += 1
         return 0.0
 
     def _enter_unknown_calls(self, shared: MovingWindowRateLimiter) -> None:
-        """Enter, in a storage that was away, those of this process's calls of which it does not know."""
-        used, local = self._used(), min(self._used(), self._local_calls)
-        known = self._item.amount - shared.get_window_stats(self._item, self._account).remaining
+        """Enter this process's calls of which a storage that was away does not know, as far as they fit."""
+        used = self._used()
+        unknown = min(used, self._unknown_calls)
+        room = shared.get_window_stats(self._item, self._account).remaining
         # Where it knows less than it has granted to this process alone, it has lost its data.
-        if unknown := used if known < used - local else local:
-            shared.hit(self._item, self._account, cost=unknown)
-        self._local_calls = 0
+        if self._item.amount - room < used - unknown:
+            unknown = used
+        if entered := min(unknown, room):
+            shared.hit(self._item, self._account, cost=entered)
+        self._unknown_calls = unknown - entered
 
     def _used(self) -> int:
         """Return how many calls this process has made in the window that ends now."""

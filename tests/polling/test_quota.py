@@ -123,16 +123,35 @@ def test_any_other_answer_ends_the_row_of_refusals(error: Exception) -> None:
 
 
 def test_retry_after_is_what_the_service_says() -> None:
-    quota = Quota(settings("off"), clock=lambda: NOW)
+    now = NOW
+    quota = Quota(settings("off"), clock=lambda: now)
     assert quota.refused(90.0) == 90
     assert quota.acquire() == 90
+    now += 90
     assert quota.refused(0.0) == 2 * FIRST_BACKOFF  # nobody who says 0 again and again is asked without a pause
-    assert quota.acquire() == 90
+
+
+def test_calls_that_were_under_way_are_refused_as_one() -> None:
+    """Sixty-four at a time would make minutes of the second that the service asks for."""
+    now = NOW
+    quota = Quota(settings("off"), clock=lambda: now)
+    for _ in range(64):
+        assert quota.refused(1.0) == 1.0
+    assert quota.refused(None) == 1.0
+    assert quota.refused(3.0) == 3.0
+    now += 3
+    assert quota.acquire() == 0
+    assert quota.refused(None) == 2 * FIRST_BACKOFF
 
 
 def test_the_longest_backoff_is_a_window() -> None:
-    quota = Quota(settings("300/5 minutes"), clock=lambda: NOW)
-    assert max(quota.refused(None) for _ in range(100)) == 300
+    now = NOW
+    quota = Quota(settings("300/5 minutes"), clock=lambda: now)
+    pauses = []
+    for _ in range(100):
+        pauses.append(quota.refused(None))
+        now += pauses[-1]
+    assert max(pauses) == 300
 
 
 # --- Redis ---
@@ -188,6 +207,27 @@ def test_redis_back_with_its_data_counts_calls_of_meanwhile() -> None:
             now += STORAGE_PAUSE
         # What was asked while Redis did not answer, it counts as well as soon as it does.
         assert granted(quota) == 50 - 30 - 3 - 3 - 3
+
+
+def test_calls_of_meanwhile_that_do_not_fit_are_entered_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They count until they leave the window, though others have used it up by then."""
+    monkeypatch.setattr("airflow_provider_trim.polling.quota.STORAGE_PAUSE", 86_400.0)
+    with RedisServer() as server, time_machine.travel(NOW, tick=False) as traveller:
+        shared = settings("50/1000 seconds", login="crowded", quota_storage=server.url)
+        quota, other = Quota(shared), Quota(shared)
+        now = NOW
+        quota._clock = lambda: now
+        assert granted(other, 46) == 46
+        traveller.shift(500)
+        with server.unreachable():
+            for _ in range(8):
+                assert granted(quota, 1) == 1
+                now += 200
+        now += 86_400
+        assert granted(quota) == 0
+        traveller.shift(507)  # what the other has called leaves the window, and what was called meanwhile does not
+        assert granted(quota, 1) == 1
+        assert granted(other) <= 50 - 8 - 1
 
 
 def test_redis_away_from_the_start_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
