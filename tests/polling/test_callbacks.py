@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -18,8 +19,10 @@ from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, 
 from airflow_provider_trim.polling.callbacks import channel
 from airflow_provider_trim.polling.callbacks.channel import SUBMISSION_TIME
 from airflow_provider_trim.polling.callbacks.hints import REMEMBERED_FOR
+from airflow_provider_trim.polling.callbacks.listener import Listener
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.watch import LookAgain, Success, TimedOut, Watch
+from airflow_provider_trim.vod.callbacks import Claim
 from airflow_provider_trim.vod.models import TrimTask
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
@@ -453,6 +456,38 @@ async def test_an_address_that_is_taken_fails_no_wait(
     await callbacks.listening()
     callbacks.emulator.finish("t1")
     await done(wait)
+
+
+async def test_an_address_that_cannot_be_one_fails_no_wait(
+    emulator: TrimEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    callbacks = Callbacks(emulator, callback_listen="triggerer..svc:8790")
+    waits = Waits(callbacks)
+    callbacks.add_trim("t1")
+    wait = waits.start("t1")
+    await emulator.await_calls(3, trans_no="t1")
+    emulator.misdeliver("t1", Lost())
+    emulator.finish("t1")
+    await done(wait)
+    await waits.end()
+    assert [record.levelname for record in caplog.records if "Can't listen" in record.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_who_is_cancelled_while_he_begins_to_listen_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
+    def told(claim: Claim) -> bool:
+        return False
+
+    listener = Listener(HOST, callbacks.port)
+    joining = asyncio.create_task(listener.join(told))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    joining.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await joining
+        listener.leave(told)
+    with socket.create_server((HOST, callbacks.port)):
+        pass
 
 
 async def test_without_the_extra_nobody_listens(emulator: TrimEmulator, callbacks: Callbacks) -> None:

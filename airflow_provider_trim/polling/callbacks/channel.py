@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -95,8 +94,8 @@ class CallbackChannel:
     async def _listen_or_try_again(self, host: str, port: int) -> None:
         try:
             await self._listen(host, port)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
             others = "others pass them on" if self._relay is not None else "asking as without them"
             log.warning("Can't listen for callbacks on %s port %d (%s); %s", host, port, reason, others)
             self._trying_again = asyncio.create_task(self._try_again(host, port))
@@ -105,7 +104,7 @@ class CallbackChannel:
         """Listen as soon as that is possible, and have all trims looked at whose callbacks nobody may have heard."""
         while self._listener is None:
             await asyncio.sleep(RETRY_PAUSE)
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, UnicodeError):
                 await self._listen(host, port)
         self._on_doubt()
 

@@ -124,6 +124,7 @@ class Listener:
 
         :param told: called with what every request of a callback's form says
         :raises OSError: the address can't be listened on
+        :raises UnicodeError: its host can't be one
         """
         self._told.append(told)
         try:
@@ -131,8 +132,10 @@ class Listener:
                 if self._accepting is None:
                     server = _Server(self._tell)
                     create = asyncio.get_running_loop().create_server
-                    self._accepting = await create(server, *self._address, backlog=BACKLOG)
-                    self._server = server
+                    # Not served yet: who is cancelled while that begins would leave a server that nobody can close.
+                    accepting = await create(server, *self._address, backlog=BACKLOG, start_serving=False)
+                    self._accepting, self._server = accepting, server
+                    await accepting.start_serving()
         except BaseException:
             self.leave(told)
             raise
