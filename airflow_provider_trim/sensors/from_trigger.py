@@ -53,6 +53,11 @@ def check_finish(sensor: BaseSensorOperator) -> None:
                 f"{name} can't be had together with finish_in_triggerer, since no worker ends the task: "
                 f"leave out one of them (start_from_trigger alone still saves the first worker)"
             )
+    if not sensor.do_xcom_push:
+        raise ValueError(
+            "do_xcom_push=False can't be had together with finish_in_triggerer, which is for handing on videoInfo: "
+            "leave out one of them (start_from_trigger alone still saves the first worker)"
+        )
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_trim.links.trim import URL_KEY, video_url
@@ -28,6 +29,14 @@ def xcoms_of(tasks: Sequence[TrimTask | None], *, many: bool) -> dict[str, Any]:
     if url := next(filter(None, map(video_url, videos[:1])), None):
         xcoms[URL_KEY] = url
     return xcoms
+
+
+def too_long_to_be_mapped(xcoms: Mapping[str, Any]) -> bool:
+    """Return whether Airflow takes the result from a worker only, which knows whether anybody is mapped over it.
+
+    The length goes with what a triggerer pushes, and is refused beyond ``[core] max_map_length`` (3.3.2).
+    """
+    return bool(len(xcoms[RETURN_VALUE]) > conf.getint("core", "max_map_length", fallback=1024))
 
 
 async def success(ti: Any, xcoms: Mapping[str, Any]) -> TriggerEvent:

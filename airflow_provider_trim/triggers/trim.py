@@ -131,14 +131,15 @@ class TrimTaskStatusTrigger(BaseTrigger):
         """Tell a worker of the verdicts, or end the task where all is well and nobody is needed any more."""
         from airflow_provider_trim.polling.watch import Success
         from airflow_provider_trim.triggers.events import encode, encode_many
-        from airflow_provider_trim.triggers.finishing import success, xcoms_of
+        from airflow_provider_trim.triggers.finishing import success, too_long_to_be_mapped, xcoms_of
         from airflow_provider_trim.triggers.verdicts import tasks_of
 
         many = isinstance(self.trans_no, list | tuple)
         if self.finish and all(isinstance(verdict, Success) for verdict in verdicts):
             trans_nos = self.trans_no if isinstance(self.trans_no, list | tuple) else [self.trans_no]
-            tasks = tasks_of(trans_nos, verdicts, "fail", self.log)
-            return await success(self.task_instance, xcoms_of(tasks, many=many))
+            xcoms = xcoms_of(tasks_of(trans_nos, verdicts, "fail", self.log), many=many)
+            if not too_long_to_be_mapped(xcoms):
+                return await success(self.task_instance, xcoms)
         (first, *_) = verdicts or [None]
         return TriggerEvent(encode_many(verdicts) if many or first is None else encode(first))
 

@@ -11,11 +11,13 @@ import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator, task
 from running import AIRFLOW_3
+from waits import run_trigger
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.operators.waiting import DEFERRAL_TIMEOUT_MARGIN
+from airflow_provider_trim.polling.watch import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
-from airflow_provider_trim.triggers.events import decode
+from airflow_provider_trim.triggers.events import decode, decode_many
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 
 on_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 renders no templates in the triggerer")
@@ -54,12 +56,26 @@ def test_another_tasks_output() -> None:
             sensor(task_id="another", trans_no=["T", output])
 
 
-@pytest.mark.parametrize("asked_for", [{"outlets": [Asset("trim://clips")]}, {"on_success_callback": print}])
+@pytest.mark.parametrize(
+    "asked_for", [{"outlets": [Asset("trim://clips")]}, {"on_success_callback": print}, {"do_xcom_push": False}]
+)
 def test_what_only_a_worker_does_at_the_end(asked_for: dict[str, Any]) -> None:
     (name,) = asked_for
-    with pytest.raises(ValueError, match=rf"^{name} can't be had together with finish_in_triggerer"):
+    with pytest.raises(ValueError, match=rf"^{name}(=False)? can't be had together with finish_in_triggerer"):
         sensor(finish_in_triggerer=True, **asked_for)
     assert sensor(**asked_for).start_trigger_args
+
+
+def test_a_result_that_only_a_worker_may_push_is_left_to_one(
+    trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its length would go with it, and Airflow refuses more than ``max_map_length``, mapped over or not."""
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+    trans_nos = ["a", "b", "c"]
+    for trans_no in trans_nos:
+        trim_default.add_trim(trans_no, seconds=0)
+    event = run_trigger(TrimTaskStatusTrigger(trans_nos, finish=True))
+    assert [type(verdict) for verdict in decode_many(event, trans_nos)] == [Success] * 3
 
 
 def test_mapped_tasks_begin_in_a_worker() -> None:
