@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -34,15 +36,25 @@ def settings_of(connection: Connection, extra: Any) -> TrimSettings:
     )
 
 
-def not_found(conn_id: str) -> TrimSettingsError:
-    """Return the error of a connection that does not exist, as far as Airflow can tell.
+@contextlib.contextmanager
+def look_up(conn_id: str) -> Iterator[None]:
+    """Make of what Airflow raises while it looks a connection up what a wait knows how to take.
 
-    It may pass: Airflow 3 says the same where the api-server or a secrets backend is away or too slow (seen in workers
-    of 3.3.2), and that must end neither a task for good nor all waits of a triggerer.
+    :raises TrimSettingsError: it does not exist (retryable). It may all the same: Airflow 3 says so, too, where the
+        api-server or a secrets backend is away or too slow (seen in workers of 3.3.2), and that must end neither a task
+        for good nor all waits of a triggerer.
+    :raises TrimTransportError: it can't be looked up just now
     """
-    return TrimSettingsError(
-        f"there is no connection {conn_id!r}; add one of type trim, or correct trim_conn_id", retryable=True
-    )
+    try:
+        yield
+    except AirflowNotFoundException:
+        raise TrimSettingsError(
+            f"there is no connection {conn_id!r}; add one of type trim, or correct trim_conn_id", retryable=True
+        ) from None
+    except Exception as error:
+        # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
+        reason = type(error).__name__
+        raise TrimTransportError(f"connection {conn_id!r} could not be looked up: {reason}") from error
 
 
 async def load_settings(conn_id: str) -> TrimSettings:
@@ -51,14 +63,8 @@ async def load_settings(conn_id: str) -> TrimSettings:
     :raises TrimSettingsError: it does not exist (retryable), or can't work
     :raises TrimTransportError: it can't be looked up just now
     """
-    try:
+    with look_up(conn_id):
         connection = await get_async_connection(conn_id)
-    except AirflowNotFoundException:
-        raise not_found(conn_id) from None
-    except Exception as error:
-        # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
-        reason = type(error).__name__
-        raise TrimTransportError(f"connection {conn_id!r} could not be looked up: {reason}") from error
     return settings_of(connection, await get_async_extra_dejson(connection))
 
 

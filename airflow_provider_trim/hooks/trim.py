@@ -11,11 +11,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
-from airflow_provider_trim.hooks.connections import form_widgets, load_settings, not_found, settings_of
+from airflow_provider_trim.hooks.connections import form_widgets, load_settings, look_up, settings_of
 from airflow_provider_trim.hooks.retries import retry_options
 from airflow_provider_trim.polling.quota import quota_for, used_up
 from airflow_provider_trim.polling.signing import sign_once
@@ -27,6 +27,7 @@ from airflow_provider_trim.vod.errors import (
     TrimError,
     TrimSettingsError,
     TrimTaskFailedError,
+    TrimTransportError,
     VideoProcessingError,
 )
 from airflow_provider_trim.vod.messages import Request
@@ -43,6 +44,9 @@ from airflow_provider_trim.vod.submission import TrimSubmission
 
 _Answer = TypeVar("_Answer")
 
+PAUSE_WORTH_A_LINE = 5.0
+"""Seconds."""
+
 
 class TrimApiHook(BaseHook):
     """Holds a connection and its token, and speaks the trimming interface.
@@ -50,6 +54,8 @@ class TrimApiHook(BaseHook):
     One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
 
     :param trim_conn_id: Airflow connection of type ``trim``
+    :param patience: seconds for which a call waits for its turn under the account's quota, at most; by default the
+        connection's ``timeout``
     """
 
     conn_name_attr = "trim_conn_id"
@@ -57,9 +63,10 @@ class TrimApiHook(BaseHook):
     conn_type = "trim"
     hook_name = "Cloud VoD Trim"
 
-    def __init__(self, trim_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+    def __init__(self, trim_conn_id: str = default_conn_name, *, patience: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.trim_conn_id = trim_conn_id
+        self._given_patience = patience
         self._settings: TrimSettings | None = None
         self._transport: SyncTransport | None = None
         self._aio_transport: AioTransport | None = None
@@ -70,12 +77,11 @@ class TrimApiHook(BaseHook):
         """The connection's parts, validated; looked up at the first use.
 
         :raises TrimSettingsError: the connection does not exist (retryable), or can't work
+        :raises TrimTransportError: it can't be looked up just now
         """
         if self._settings is None:
-            try:
+            with look_up(self.trim_conn_id):
                 connection = self.get_connection(self.trim_conn_id)
-            except AirflowNotFoundException:
-                raise not_found(self.trim_conn_id) from None
             self._settings = settings_of(connection, connection.extra_dejson)
         return self._settings
 
@@ -84,6 +90,10 @@ class TrimApiHook(BaseHook):
         if self._transport is None:
             self._transport = SyncTransport(self.settings)
         return self._transport
+
+    @property
+    def _patience(self) -> float:
+        return self.settings.timeout if self._given_patience is None else self._given_patience
 
     def get_task(self, trans_no: str) -> TrimTask:
         """Ask how far a trim is.
@@ -100,7 +110,7 @@ class TrimApiHook(BaseHook):
         :raises TrimTaskFailedError: status 3
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        return self._retrying()(self.ask, trans_no, self.settings.timeout)
+        return self._retrying()(self.ask, trans_no, self._patience)
 
     def ask(self, trans_no: str, patience: float = 0.0) -> TrimTask:
         """Ask once, without retries; otherwise as :meth:`get_task`.
@@ -133,7 +143,7 @@ class TrimApiHook(BaseHook):
                 if again and self._knows(submission.trans_no):
                     break
                 try:
-                    self._call(build, decipher_submission, self.settings.timeout)
+                    self._call(build, decipher_submission, self._patience)
                 except TrimError as error:
                     # Refused as a duplicate, say: what looked lost may have arrived in the meantime.
                     if not (again and not error.retryable and self._knows(submission.trans_no)):
@@ -142,7 +152,7 @@ class TrimApiHook(BaseHook):
 
     def _knows(self, trans_no: str) -> bool:
         try:
-            self.ask(trans_no, self.settings.timeout)
+            self.ask(trans_no, self._patience)
         except TransNoNotFoundError:
             return False
         except (VideoProcessingError, TrimTaskFailedError):
@@ -156,6 +166,8 @@ class TrimApiHook(BaseHook):
         while pause := quota.acquire():
             if waited + pause > patience:
                 raise used_up(pause)
+            if pause >= PAUSE_WORTH_A_LINE:
+                self.log.info("The account's quota is used up for now: the call has to wait for %.0f s", pause)
             self._sleep(pause)
             waited += pause
         answer = self.get_conn().send(sign_once(build, time.time()))
@@ -182,7 +194,7 @@ class TrimApiHook(BaseHook):
         quota = quota_for(self._settings)
         waited = 0.0
         while pause := await quota.aacquire():
-            if waited + pause > self._settings.timeout:
+            if waited + pause > self._patience:
                 raise used_up(pause)
             await asyncio.sleep(pause)
             waited += pause
@@ -222,6 +234,8 @@ class TrimApiHook(BaseHook):
         except TrimSettingsError as error:
             if error.retryable:
                 raise
+        except TrimTransportError:
+            return  # it may exist
 
     def refresh(self) -> None:
         """Look the connection up afresh before the next call."""

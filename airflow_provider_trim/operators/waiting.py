@@ -58,10 +58,10 @@ class TrimWaitingMixin(BaseOperator):
         if self.on_failure not in ("fail", "collect", "ignore"):
             raise ValueError(f"on_failure should be 'fail', 'collect' or 'ignore', not {self.on_failure!r}")
 
-    def _hook(self) -> TrimApiHook:
+    def _hook(self, patience: float | None = None) -> TrimApiHook:
         from airflow_provider_trim.hooks.trim import TrimApiHook
 
-        return TrimApiHook(self.trim_conn_id)
+        return TrimApiHook(self.trim_conn_id, patience=patience)
 
     def pre_execute(self, context: Any) -> None:
         """Do what Airflow does, and note that this process runs the task."""

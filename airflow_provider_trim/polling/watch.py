@@ -189,6 +189,10 @@ class Watch:
         self.hears = True
         self.next_look = self._before_deadline(max(self.next_look, now + self.callback_pause))
 
+    def put_off(self, now: float) -> None:
+        """Have the next look after the interval, since the one that was due can't be made."""
+        self.next_look = self._before_deadline(max(self.next_look, now + self.interval))
+
     def hinted(self, now: float) -> bool:
         """Have a look now, since the trim is said to be done; once, and return whether that is so."""
         if self._was_hinted:

@@ -106,6 +106,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
             self.start_trigger_args = start_trigger_args(self, self._trigger_arguments())
+        self._began_at: float | None = None
         self._current_tally: Tally | None = None
         self._current_hook: TrimApiHook | None = None
 
@@ -114,6 +115,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         if self.deferrable:
             with self._failures_as_skips():
                 return self._execute_deferrable(context)
+        self._began_at = time.time()
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
@@ -137,13 +139,18 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             self._current_tally = self._tally(
                 self.trans_no, interval=self.poke_interval, timeout=self.timeout, started_at=self._started_at(context)
             )
-        if self._current_hook is None:
-            self._current_hook = self._hook()
-            if self.reschedule:
-                # Nothing counts failed looks there, and a mistyped trim_conn_id is not to last until the timeout.
-                self._current_hook.check_exists()
-        # A rescheduled sensor forgets what it has seen, so it does not look beyond the first trim that is not done.
-        look_at_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
+        try:
+            if self._current_hook is None:
+                self._current_hook = self._hook()
+                if self.reschedule:
+                    # Nothing counts failed looks there, and a mistyped trim_conn_id is not to last until the timeout.
+                    self._current_hook.check_exists()
+            # A rescheduled sensor forgets what it has seen, so it does not look beyond the first trim that is not done.
+            look_at_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
+        except Exception:
+            for _, watch in self._current_tally.open():
+                watch.put_off(time.time())  # silent_fail has Airflow go on
+            raise
         if not self._current_tally.over:
             return False
         tasks = self._tasks(self.trans_no, self._current_tally.verdicts)
@@ -203,11 +210,9 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             raise
 
     def _started_at(self, context: Context) -> float | None:
-        """Return when a wait in reschedule mode began, in Unix seconds; its processes know nothing of each other."""
-        if not self.reschedule:
-            return None
-        started = self._first_start(context)
-        return started.timestamp() if started else None
+        """Return when the wait began, in Unix seconds; of a wait in reschedule mode, an earlier process may have."""
+        started = self._first_start(context) if self.reschedule else None
+        return started.timestamp() if started else self._began_at
 
     def _first_start(self, context: Context) -> datetime.datetime | None:
         ti: Any = context["ti"]
@@ -227,8 +232,10 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Return the pause to the next look, which is at the timeout at the latest."""
-        tally = self._current_tally
-        pause = 0.0 if tally is None else min(watch.next_look for _, watch in tally.open()) - time.time()
+        watches = [watch for _, watch in self._current_tally.open()] if self._current_tally else []
+        # In reschedule mode only the first was looked at.
+        looks = [watch.next_look for watch in (watches[:1] if self.reschedule else watches)]
+        pause = min(looks, default=0.0) - time.time()
         if self.exponential_backoff:
             pause = max(pause, super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return max(0.0, min(pause, self.timeout - run_duration()))

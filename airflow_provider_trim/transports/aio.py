@@ -28,6 +28,7 @@ class AioTransport:
     To be made, used and closed within one event loop.
 
     :param connections: how many requests may be under way at a time
+    :raises TrimSettingsError: the certificate authorities to trust can't be read
     """
 
     def __init__(self, settings: TrimSettings, connections: int = 100) -> None:

@@ -67,21 +67,31 @@ def ca_file(settings: TrimSettings) -> str | None:
 def tls_context(path: str) -> ssl.SSLContext:
     """Return a context that trusts the certificate authorities of a file or folder.
 
-    :raises OSError: it can't be read, or is none
+    :raises TrimSettingsError: it can't be read, or is none (retryable: files come and go)
     """
-    if Path(path).is_dir():
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
+    try:
+        return _trusting(path)
+    except OSError as error:
+        raise TrimSettingsError(f"{path!r} as CA file: {_strerror(error)}", retryable=True) from None
 
 
 @functools.cache
 def _checked(path: str, origin: str) -> str:
     try:
-        tls_context(path)
-    except OSError as error:  # SSLError is one
-        reason = error.strerror or type(error).__name__
-        raise TrimSettingsError(f"{origin}: {path!r} as CA file: {reason}") from None
+        _trusting(path)
+    except OSError as error:
+        raise TrimSettingsError(f"{origin}: {path!r} as CA file: {_strerror(error)}") from None
     return path
+
+
+def _trusting(path: str) -> ssl.SSLContext:
+    if Path(path).is_dir():
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
+
+
+def _strerror(error: OSError) -> str:
+    return error.strerror or type(error).__name__  # SSLError is one
 
 
 def transport_error(request: Request, error: BaseException) -> TrimTransportError:

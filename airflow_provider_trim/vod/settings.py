@@ -28,6 +28,8 @@ from airflow_provider_trim.vod.errors import TrimSettingsError
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The front door named by the vendor's documentation of "Get Trimming Task Status"."""
 
+_PORTS = {"http": 80, "https": 443}
+
 Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
 
 
@@ -185,7 +187,9 @@ class TrimSettings(BaseModel):
     @property
     def account(self) -> str:
         """What the service counts its quota by: host and login."""
-        return f"{urlsplit(self.base_url).netloc}/{self.login}"
+        parts = urlsplit(self.base_url)
+        port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+        return f"{parts.hostname}{port}/{self.login}"
 
     @property
     def callback_socket(self) -> tuple[str, int] | None:

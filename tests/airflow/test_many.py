@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from waits import WAIT_IDS, WAITS, operator, run_trigger, sensor
+from waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.polling.many import Tally
@@ -96,6 +96,18 @@ def test_failures_that_may_pass_are_worth_a_retry(trim_default: TrimEmulator) ->
     with pytest.raises(TrimError, match="2 of 2 trims failed") as failed:
         sensor("deferrable", trans_no=["a", "b"], max_consecutive_failures=2, on_failure="collect").run()
     assert failed.value.retryable
+
+
+def test_a_rescheduled_wait_for_several_comes_back_after_its_interval(trim_default: TrimEmulator) -> None:
+    """Though it has not looked at those after the first that is not done."""
+    trans_nos = ["a", "b", "c"]
+    for trans_no in trans_nos:
+        trim_default.add_trim(trans_no, seconds=0 if trans_no == "a" else math.inf)
+    wait = sensor("reschedule", trans_no=trans_nos, poke_interval=60, timeout=600)
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        wait.task().execute(wait.context)
+    assert rescheduled.value.reschedule_date.timestamp() > time.time() + 55
+    assert [call.trans_no for call in trim_default.calls] == ["a", "b"]
 
 
 def test_without_waiting(trim_default: TrimEmulator) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
+import os
 import time
 from collections.abc import Iterator
 
 import pytest
+import time_machine
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-from waits import AirflowRescheduleException, operator, sensor
+from waits import AirflowRescheduleException, TaskInstance, operator, sensor, video
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
@@ -51,6 +54,32 @@ def use_up(emulator: TrimEmulator) -> None:
     assert used_up.value.http_status is None
     assert 0 < used_up.value.retry_after <= SECONDS + 1
     emulator.clear_calls()
+
+
+def test_a_submission_waits_its_turn_within_its_timeout(
+    trim_default: TrimEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Not just for the length of a call: hundreds of mapped tasks submit at once."""
+    caplog.set_level(logging.INFO)
+    connection = json.loads(os.environ["AIRFLOW_CONN_TRIM_DEFAULT"])
+    connection["extra"] = {"quota": "1/5 minutes"}
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+
+    def submit(run_id: str, timeout: float) -> None:
+        video("poke", TaskInstance(run_id=run_id), timeout=timeout, wait_for_completion=False).run()
+
+    with time_machine.travel(time.time()) as traveller:
+        monkeypatch.setattr(time, "sleep", traveller.shift)
+        submit("first", 3600)
+        with pytest.raises(TrimQuotaExceededError, match="used up"):
+            submit("impatient", 100)
+        submit("patient", 3600)
+    assert len(trim_default.submissions) == 2
+    said = caplog.text + "".join(capfd.readouterr())  # Airflow 3 does not log by way of the standard library
+    assert "the call has to wait for 302 s" in said
 
 
 @pytest.mark.parametrize("make", [sensor, operator])

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,14 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 from tenacity import wait_none
-from waits import SENSOR_MODES, WAIT_IDS, WAITS, connection_without_quota, sensor
+from waits import (
+    SENSOR_MODES,
+    WAIT_IDS,
+    WAITS,
+    AirflowRescheduleException,
+    connection_without_quota,
+    sensor,
+)
 
 from airflow_provider_trim.emulator import (
     ConnectionReset,
@@ -30,6 +38,8 @@ from airflow_provider_trim.emulator import (
     ServiceData,
     TrimEmulator,
 )
+from airflow_provider_trim.hooks.trim import TrimApiHook
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
@@ -230,6 +240,26 @@ def test_timeout_after_one_last_look(trim_default: TrimEmulator, make: Any, mode
         assert looks[-1] - looks[0] == pytest.approx(0.9, abs=0.2)
 
 
+def test_the_last_look_is_not_lost_to_a_slow_beginning(trim_default: TrimEmulator) -> None:
+    """Airflow's clock runs while a worker imports what the first look needs."""
+
+    class SlowToBegin(TrimTaskStatusSensor):
+        slow = True
+
+        def poke(self, context: Any) -> Any:
+            if self.slow:
+                time.sleep(0.3)
+                self.slow = False
+            return super().poke(context)
+
+    trim_default.add_trim("T", seconds=math.inf)
+    wait = sensor("poke", poke_interval=60, timeout=0.9)
+    wait.operator = SlowToBegin
+    with pytest.raises(AirflowSensorTimeout):
+        wait.run()
+    assert trim_default.call_count == 2
+
+
 @every_wait
 def test_success_at_the_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     """Pitfall 9: the deadline has passed, but the trim is done."""
@@ -279,6 +309,36 @@ def test_a_connection_that_cannot_be_found_at_first(
     # In the triggerer, a failed look-up stands for a second.
     assert make(mode, max_consecutive_failures=1000).run() == emulator.video_info("T")
     assert AwayAtFirst.times == 0
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_a_look_up_that_is_refused_is_a_failed_look(
+    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """So Airflow 3 says in a worker that the api-server has answered 401 or 403; there are pauses in between."""
+    refused = []
+
+    def get_connection(conn_id: str) -> Any:
+        refused.append(time.monotonic())
+        raise PermissionError(f"access to {conn_id} was denied")
+
+    monkeypatch.setattr(TrimApiHook, "get_connection", staticmethod(get_connection))
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
+    emulator.add_trim("T", seconds=0)
+    if mode == "deferrable":
+        assert sensor(mode).run() == emulator.video_info("T")
+        return
+    with pytest.raises(AirflowSensorTimeout, match=r"could not be looked up: PermissionError"):
+        sensor(mode, poke_interval=0.1, timeout=0.5, silent_fail=True).run()
+    assert 4 <= len(refused) <= 8
+
+
+def test_a_rescheduled_wait_without_its_connection_pauses_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_trim.hooks.retries._backoff", wait_none())
+    wait = sensor("reschedule", trim_conn_id="missing", poke_interval=60, silent_fail=True)
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        wait.task().execute(wait.context)
+    assert rescheduled.value.reschedule_date.timestamp() > time.time() + 25  # at its timeout at the latest
 
 
 @every_wait

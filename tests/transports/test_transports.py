@@ -4,6 +4,7 @@
 import asyncio
 import pickle
 import random
+import shutil
 import socket
 import ssl
 import time
@@ -29,7 +30,7 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
-from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
+from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.messages import Request
 from airflow_provider_trim.vod.protocol import build_query, decipher
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -425,6 +426,18 @@ def test_a_file_that_holds_no_authorities(connect: Connect, tmp_path: Path) -> N
             connect(settings("https://127.0.0.1", verify=str(path)))
         assert reason in str(caught.value)
         assert str(path) in str(caught.value)
+
+
+def test_authorities_that_are_gone_later_may_come_back(connect: Connect, ca: str, tmp_path: Path) -> None:
+    """A file that is being replaced ends no wait."""
+    file = tmp_path / "authorities"
+    shutil.copy(ca, file)
+    connection = settings("https://127.0.0.1:9", verify=str(file))
+    connect(connection)
+    file.unlink()
+    with pytest.raises(TrimError) as caught:
+        connect(connection).send(query(connection))
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
