@@ -265,6 +265,11 @@ def test_account_is_host_and_login() -> None:
     assert TrimSettings.from_connection().account == "api.cloudv.haplat.net/"
 
 
+@pytest.mark.parametrize("host", ["API.cdnetworks.com", "https://api.cdnetworks.com:443", "api.cdnetworks.com/base"])
+def test_an_account_is_the_same_however_its_host_is_written(host: str) -> None:
+    assert TrimSettings.from_connection(host=host, login="me", password="geheim").account == "api.cdnetworks.com/me"
+
+
 def test_settings_are_values() -> None:
     """Whether a rotated token is another connection is found out by comparing."""
     first, same, other = (TrimSettings.from_connection(login="me", password=p) for p in ("a", "a", "b"))
