@@ -45,7 +45,7 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
 
 # Other lines of Airflow, each in an environment of its own.
 GROUP_2.11 := test
-GROUP_3.0 := smoke
+GROUP_3.0 := unit
 .venv-%/.tests: pyproject.toml constraints/airflow-%.txt
 	@echo "Making the environment in $(@D) (a minute or two, once) …"
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
@@ -59,8 +59,8 @@ TESTS_2 := $(addprefix tests/,vod transports polling emulator airflow test_packa
 test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
 	@.venv-2.11/bin/python -m pytest -q -rs $(IN_PARALLEL) $(TESTS_2)
 
-test-3.0: .venv-3.0/.tests  ## see that it works on the first release of Airflow 3
-	@.venv-3.0/bin/python -m pytest -q -rs tests/test_lines.py
+test-3.0: .venv-3.0/.tests | $(REDIS)  ## the same on the first release of Airflow 3, and the lowest versions of all else
+	@.venv-3.0/bin/python -m pytest -q -rs $(IN_PARALLEL) $(addprefix tests/,test_lines.py vod transports polling emulator)
 
 # A browser, and the characters of what the service calls its player.
 CHROMIUM := /usr/bin/chromium
