@@ -151,9 +151,10 @@ def test_a_refusal_slows_the_whole_connection_down(trim_default: TrimEmulator) -
 
     asyncio.run(run())
     calls = trim_default.calls
-    refused = next(call for call in calls if call.http_status == 429)
-    pause = [call.time - refused.time for call in calls if call.time > refused.time + 0.05]
-    assert min(pause) >= 0.9
+    refused = next(index for index, call in enumerate(calls) if call.http_status == 429)
+    # The looks at the other two may be under way.
+    quiet = next(index for index in range(refused, refused + 3) if calls[index + 1].time - calls[index].time > 0.5)
+    assert calls[quiet + 1].time - calls[refused].time >= 0.9
 
 
 def test_a_wait_that_gets_no_turn_ends_at_its_deadline(
