@@ -71,6 +71,7 @@ class Deployment(LiveAirflow):
     def __init__(self, home: Path) -> None:
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
+        self._servers = contextlib.ExitStack()
         self.postgres = PostgresServer()
         self.broker = RedisServer()
         self.quota = RedisServer()
@@ -95,14 +96,12 @@ class Deployment(LiveAirflow):
 
     def start(self) -> None:
         for server in (self.postgres, self.broker, self.quota):
-            server.start()
+            self._servers.enter_context(server)
         super().start()
 
     def stop(self) -> None:
         super().stop()
-        for server in (self.quota, self.broker, self.postgres):
-            with contextlib.suppress(Exception):
-                server.stop()
+        self._servers.close()
 
     def connect(self, conn_id: str, host: str, login: str, password: str, **extra: Any) -> None:
         """Store a connection in Airflow's database, or change it."""
