@@ -74,7 +74,7 @@ class Soak:
         calls.set(ylabel="calls per minute", ylim=(0, None))
         calls.legend(loc="lower right", frameon=False)
 
-        delays.plot(*zip(*self.delays, strict=True), ".", color=BLUE, markersize=2)
+        delays.plot(*zip(*self.delays, strict=True), ".", color=BLUE, markersize=2, rasterized=True)
         delays.set(ylabel="seconds until seen", xlabel="minutes", yscale="symlog", ylim=(0, None))
         delays.yaxis.set_major_formatter("{x:g}")
         for axes in (memory, calls, delays):
