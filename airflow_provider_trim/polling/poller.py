@@ -138,6 +138,8 @@ class Poller:
     def _end(self) -> None:
         if not self._ended:
             self._ended = True
+            if self._quota is not None:
+                self._quota.waiting.pop(self, None)
             self._on_idle()
 
     def _reschedule(self, trans_no: str) -> None:
@@ -207,10 +209,15 @@ class Poller:
             session = await self._connection.current()
         except TrimError:
             return 0.0  # no call will be made: the look itself runs into the same error and tells the watches
-        self._quota = quota = session.quota
+        quota = session.quota
+        if self._quota is not None and self._quota is not quota:
+            self._quota.waiting.pop(self, None)
+        self._quota = quota
         await self._callbacks.ready(session.settings)
-        self._schedule.set_quota(quota.calls, quota.window)
-        return await quota.aacquire()
+        quota.waiting[self] = len(self._waiters)
+        pause = await quota.aacquire()
+        self._schedule.set_quota(quota.calls_to_count_on, quota.window)
+        return pause
 
     def _time_out(self, now: float) -> None:
         """End the waits whose last look the quota has held up for too long."""

@@ -20,12 +20,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
+from airflow_provider_trim.polling.shares import Shares
 from airflow_provider_trim.vod.errors import TrimError, TrimQuotaExceededError, TrimSettingsError
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -79,6 +81,12 @@ class Quota:
             self._unknown_calls = 0
             """Made while the storage was away, and not entered there yet."""
             self._shared = _shared_limiter(settings.quota_storage.get_secret_value())
+        self.waiting: dict[object, int] = {}
+        """For how many trims each of this process's pollers waits."""
+        self._shares: Shares | None = None
+        if self._shared is not None:
+            storage: Any = self._shared.storage
+            self._shares = Shares(storage.storage, self._account)
 
     def acquire(self) -> float:
         """Take one call, if there is one to take.
@@ -102,6 +110,13 @@ class Quota:
     async def aacquire(self) -> float:
         """Take one call without blocking the event loop; otherwise as :meth:`acquire`."""
         return await asyncio.to_thread(self.acquire) if self._shared is not None else self.acquire()
+
+    @property
+    def calls_to_count_on(self) -> int | None:
+        """How many of :attr:`calls` the waits of this process may count on, beside those of other processes."""
+        if self.calls is None or self._shares is None:
+            return self.calls
+        return max(1, round(self.calls * self._shares.share))
 
     def usage(self) -> str:
         """Say how much of the quota is used, for a reader of the log."""
@@ -150,6 +165,8 @@ class Quota:
                     self._enter_unknown_calls(self._shared)
                 granted = self._shared.hit(self._item, self._account)
                 pause = 0.0 if granted else self._pause(self._shared, self._item)
+                if self._shares is not None and (waiting := sum(list(self.waiting.values()))):
+                    self._shares.report(waiting)
             except StorageError as error:
                 self._storage_is_away(error)
             else:

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which part of a shared quota each process may count on, by how many trims it waits for.
+
+Processes that each counted on all of a quota would spend it in bursts, and then wait together until the window has
+passed. So each tells the others through Redis how many trims it waits for. It is advice to whoever plans calls; what
+keeps the quota is the count of calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+REPORT_PAUSE = 5.0
+"""Seconds between two reports of one process."""
+
+FORGOTTEN_AFTER = 30.0
+"""Seconds after which a process that reports no more counts no more."""
+
+CHANGE = 0.05
+"""Part by which a share has to change to be taken note of, since plans are made anew then."""
+
+
+class Shares:
+    """One process's view.
+
+    :param client: a :class:`redis.Redis`
+    :param account: whose quota it is
+    :param clock: Unix seconds, which the hosts agree on to some seconds
+    """
+
+    def __init__(self, client: Any, account: str, *, clock: Callable[[], float] = time.time) -> None:
+        self.share = 1.0
+        """Part of the quota, above 0 and at most 1."""
+        self._client = client
+        self._clock = clock
+        self._name = uuid.uuid4().hex
+        digest = hashlib.blake2b(account.encode(), digest_size=16).hexdigest()
+        self._key = f"airflow-provider-trim:waiting:{digest}"
+        self._due = float("-inf")
+
+    def report(self, waiting: int) -> None:
+        """Tell the others how many trims this process waits for, if it is time to, and learn what they wait for.
+
+        :param waiting: trims, at least one
+        """
+        from redis.exceptions import RedisError
+
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due = now + REPORT_PAUSE
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.hset(self._key, self._name, f"{waiting} {now:.0f}")
+                pipeline.expire(self._key, round(2 * FORGOTTEN_AFTER))
+                pipeline.hgetall(self._key)
+                *_, reports = pipeline.execute()
+        except (RedisError, OSError):
+            return  # who counts calls there notices it as well, and says so
+        others, silent = 0, []
+        for name, report in reports.items():
+            count, time_of_it = _read(report)
+            if not now - time_of_it <= FORGOTTEN_AFTER:  # nor if it is no number
+                silent.append(name)
+            elif name != self._name.encode():
+                others += count
+        if silent:
+            self._forget(silent)
+        share = waiting / (waiting + others)
+        if abs(share - self.share) > CHANGE * self.share:
+            self.share = share
+
+    def _forget(self, names: list[bytes]) -> None:
+        from redis.exceptions import RedisError
+
+        try:
+            self._client.hdel(self._key, *names)
+        except (RedisError, OSError):
+            return
+
+
+def _read(report: bytes) -> tuple[int, float]:
+    """Return how many trims somebody waits for, and when that was said; never, if it can't be read."""
+    count, _, time_of_it = report.partition(b" ")
+    try:
+        return max(0, int(count)), float(time_of_it)
+    except ValueError:
+        return 0, float("-inf")
