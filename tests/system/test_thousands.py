@@ -61,7 +61,7 @@ def wait_for_count(airflow: Deployment, state: str, number: int) -> None:
 
 
 def test_one_triggerer_holds_them(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
-    runs, window = (20, 35.0) if quick else (200, 60.0)
+    runs, window = (20, 20.0) if quick else (200, 60.0)
     waits = account("thousands")
     with without(airflow, OTHER), stalls.measured() as machine:
         empty, log_begin = airflow.memory(ALONE), log_size(airflow)
