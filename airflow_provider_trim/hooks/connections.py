@@ -37,12 +37,13 @@ def settings_of(connection: Connection, extra: Any) -> TrimSettings:
 
 
 @contextlib.contextmanager
-def look_up(conn_id: str) -> Iterator[None]:
-    """Make of what Airflow raises while it looks a connection up what a wait knows how to take.
+def look_up_errors(conn_id: str) -> Iterator[None]:
+    """Translate what Airflow raises while it looks a connection up into what a wait knows how to take.
 
-    :raises TrimSettingsError: it does not exist (retryable). It may all the same: Airflow 3 says so, too, where the
-        api-server or a secrets backend is away or too slow (seen in workers of 3.3.2), and that must end neither a task
-        for good nor all waits of a triggerer.
+    "Not found" may pass: Airflow 3 says the same where the api-server or a secrets backend is away or too slow (seen in
+    workers of 3.3.2), and that must end neither a task for good nor all waits of a triggerer.
+
+    :raises TrimSettingsError: it does not exist, as far as Airflow can tell (retryable)
     :raises TrimTransportError: it can't be looked up just now
     """
     try:
@@ -63,7 +64,7 @@ async def load_settings(conn_id: str) -> TrimSettings:
     :raises TrimSettingsError: it does not exist (retryable), or can't work
     :raises TrimTransportError: it can't be looked up just now
     """
-    with look_up(conn_id):
+    with look_up_errors(conn_id):
         connection = await get_async_connection(conn_id)
     return settings_of(connection, await get_async_extra_dejson(connection))
 

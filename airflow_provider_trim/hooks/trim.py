@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
-from airflow_provider_trim.hooks.connections import form_widgets, load_settings, look_up, settings_of
+from airflow_provider_trim.hooks.connections import form_widgets, load_settings, look_up_errors, settings_of
 from airflow_provider_trim.hooks.retries import retry_options
 from airflow_provider_trim.polling.quota import quota_for, used_up
 from airflow_provider_trim.polling.signing import sign_once
@@ -45,7 +45,7 @@ from airflow_provider_trim.vod.submission import TrimSubmission
 _Answer = TypeVar("_Answer")
 
 PAUSE_WORTH_A_LINE = 5.0
-"""Seconds."""
+"""Seconds of waiting for a turn under the quota from which the log says so."""
 
 
 class TrimApiHook(BaseHook):
@@ -80,7 +80,7 @@ class TrimApiHook(BaseHook):
         :raises TrimTransportError: it can't be looked up just now
         """
         if self._settings is None:
-            with look_up(self.trim_conn_id):
+            with look_up_errors(self.trim_conn_id):
                 connection = self.get_connection(self.trim_conn_id)
             self._settings = settings_of(connection, connection.extra_dejson)
         return self._settings

@@ -8,6 +8,7 @@ keeps the quota is the count of calls.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 import uuid
@@ -45,6 +46,8 @@ class Shares:
     def report(self, waiting: int) -> None:
         """Tell the others how many trims this process waits for, if it is time to, and learn what they wait for.
 
+        Where Redis is away, the share stays as it was; who counts calls there notices that as well, and says so.
+
         :param waiting: trims, at least one
         """
         from redis.exceptions import RedisError
@@ -53,40 +56,34 @@ class Shares:
         if now < self._due:
             return
         self._due = now + REPORT_PAUSE
-        try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.hset(self._key, self._name, f"{waiting} {now:.0f}")
-                pipeline.expire(self._key, round(2 * FORGOTTEN_AFTER))
-                pipeline.hgetall(self._key)
-                *_, reports = pipeline.execute()
-        except (RedisError, OSError):
-            return  # who counts calls there notices it as well, and says so
+        with contextlib.suppress(RedisError, OSError):
+            share = waiting / (waiting + self._others(waiting, now))
+            if abs(share - self.share) > CHANGE * self.share:
+                self.share = share
+
+    def _others(self, waiting: int, now: float) -> int:
+        """Exchange reports, and return how many trims the others wait for; the silent are forgotten."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hset(self._key, self._name, f"{waiting} {now:.0f}")
+            pipeline.expire(self._key, round(2 * FORGOTTEN_AFTER))
+            pipeline.hgetall(self._key)
+            *_, reports = pipeline.execute()
         others, silent = 0, []
         for name, report in reports.items():
-            count, time_of_it = _read(report)
-            if not now - time_of_it <= FORGOTTEN_AFTER:  # nor if it is no number
+            count, reported_at = _read(report)
+            if not now - reported_at <= FORGOTTEN_AFTER:  # nor if it is no number
                 silent.append(name)
             elif name != self._name.encode():
                 others += count
         if silent:
-            self._forget(silent)
-        share = waiting / (waiting + others)
-        if abs(share - self.share) > CHANGE * self.share:
-            self.share = share
-
-    def _forget(self, names: list[bytes]) -> None:
-        from redis.exceptions import RedisError
-
-        try:
-            self._client.hdel(self._key, *names)
-        except (RedisError, OSError):
-            return
+            self._client.hdel(self._key, *silent)
+        return others
 
 
 def _read(report: bytes) -> tuple[int, float]:
     """Return how many trims somebody waits for, and when that was said; never, if it can't be read."""
-    count, _, time_of_it = report.partition(b" ")
+    count, _, reported_at = report.partition(b" ")
     try:
-        return max(0, int(count)), float(time_of_it)
+        return max(0, int(count)), float(reported_at)
     except ValueError:
         return 0, float("-inf")
