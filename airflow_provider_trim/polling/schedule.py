@@ -10,7 +10,8 @@ The rule:
 4. A trim is due when the delay that is expected to have built up unseen since it was last asked, by what is known of
    durations, reaches the price times the chance that it is not done yet, or a whole window, whichever is first.
 5. The price is such that all trims together ask for as many calls as the quota has in the next half window. It is set
-   anew when a twentieth of the trims has come or gone, or a twentieth of the quota has been spent.
+   anew when a twentieth of the trims has come or gone, or a twentieth of the quota has been spent. It goes half the way
+   each time: a few trims ask for most of the calls, and it would follow each of them.
 6. Those due are asked in the order in which they came due, first of all those that are said to be done or have their
    last look. While nobody is due, calls are not hoarded: who comes due next is asked early, at a measured pace, once
    its expected delay is no longer trifling.
@@ -91,6 +92,7 @@ class Schedule:
         self._places = 0
         self._demand = 0.0
         self._scarce = False
+        self._price: float | None = None
         self._priced_for = 0
         self._asked_since_priced = 0
         self._asked: deque[float] = deque()
@@ -264,9 +266,12 @@ class Schedule:
         self._scarce = scarce
         self._priced_for, self._asked_since_priced = count, 0
         if scarce:
-            price = self._fitting_price(calls or 1)
-            self._due_ages = self._durations.next_looks(price, LATEST * self._window)
-            self._ripe_ages = self._durations.next_looks(price, RIPE * self._window)
+            fitting = self._fitting_price(calls or 1)
+            self._price = math.sqrt(fitting * (self._price or fitting))
+            self._due_ages = self._durations.next_looks(self._price, LATEST * self._window)
+            self._ripe_ages = self._durations.next_looks(self._price, RIPE * self._window)
+        else:
+            self._price = None
         self._queue = [
             (self._due(entry, self._due_ages), entry.place, key)
             for key, entry in self._entries.items()

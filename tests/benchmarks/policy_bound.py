@@ -22,12 +22,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import environment  # noqa: F401 - adds tests/support to the path
 import numpy as np
+from schedule_simulation import INTERVAL
 from scipy import sparse, stats
 from scipy.optimize import brentq, linprog, minimize_scalar
-
-INTERVAL = 5.0
-"""Seconds between two looks at one trim, at least."""
 
 
 class Mixture:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting trims under a simulated clock and an exact moving window, asked about as our schedule says."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_provider_trim.polling.schedule import Schedule
+
+INTERVAL = 5.0
+"""Least pause in seconds between two looks at one trim."""
+
+LATENCY = 0.1
+"""Seconds from a call to its answer."""
+
+Delays = list[float]
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Calls that are allowed in so many seconds."""
+
+    calls: int
+    window: float = 300.0
+
+
+class Window:
+    """A moving window that is exact."""
+
+    def __init__(self, quota: Quota) -> None:
+        self.quota = quota
+        self.times: deque[float] = deque(maxlen=quota.calls)
+        self.over = 0
+
+    def free_at(self) -> float:
+        full = len(self.times) == self.quota.calls
+        return self.times[0] + self.quota.window if full else 0.0
+
+    def take(self, now: float) -> None:
+        self.over += now < self.free_at() - 1e-9
+        self.times.append(now)
+
+
+def simulate(begins: Sequence[float], durations: Sequence[float], quota: Quota) -> Delays:
+    """Run the real schedule until all trims are found; return the seconds from each one's end until then.
+
+    :param begins: when they begin, in ascending order
+    """
+    schedule, window = Schedule(), Window(quota)
+    schedule.set_quota(quota.calls, quota.window)
+    delays = [math.nan] * len(begins)
+    under_way: deque[tuple[float, int, bool]] = deque()
+    come, now, left = 0, 0.0, len(begins)
+    while left:
+        due = schedule.next_time()
+        look = math.inf if due is None else max(due, window.free_at(), now)
+        arrival = begins[come] if come < len(begins) else math.inf
+        answer = under_way[0][0] if under_way else math.inf
+        now = min(look, arrival, answer)
+        if arrival <= now:
+            schedule.put(str(come), since=now, interval=INTERVAL, not_before=now)
+            come += 1
+        elif answer <= now:
+            _, trim, done = under_way.popleft()
+            schedule.looked(str(trim), now, finished=done)
+            if done:
+                schedule.discard(str(trim))
+                left -= 1
+            else:
+                schedule.put(str(trim), since=begins[trim], interval=INTERVAL, not_before=now + INTERVAL)
+        elif (key := schedule.pick(now)) is not None:
+            trim = int(key)
+            window.take(now)
+            finish = begins[trim] + durations[trim]
+            if finish <= now:
+                delays[trim] = now - finish
+            under_way.append((now + LATENCY, trim, finish <= now))
+    if window.over:
+        raise RuntimeError(f"{window.over} calls over the quota")
+    return delays
