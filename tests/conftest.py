@@ -44,6 +44,12 @@ def no_old_garbage() -> None:
         gc.collect()
 
 
+@pytest.fixture(autouse=True)
+def fresh_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for a refusal that an earlier one's emulator gave at the same port."""
+    monkeypatch.setattr("airflow_provider_trim.polling.quota._quotas", {})
+
+
 @pytest.fixture
 def emulator(trim_emulator: TrimEmulator) -> TrimEmulator:
     """The plugin's, for tests that need no connection in the environment."""
