@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import environment  # noqa: F401 - adds tests/support to the path
 import numpy as np
 from schedule_simulation import INTERVAL
 from scipy import sparse, stats

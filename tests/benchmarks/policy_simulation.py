@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import environment  # noqa: F401 - adds tests/support to the path
 import numpy as np
 from schedule_simulation import Delays, Quota, Window, simulate
 

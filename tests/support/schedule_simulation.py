@@ -45,9 +45,12 @@ class Window:
 
 
 def simulate(begins: Sequence[float], durations: Sequence[float], quota: Quota) -> Delays:
-    """Run the real schedule until all trims are found; return the seconds from each one's end until then.
+    """Run the real schedule until all trims are found.
 
-    :param begins: when they begin, in ascending order
+    :param begins: seconds at which they begin, in ascending order
+    :param durations: seconds that each takes
+    :returns: seconds from each one's end until it was found
+    :raises RuntimeError: the schedule made a call over the quota
     """
     schedule, window = Schedule(), Window(quota)
     schedule.set_quota(quota.calls, quota.window)
