@@ -47,7 +47,7 @@ def no_old_garbage() -> None:
 @pytest.fixture(autouse=True)
 def fresh_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for a refusal that an earlier one's emulator gave at the same port."""
-    monkeypatch.setattr("airflow_provider_trim.polling.quota._quotas", {})
+    monkeypatch.setattr("airflow_provider_trim.ratelimit.limiter._quotas", {})
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The design's import rule: Airflow's folders → polling → transports → vod, downwards only; the emulator stands alone,
-and pytest's plugin stands on it.
+"""Imports point down: Airflow's folders → waiting → polling, callbacks, client, ratelimit → transports → vod. The
+emulator imports none of them, and pytest's plugin imports the emulator only.
 
 Imports are read from the source, those within functions and ``if TYPE_CHECKING:`` as well.
 """
@@ -24,15 +24,19 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 
-AIRFLOW = ("hooks", "sensors", "operators", "triggers", "links")
+AIRFLOW = ("hooks", "sensors", "operators", "triggers", "waiting", "links")
+CORE = ("polling", "callbacks", "client", "ratelimit", "transports", "vod")
 LAYERS = {
     "vod": {"vod"},
     "transports": {"transports", "vod"},
-    "polling": {"polling", "transports", "vod"},
+    "ratelimit": {"ratelimit", "vod"},
+    "client": {"client", "ratelimit", "transports", "vod"},
+    "callbacks": {"callbacks", "polling", "vod"},
+    "polling": set(CORE),
     "emulator": {"emulator"},
     "pytest_plugin": {"emulator"},
     "get_provider_info": set(),
-    **{name: {*AIRFLOW, "polling", "transports", "vod", "get_provider_info"} for name in AIRFLOW},
+    **{name: {*AIRFLOW, *CORE, "get_provider_info"} for name in AIRFLOW},
 }
 """Which folder may import which; all may import the package's root, which holds the version."""
 
@@ -140,7 +144,7 @@ def test_a_dag_file_loads_no_http_client(module: str) -> None:
                 reached.add(name)
                 todo += [name] if name in MODULES else []
     assert not {name.split(".")[0] for name in reached} & {"aiohttp", "requests", "urllib3", "pydantic", "limits"}
-    assert not {layer(name) for name in own(iter(reached))} & {"transports", "vod", "polling", "emulator"}
+    assert not {layer(name) for name in own(iter(reached))} & {*CORE, "emulator"}
 
 
 def test_no_import_cycles() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 
-def settings_of(connection: Connection, extra: Any) -> TrimSettings:
+def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
     """Validate a connection.
 
     :param extra: its extras, parsed
@@ -37,7 +37,7 @@ def settings_of(connection: Connection, extra: Any) -> TrimSettings:
 
 
 @contextlib.contextmanager
-def look_up_errors(conn_id: str) -> Iterator[None]:
+def connection_errors(conn_id: str) -> Iterator[None]:
     """Translate what Airflow raises while it looks a connection up into what a wait knows how to take.
 
     "Not found" may pass: Airflow 3 says the same where the api-server or a secrets backend is away or too slow (seen in
@@ -64,12 +64,12 @@ async def load_settings(conn_id: str) -> TrimSettings:
     :raises TrimSettingsError: it does not exist (retryable), or can't work
     :raises TrimTransportError: it can't be looked up just now
     """
-    with look_up_errors(conn_id):
+    with connection_errors(conn_id):
         connection = await get_async_connection(conn_id)
-    return settings_of(connection, await get_async_extra_dejson(connection))
+    return parse_settings(connection, await get_async_extra_dejson(connection))
 
 
-def form_widgets() -> dict[str, Any]:
+def airflow2_form_widgets() -> dict[str, Any]:
     """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told.
 
     That form knows four kinds of fields and none of choices: those are named in the description, and checked.

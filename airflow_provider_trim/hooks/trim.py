@@ -14,11 +14,16 @@ from typing import Any, Self, TypeVar
 from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
+from airflow_provider_trim.client.signing import sign_once
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
-from airflow_provider_trim.hooks.connections import form_widgets, load_settings, look_up_errors, settings_of
+from airflow_provider_trim.hooks.connections import (
+    airflow2_form_widgets,
+    connection_errors,
+    load_settings,
+    parse_settings,
+)
 from airflow_provider_trim.hooks.retries import retry_options
-from airflow_provider_trim.polling.quota import quota_for, used_up
-from airflow_provider_trim.polling.signing import sign_once
+from airflow_provider_trim.ratelimit.limiter import limiter_for, quota_exhausted
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
@@ -30,21 +35,21 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
     VideoProcessingError,
 )
-from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import (
     build_query,
     build_submission,
     check_trans_no,
-    decipher,
-    decipher_submission,
+    parse_submission,
+    parse_task,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission
 
 _Answer = TypeVar("_Answer")
 
-PAUSE_WORTH_A_LINE = 5.0
+MIN_LOGGED_WAIT = 5.0
 """Seconds of waiting for a turn under the quota from which the log says so."""
 
 
@@ -80,9 +85,9 @@ class TrimApiHook(BaseHook):
         :raises TrimTransportError: it can't be looked up just now
         """
         if self._settings is None:
-            with look_up_errors(self.trim_conn_id):
+            with connection_errors(self.trim_conn_id):
                 connection = self.get_connection(self.trim_conn_id)
-            self._settings = settings_of(connection, connection.extra_dejson)
+            self._settings = parse_settings(connection, connection.extra_dejson)
         return self._settings
 
     def get_conn(self) -> SyncTransport:
@@ -120,7 +125,7 @@ class TrimApiHook(BaseHook):
         """
         check_trans_no(trans_no)
         build = functools.partial(build_query, self.settings, trans_no)
-        return self._call(build, functools.partial(decipher, trans_no=trans_no), patience)
+        return self._call(build, functools.partial(parse_task, trans_no=trans_no), patience)
 
     def submit_trim(self, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
@@ -136,14 +141,14 @@ class TrimApiHook(BaseHook):
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
         submission = TrimSubmission.check(**{"trans_no": uuid.uuid4().hex, **parameters})
-        build = functools.partial(build_submission, self.settings, submission.on_the_wire(self.settings))
+        build = functools.partial(build_submission, self.settings, submission.to_wire(self.settings))
         for attempt in self._retrying():
             with attempt:
                 again = attempt.retry_state.attempt_number > 1
                 if again and self._knows(submission.trans_no):
                     break
                 try:
-                    self._call(build, decipher_submission, self._patience)
+                    self._call(build, parse_submission, self._patience)
                 except TrimError as error:
                     # Refused as a duplicate, say: what looked lost may have arrived in the meantime.
                     if not (again and not error.retryable and self._knows(submission.trans_no)):
@@ -161,17 +166,17 @@ class TrimApiHook(BaseHook):
 
     def _call(self, build: Callable[[float], Request], read: Callable[..., _Answer], patience: float) -> _Answer:
         """Make one call, when it is this caller's turn under the account's quota."""
-        quota = quota_for(self.settings)
+        quota = limiter_for(self.settings)
         waited = 0.0
         while pause := quota.acquire():
             if waited + pause > patience:
-                raise used_up(pause)
-            if pause >= PAUSE_WORTH_A_LINE:
+                raise quota_exhausted(pause)
+            if pause >= MIN_LOGGED_WAIT:
                 self.log.info("The account's quota is used up for now: the call has to wait for %.0f s", pause)
             self._sleep(pause)
             waited += pause
         answer = self.get_conn().send(sign_once(build, time.time()))
-        with quota.watch_answer():
+        with quota.observe_response():
             return read(answer.status, answer.headers, answer.body, **self._whom())
 
     def _retrying(self) -> Retrying:
@@ -191,17 +196,17 @@ class TrimApiHook(BaseHook):
         check_trans_no(trans_no)
         if self._aio_transport is None:
             self._aio_transport = AioTransport(self._settings)
-        quota = quota_for(self._settings)
+        quota = limiter_for(self._settings)
         waited = 0.0
         while pause := await quota.aacquire():
             if waited + pause > self._patience:
-                raise used_up(pause)
+                raise quota_exhausted(pause)
             await asyncio.sleep(pause)
             waited += pause
         build = functools.partial(build_query, self._settings, trans_no)
         answer = await self._aio_transport.send(sign_once(build, time.time()))
-        with quota.watch_answer():
-            return decipher(answer.status, answer.headers, answer.body, trans_no=trans_no, **self._whom())
+        with quota.observe_response():
+            return parse_task(answer.status, answer.headers, answer.body, trans_no=trans_no, **self._whom())
 
     def _whom(self) -> dict[str, Any]:
         """Return what an answer is read beside: the secret that is not to be quoted, and this machine's clock."""
@@ -279,4 +284,4 @@ class TrimApiHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Extras of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return form_widgets()
+        return airflow2_form_widgets()

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
 from airflow_provider_trim.links.trim import TrimVideoLink
-from airflow_provider_trim.operators.submitting import GENERATIONS, derived_trans_no, submit_once
-from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
+from airflow_provider_trim.operators.idempotent_submit import GENERATIONS, submit_once, task_trans_no
+from airflow_provider_trim.waiting.mixin import OnFailure, TrimWaitingMixin, is_list, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_trim.polling.many import Verdicts
-    from airflow_provider_trim.polling.watch import Verdict
+    from airflow_provider_trim.polling.group import Verdicts
+    from airflow_provider_trim.polling.state import Verdict
     from airflow_provider_trim.vod.models import TrimTask
 
 _SUBMISSION_FIELDS = (
@@ -89,7 +89,7 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         """Return ``videoInfo``, now or when the trim is done."""
         if self.wait_for_completion:
             return self._push(self._wait(self.trans_no), self.trans_no, context)
-        trans_nos: Any = self.trans_no if is_many(self.trans_no) else [self.trans_no]
+        trans_nos: Any = self.trans_no if is_list(self.trans_no) else [self.trans_no]
         verdicts: Verdicts = [self._now(trans_no) for trans_no in trans_nos]
         return self._push(self._tasks(self.trans_no, verdicts), self.trans_no, context)
 
@@ -99,7 +99,7 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         return self._push(self._tasks_of_event(event, trans_no), trans_no, context)
 
     def _now(self, trans_no: str) -> Verdict:
-        from airflow_provider_trim.polling.watch import Failure, Success
+        from airflow_provider_trim.polling.state import Failure, Success
         from airflow_provider_trim.vod.errors import TrimError, VideoProcessingError
         from airflow_provider_trim.vod.models import TrimStatus
 
@@ -226,7 +226,7 @@ class TrimVideoOperator(TrimWaitingMixin):
     def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
         # dag.test() loses the arguments of a deferral; its tries are all the first, whose trim is of generation 0.
-        trans_no = trans_no or self.trans_no or derived_trans_no(context["ti"], 0)
+        trans_no = trans_no or self.trans_no or task_trans_no(context["ti"], 0)
         return self._push(self._tasks_of_event(event, trans_no), trans_no, context)
 
     def on_kill(self) -> None:
@@ -257,7 +257,7 @@ class TrimVideoOperator(TrimWaitingMixin):
                 trans_no, task = submit_once(
                     hook,
                     {name: getattr(self, name) for name in _SUBMISSION_FIELDS},
-                    trans_no_of=(lambda _: given) if given else functools.partial(derived_trans_no, ti),
+                    trans_no_of=(lambda _: given) if given else functools.partial(task_trans_no, ti),
                     ask_first=ti.try_number > 1,
                     reuse=self.reuse,
                     generations=1 if given else GENERATIONS,
@@ -276,7 +276,7 @@ class TrimVideoOperator(TrimWaitingMixin):
 
     def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:
         """Return the finished trim; one that has failed is worth a retry, which submits the next."""
-        from airflow_provider_trim.polling.watch import Failure
+        from airflow_provider_trim.polling.state import Failure
         from airflow_provider_trim.vod.errors import TrimTaskFailedError
 
         for verdict in verdicts:

@@ -4,7 +4,7 @@
 It starts with the first watch and ends with the last one. All watches share one looked-up connection and one session;
 watches of one transNo share their calls. Which trim is asked next is decided by
 :class:`~airflow_provider_trim.polling.schedule.Schedule`, and what an answer means by each
-:class:`~airflow_provider_trim.polling.watch.Watch`.
+:class:`~airflow_provider_trim.polling.state.Watch`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import time
 import weakref
 from collections.abc import Callable
 
-from airflow_provider_trim.polling.callbacks.channel import CallbackChannel
-from airflow_provider_trim.polling.connection import SettingsLoader, SharedConnection
-from airflow_provider_trim.polling.quota import Quota, used_up
+from airflow_provider_trim.callbacks.receiver import CallbackReceiver
+from airflow_provider_trim.client.session import ConnectionCache, SettingsLoader
 from airflow_provider_trim.polling.schedule import Schedule
-from airflow_provider_trim.polling.waiters import Waiter, Waiters, give_up
-from airflow_provider_trim.polling.watch import LAST_LOOK_PATIENCE, LookAgain, Verdict, Watch
+from airflow_provider_trim.polling.state import FINAL_POLL_QUOTA_TIMEOUT, PollAgain, PollState, Verdict
+from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter, fail_all
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, quota_exhausted
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import check_trans_no
@@ -35,7 +35,7 @@ SHORTEST_PAUSE = 0.05
 wake up for each costs an event loop with many trims more than the calls themselves."""
 
 CONCURRENT_CALLS = 64
-"""Calls under way at a time; enough for the rate at which one event loop can decipher answers."""
+"""Calls under way at a time; enough for the rate at which one event loop can parse_task answers."""
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,11 @@ class Poller:
     ) -> None:
         self._clock = clock
         self._on_idle = on_idle
-        self._connection = SharedConnection(load, clock, CONCURRENT_CALLS)
-        self._quota: Quota | None = None
+        self._connection = ConnectionCache(load, clock, CONCURRENT_CALLS)
+        self._quota: RateLimiter | None = None
         self._schedule = Schedule()
-        self._callbacks = CallbackChannel(clock, self._hint, self._doubt)
-        self._waiters = Waiters()
+        self._callbacks = CallbackReceiver(clock, self._hint, self._doubt)
+        self._waiters = Subscriptions()
         self._changed = asyncio.Event()
         self._wakes_at = float("-inf")
         self._slots = asyncio.Semaphore(CONCURRENT_CALLS)
@@ -71,7 +71,7 @@ class Poller:
         self._ended = False
         self._timed_out_at = float("-inf")
 
-    async def wait(self, watch: Watch) -> Verdict:
+    async def wait(self, watch: PollState) -> Verdict:
         """Wait for a trim's verdict. Cancelling this takes the watch out.
 
         :raises TransNoEmptyError, TransNoIllegalError: the watch's transNo can't be one
@@ -147,7 +147,7 @@ class Poller:
         watches = [waiter.watch for waiter in self._waiters.undecided(trans_no)]
         if watches and trans_no not in self._looks:
             deadlines = [watch.deadline for watch in watches if watch.deadline is not None]
-            not_before = min(watch.next_look for watch in watches)
+            not_before = min(watch.next_poll_at for watch in watches)
             self._schedule.put(
                 trans_no,
                 since=min(watch.started_at for watch in watches),
@@ -167,7 +167,7 @@ class Poller:
         except Exception as error:
             self._end()
             for trans_no in self._waiters:
-                give_up(self._waiters.undecided(trans_no), error)
+                fail_all(self._waiters.undecided(trans_no), error)
             raise
         finally:
             ending = [*self._looks.values(), *self._callbacks.close()]
@@ -216,7 +216,7 @@ class Poller:
         await self._callbacks.ready(session.settings)
         quota.waiting[self] = len(self._waiters)
         pause = await quota.aacquire()
-        self._schedule.set_quota(quota.calls_to_count_on, quota.window)
+        self._schedule.set_quota(quota.fair_share, quota.window)
         return pause
 
     def _time_out(self, now: float) -> None:
@@ -227,8 +227,8 @@ class Poller:
         for trans_no in self._waiters:
             for waiter in self._waiters.undecided(trans_no):
                 deadline = waiter.watch.deadline
-                if deadline is not None and now >= deadline + LAST_LOOK_PATIENCE and trans_no not in self._looks:
-                    self._tell(trans_no, used_up(0.0), 0)
+                if deadline is not None and now >= deadline + FINAL_POLL_QUOTA_TIMEOUT and trans_no not in self._looks:
+                    self._tell(trans_no, quota_exhausted(0.0), 0)
                     break
 
     async def _look(self, trans_no: str) -> None:
@@ -244,27 +244,27 @@ class Poller:
         except Exception as error:
             # One trim's trouble must not end the others' wait; whoever waits for this one is told.
             self._looks.pop(trans_no, None)
-            give_up(self._waiters.undecided(trans_no), error)
+            fail_all(self._waiters.undecided(trans_no), error)
         finally:
             self._slots.release()
 
     def _tell(self, trans_no: str, outcome: TrimTask | TrimError, connection: int) -> None:
         """Pass a look's outcome on to every watch of the trim."""
         now = self._clock()
-        news: list[tuple[Waiter, LookAgain]] = []
+        news: list[tuple[Waiter, PollAgain]] = []
         for waiter in self._waiters.undecided(trans_no):
             self._callbacks.looked(waiter.watch, outcome)
             try:
                 decision = waiter.watch.looked(outcome, now, connection=connection)
             except Exception as error:
-                give_up([waiter], error)
+                fail_all([waiter], error)
                 continue
-            if not isinstance(decision, LookAgain):
+            if not isinstance(decision, PollAgain):
                 waiter.verdict.set_result(decision)
                 continue
             if decision.news:
                 news.append((waiter, decision))
-            if decision.fresh_connection:
+            if decision.reload_connection:
                 self._connection.refused(connection)
         self._reschedule(trans_no)
         if trans_no in self._hinted_meanwhile:

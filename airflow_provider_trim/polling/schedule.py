@@ -29,7 +29,7 @@ import math
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from airflow_provider_trim.polling.durations import DurationModel
+from airflow_provider_trim.polling.duration_model import DurationModel
 
 HORIZON = 0.5
 """Part of the window over which the calls that are left are spread."""
@@ -268,8 +268,8 @@ class Schedule:
         if scarce:
             fitting = self._fitting_price(calls or 1)
             self._price = math.sqrt(fitting * (self._price or fitting))
-            self._due_ages = self._durations.next_looks(self._price, LATEST * self._window)
-            self._ripe_ages = self._durations.next_looks(self._price, RIPE * self._window)
+            self._due_ages = self._durations.optimal_poll_ages(self._price, LATEST * self._window)
+            self._ripe_ages = self._durations.optimal_poll_ages(self._price, RIPE * self._window)
         else:
             self._price = None
         self._queue = [
@@ -289,7 +289,7 @@ class Schedule:
         low, high = CHEAPEST, DEAREST
         while high > low * PRICE_STEP:
             price = math.sqrt(low * high)
-            ages = model.next_looks(price, LATEST * self._window)
+            ages = model.optimal_poll_ages(price, LATEST * self._window)
             wanted = sum(count / max(ages[cell] - model.ages[cell], interval) for cell, count in cells.items())
             low, high = (price, high) if wanted > rate else (low, price)
         # Rather too low than too high: the quota itself puts the one right, and the other wastes calls.

@@ -22,14 +22,14 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_trim.links.trim import TrimVideoLink
-from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
-from airflow_provider_trim.sensors.from_trigger import check_finish, start_trigger_args
+from airflow_provider_trim.sensors.start_from_trigger import check_end_from_trigger, start_trigger_args
+from airflow_provider_trim.waiting.mixin import OnFailure, TrimWaitingMixin, is_list, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_trim.hooks.trim import TrimApiHook
-    from airflow_provider_trim.polling.many import Tally
+    from airflow_provider_trim.polling.group import WaitGroup
     from airflow_provider_trim.vod.models import TrimTask
 
 _TRIGGER_FAILED = "__fail__"
@@ -102,12 +102,12 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self._check_on_failure()
         self.finish_in_triggerer = finish_in_triggerer
         if finish_in_triggerer:
-            check_finish(self)
+            check_end_from_trigger(self)
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
             self.start_trigger_args = start_trigger_args(self, self._trigger_arguments())
         self._began_at: float | None = None
-        self._current_tally: Tally | None = None
+        self._current_tally: WaitGroup | None = None
         self._current_hook: TrimApiHook | None = None
 
     def execute(self, context: Context) -> Any:
@@ -133,7 +133,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Look once at every trim whose look is due."""
-        from airflow_provider_trim.polling.blocking import look_at_due
+        from airflow_provider_trim.polling.sync import poll_due
 
         if self._current_tally is None:
             self._current_tally = self._tally(
@@ -146,7 +146,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
                     # Nothing counts failed looks there, and a mistyped trim_conn_id is not to last until the timeout.
                     self._current_hook.check_exists()
             # A rescheduled sensor forgets what it has seen, so it does not look beyond the first trim that is not done.
-            look_at_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
+            poll_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
         except Exception:
             for _, watch in self._current_tally.open():
                 watch.put_off(time.time())  # silent_fail has Airflow go on
@@ -193,7 +193,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     def _video_info(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> Any:
         self._describe_outlets(tasks, trans_no, context)
         infos = [task.video_info.raw if task and task.video_info else None for task in tasks]
-        return infos if is_many(trans_no) else infos[0]
+        return infos if is_list(trans_no) else infos[0]
 
     @contextlib.contextmanager
     def _failures_as_skips(self) -> Iterator[None]:
@@ -234,7 +234,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         """Return the pause to the next look, which is at the timeout at the latest."""
         watches = [watch for _, watch in self._current_tally.open()] if self._current_tally else []
         # In reschedule mode only the first was looked at.
-        looks = [watch.next_look for watch in (watches[:1] if self.reschedule else watches)]
+        looks = [watch.next_poll_at for watch in (watches[:1] if self.reschedule else watches)]
         pause = min(looks, default=0.0) - time.time()
         if self.exponential_backoff:
             pause = max(pause, super()._get_next_poke_interval(started_at, run_duration, poke_count))

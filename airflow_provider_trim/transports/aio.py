@@ -10,15 +10,15 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from airflow_provider_trim.transports.content import LONGEST_BODY, decode, too_long
-from airflow_provider_trim.transports.environment import (
+from airflow_provider_trim.transports.decoding import MAX_BODY, decode, too_long
+from airflow_provider_trim.transports.network import (
     CONNECT_TIMEOUT,
     ca_file,
     proxy_url,
     tls_context,
     transport_error,
 )
-from airflow_provider_trim.vod.messages import Request, Response
+from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
 
@@ -66,7 +66,7 @@ class AioTransport:
                 body = bytearray()
                 async for part in answer.content.iter_any():
                     body += part
-                    if len(body) > LONGEST_BODY:
+                    if len(body) > MAX_BODY:
                         raise too_long()
                 return Response(answer.status, answer.headers, decode(answer.headers, bytes(body)))
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -16,9 +16,9 @@ import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from airflow_provider_trim.transports.content import LONGEST_BODY, decode, too_long
-from airflow_provider_trim.transports.environment import CONNECT_TIMEOUT, ca_file, proxy_url, transport_error
-from airflow_provider_trim.vod.messages import Request, Response
+from airflow_provider_trim.transports.decoding import MAX_BODY, decode, too_long
+from airflow_provider_trim.transports.network import CONNECT_TIMEOUT, ca_file, proxy_url, transport_error
+from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
 _PART = 2**16
@@ -113,7 +113,7 @@ def _read(answer: requests.Response) -> bytes:
     body = bytearray()
     for part in answer.raw.stream(_PART, decode_content=False):
         body += part
-        if len(body) > LONGEST_BODY:
+        if len(body) > MAX_BODY:
             raise too_long()
     return bytes(body)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
-    from airflow_provider_trim.polling.watch import Verdict, Watch
+    from airflow_provider_trim.polling.state import PollState, Verdict
 
 _PLAN = "Waiting for %s until %s, a look every %g s or less often, as the account's quota allows"
 
@@ -100,13 +100,13 @@ class TrimTaskStatusTrigger(BaseTrigger):
         """Wait for the trims' verdicts and yield them, in one event."""
         # Imported here, so that whoever only defers to this trigger loads no HTTP client.
         from airflow_provider_trim.hooks.connections import load_settings
-        from airflow_provider_trim.polling.many import Tally, wait_for_all
+        from airflow_provider_trim.polling.group import WaitGroup, wait_for_group
         from airflow_provider_trim.polling.poller import poller_for
-        from airflow_provider_trim.polling.watch import Failure
+        from airflow_provider_trim.polling.state import Failure
         from airflow_provider_trim.vod.errors import TrimError
         from airflow_provider_trim.vod.protocol import check_trans_no
 
-        async def wait(watch: Watch) -> Verdict:
+        async def wait(watch: PollState) -> Verdict:
             try:
                 check_trans_no(watch.trans_no)  # which a template may have rendered to anything
             except TrimError as error:
@@ -124,21 +124,21 @@ class TrimTaskStatusTrigger(BaseTrigger):
             return
         watches = [self._watch(trans_no, started_at, deadline) for trans_no in self.trans_no]
         self.log.info(_PLAN, f"{len(watches)} trims", until, self.poll_interval)
-        tally = Tally(watches, stop_at_failure=self.stop_at_failure)
-        yield await self._event(await wait_for_all(wait, tally, functools.partial(self.log.info, "Trims: %s")))
+        tally = WaitGroup(watches, stop_at_failure=self.stop_at_failure)
+        yield await self._event(await wait_for_group(wait, tally, functools.partial(self.log.info, "Trims: %s")))
 
     async def _event(self, verdicts: Sequence[Verdict | None]) -> TriggerEvent:
         """Tell a worker of the verdicts, or end the task where all is well and nobody is needed any more."""
-        from airflow_provider_trim.polling.watch import Success
-        from airflow_provider_trim.triggers.events import encode, encode_many
-        from airflow_provider_trim.triggers.finishing import success, too_long_to_be_mapped, xcoms_of
-        from airflow_provider_trim.triggers.verdicts import tasks_of
+        from airflow_provider_trim.polling.state import Success
+        from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exceeds_max_map_length, success
+        from airflow_provider_trim.triggers.payload import encode, encode_many
+        from airflow_provider_trim.triggers.results import unwrap_verdicts
 
         many = isinstance(self.trans_no, list | tuple)
         if self.finish and all(isinstance(verdict, Success) for verdict in verdicts):
             trans_nos = self.trans_no if isinstance(self.trans_no, list | tuple) else [self.trans_no]
-            xcoms = xcoms_of(tasks_of(trans_nos, verdicts, "fail", self.log), many=many)
-            if not too_long_to_be_mapped(xcoms):
+            xcoms = build_xcoms(unwrap_verdicts(trans_nos, verdicts, "fail", self.log), many=many)
+            if not exceeds_max_map_length(xcoms):
                 return await success(self.task_instance, xcoms)
         (first, *_) = verdicts or [None]
         return TriggerEvent(encode_many(verdicts) if many or first is None else encode(first))
@@ -151,10 +151,10 @@ class TrimTaskStatusTrigger(BaseTrigger):
         aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
         return float(aware.timestamp()) - self.deferral_timeout
 
-    def _watch(self, trans_no: str, started_at: float | None, deadline: float | None) -> Watch:
-        from airflow_provider_trim.polling.watch import Watch
+    def _watch(self, trans_no: str, started_at: float | None, deadline: float | None) -> PollState:
+        from airflow_provider_trim.polling.state import PollState
 
-        return Watch(
+        return PollState(
             trans_no,
             now=time.time(),
             interval=self.poll_interval,

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 
 _SIGNED_HEADERS = ("content-type", "host")

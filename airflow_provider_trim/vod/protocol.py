@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trimming interface in two steps: build a request, decipher its answer.
+"""The trimming interface in two steps: build a request, parse_task its answer.
 
 Source: the interface page "Get Trimming Task Status". Errors of the service's logic come with HTTP status 200 and
 another ``code``, so neither status nor code is enough alone.
@@ -35,9 +35,9 @@ from airflow_provider_trim.vod.errors import (
     TrimTaskFailedError,
     TrimTransportError,
 )
-from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import Integer, TrimStatus, TrimTask
-from airflow_provider_trim.vod.quoting import quote, redact
+from airflow_provider_trim.vod.redaction import quote, redact
 from airflow_provider_trim.vod.settings import TrimSettings
 
 TRANS_NO_MAX_LENGTH = 32
@@ -102,7 +102,7 @@ def build_submission(settings: TrimSettings, parameters: Mapping[str, Any], now:
     return _build(settings.model_copy(update={"method": "POST"}), "videoClip", parameters, now)
 
 
-def decipher_submission(
+def parse_submission(
     http_status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "", now: float | None = None
 ) -> str:
     """Read the answer to a submission.
@@ -111,7 +111,7 @@ def decipher_submission(
     :param now: Unix seconds, by this machine's clock
     :returns: ``data``, the service's own word for what it has accepted
     :raises TrimParameterError: the service refuses a parameter
-    :raises TrimError: anything else, as for :func:`decipher`
+    :raises TrimError: anything else, as for :func:`parse_task`
     """
     answer = _Answer(http_status, headers, body, secret, now)
     try:
@@ -144,7 +144,7 @@ def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], n
     return sign(request, settings, now)
 
 
-def decipher(
+def parse_task(
     http_status: int,
     headers: Mapping[str, str],
     body: bytes,

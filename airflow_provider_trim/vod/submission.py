@@ -155,7 +155,7 @@ class TrimSubmission(BaseModel):
                 text = f"is unknown; allowed are {', '.join(cls.model_fields)}"
             raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}", parameter=name) from None
 
-    def on_the_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
+    def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
         """Return the parameters under the names that the connection's front door understands."""
         given = self.model_dump(by_alias=True, exclude_none=True)
         start = math.floor(self.seek_start)

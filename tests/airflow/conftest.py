@@ -13,7 +13,7 @@ import running
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.polling.quota import quota_for
+from airflow_provider_trim.ratelimit.limiter import limiter_for
 
 
 @pytest.fixture
@@ -57,5 +57,5 @@ def hook(connect: Callable[..., None], slept: list[float]) -> Iterator[TrimApiHo
     with TrimApiHook("trim_test") as hook:
         hook._sleep = slept.append
         # The quota's clock goes on as if the pauses had been made.
-        quota_for(hook.settings)._clock = lambda: time.time() + sum(slept)
+        limiter_for(hook.settings)._clock = lambda: time.time() + sum(slept)
         yield hook

@@ -15,11 +15,11 @@ from callback_calls import Callbacks
 from waits import TaskInstance, Wait, sensor, video
 
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
-from airflow_provider_trim.operators.submitting import derived_trans_no
+from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 
-OURS = derived_trans_no(TaskInstance(), 0)
-NEXT = derived_trans_no(TaskInstance(), 1)
+OURS = task_trans_no(TaskInstance(), 0)
+NEXT = task_trans_no(TaskInstance(), 1)
 
 
 def connection(emulator: TrimEmulator, extra: dict[str, Any]) -> str:

@@ -127,7 +127,7 @@ def test_lineage_says_which_video_came_out_of_which() -> None:
 def test_without_the_openlineage_provider_there_is_none() -> None:
     code = (
         "import sys; sys.modules['airflow.providers.openlineage.extractors'] = None\n"
-        "from airflow_provider_trim.operators.lineage import lineage_of\n"
+        "from airflow_provider_trim.waiting.lineage import lineage_of\n"
         "assert lineage_of(['a'], ['b']) is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

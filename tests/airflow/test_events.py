@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trim.polling.watch import Failure, Success, TimedOut, Verdict
-from airflow_provider_trim.triggers.events import decode, encode
+from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.triggers.payload import decode, encode
 from airflow_provider_trim.vod import errors
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask

@@ -17,7 +17,7 @@ from faults import BACKOFF, CALL_TIMEOUT, CASES, TOKEN, VIDEO_INFO, Case, Verdic
 from matrix_page import PAGE, with_table
 from waits import SENSOR_MODES, Wait, sensor
 
-from airflow_provider_trim.polling import quota
+from airflow_provider_trim.ratelimit import limiter as quota
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimTransportError
 

@@ -14,11 +14,11 @@ from running import AIRFLOW_3
 from waits import run_trigger
 
 from airflow_provider_trim.emulator import TrimEmulator
-from airflow_provider_trim.operators.waiting import DEFERRAL_TIMEOUT_MARGIN
-from airflow_provider_trim.polling.watch import Success
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
-from airflow_provider_trim.triggers.events import decode, decode_many
+from airflow_provider_trim.triggers.payload import decode, decode_many
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMEOUT_MARGIN
 
 on_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 renders no templates in the triggerer")
 on_airflow_2 = pytest.mark.skipif(AIRFLOW_3, reason="Airflow 3 renders templates in the triggerer")

@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 from waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
-from airflow_provider_trim.polling.many import Tally
-from airflow_provider_trim.polling.watch import Failure, Success, Watch
+from airflow_provider_trim.polling.group import WaitGroup
+from airflow_provider_trim.polling.state import Failure, PollState, Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimTask
@@ -160,7 +160,7 @@ def test_a_lost_place_in_the_event_is_no_success(trim_default: TrimEmulator) -> 
 
 def test_progress_in_the_log() -> None:
     done = Success(TrimTask.model_validate({"status": 2, "videoInfo": {}}))
-    tally = Tally([Watch(f"clip-{n}", now=1000.0) for n in range(40)], stop_at_failure=False)
+    tally = WaitGroup([PollState(f"clip-{n}", now=1000.0) for n in range(40)], stop_at_failure=False)
     for place in range(17):
         tally.verdicts[place] = done
     tally.verdicts[20] = Failure(TrimTaskFailedError("status 3"))
@@ -168,4 +168,4 @@ def test_progress_in_the_log() -> None:
     assert tally.progress(1009.0).endswith("oldest waiting 9 s")
     due = [second for second in range(0, 1000, 5) if tally.report_due(1000.0 + second)]
     assert due == [60, 120, 240, 480, 960]
-    assert not Tally([Watch("one", now=0.0)], stop_at_failure=True).report_due(1e9)
+    assert not WaitGroup([PollState("one", now=0.0)], stop_at_failure=True).report_due(1e9)

@@ -49,10 +49,10 @@ def use_up(emulator: TrimEmulator) -> None:
     with TrimApiHook() as hook:
         for _ in range(CALLS):
             hook.ask("other")
-        with pytest.raises(TrimQuotaExceededError) as used_up:
+        with pytest.raises(TrimQuotaExceededError) as quota_exhausted:
             hook.ask("other")
-    assert used_up.value.http_status is None
-    assert 0 < used_up.value.retry_after <= SECONDS + 1
+    assert quota_exhausted.value.http_status is None
+    assert 0 < quota_exhausted.value.retry_after <= SECONDS + 1
     emulator.clear_calls()
 
 
@@ -161,7 +161,7 @@ def test_a_wait_that_gets_no_turn_ends_at_its_deadline(
     trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The service wants to be left alone for an hour: the timeout comes all the same."""
-    monkeypatch.setattr(poller, "LAST_LOOK_PATIENCE", 0.2)
+    monkeypatch.setattr(poller, "FINAL_POLL_QUOTA_TIMEOUT", 0.2)
     monkeypatch.setattr(poller, "LONGEST_PAUSE", 0.1)
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", HttpError(429, headers={"Retry-After": "3600"}), repeat=True)

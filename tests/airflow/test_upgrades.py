@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import airflow_provider_trim
-from airflow_provider_trim.polling.watch import Failure, Success, TimedOut
-from airflow_provider_trim.triggers.events import decode, decode_many
+from airflow_provider_trim.polling.state import Failure, Success, TimedOut
+from airflow_provider_trim.triggers.payload import decode, decode_many
 from airflow_provider_trim.vod.errors import TransNoNotFoundError, TrimTransportError
 
 SAMPLES = sorted((Path(__file__).parents[1] / "data" / "releases").glob("*.json"))

@@ -31,14 +31,14 @@ from airflow_provider_trim.emulator import (
     Submission,
     TrimEmulator,
 )
-from airflow_provider_trim.operators.submitting import derived_trans_no
+from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 S, Q = SUBMIT_PATH, QUERY_PATH
-OURS = derived_trans_no(TaskInstance(), 0)
-NEXT = derived_trans_no(TaskInstance(), 1)
+OURS = task_trans_no(TaskInstance(), 0)
+NEXT = task_trans_no(TaskInstance(), 1)
 every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])
 
 
@@ -220,7 +220,7 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
             video(mode, retry(number)).run()
     trim_default.outcome_of_submitted = "success"
     info = video(mode, retry(3)).run()
-    names = [derived_trans_no(TaskInstance(), generation) for generation in range(3)]
+    names = [task_trans_no(TaskInstance(), generation) for generation in range(3)]
     assert submitted(trim_default) == names
     assert info == trim_default.video_info(names[2])
     assert video(mode, retry(4)).run() == info
@@ -234,7 +234,7 @@ def test_no_reuse_of_one_that_is_done(trim_default: TrimEmulator, mode: str) -> 
     second = video(mode, retry(2), reuse=False).run()
     assert second == trim_default.video_info(NEXT) != first
     video(mode, retry(3), reuse=False).run()
-    assert submitted(trim_default) == [derived_trans_no(TaskInstance(), generation) for generation in range(3)]
+    assert submitted(trim_default) == [task_trans_no(TaskInstance(), generation) for generation in range(3)]
 
 
 def test_no_reuse_still_adopts_one_that_runs(trim_default: TrimEmulator) -> None:
@@ -406,7 +406,7 @@ def test_another_trims_event_is_not_taken(trim_default: TrimEmulator) -> None:
 def test_the_trans_no_never_changes() -> None:
     """Pitfall 21: over tries, and over versions of this package, since a retry may run after an upgrade."""
     assert OURS == "2ee0b1e0c0e2fdcc3848d3416d3cc8e4"
-    assert {derived_trans_no(retry(number), 0) for number in range(1, 9)} == {OURS}
+    assert {task_trans_no(retry(number), 0) for number in range(1, 9)} == {OURS}
 
 
 names = st.text(max_size=3)
@@ -416,7 +416,7 @@ instances = st.tuples(names, names, names, st.integers(-1, 3), st.integers(0, 3)
 @given(instances, instances)
 def test_each_task_instance_has_its_own(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     """Whatever dags, tasks and runs are called, as far as Airflow lets them be."""
-    digests = [derived_trans_no(TaskInstance(*where), generation) for *where, generation in (one, other)]
+    digests = [task_trans_no(TaskInstance(*where), generation) for *where, generation in (one, other)]
     assert (digests[0] == digests[1]) == (one == other)
     assert all(len(digest) == 32 and int(digest, 16) >= 0 for digest in digests)
 
@@ -471,7 +471,7 @@ def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrab
     run = run_dag(dag)
     assert run.state == "success"
     (submission,) = trim_default.submissions
-    expected = trans_no or derived_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id), 0)
+    expected = trans_no or task_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id), 0)
     assert dict(submission.parameters) == {
         "transNo": expected,
         "videoId": "V7",
@@ -517,7 +517,7 @@ def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, defer
     for n in range(3):
         mine: Submission = by_name[f"goal-{n}"]
         assert (mine.parameters["videoId"], mine.parameters["seekStart"]) == ("V1", 60 * n)
-        assert mine.trans_no == derived_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id, n), 0)
+        assert mine.trans_no == task_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id, n), 0)
         assert xcom(run, "clip", map_index=n) == trim_default.video_info(mine.trans_no)
         assert xcom(run, "clip", "trans_no", map_index=n) == mine.trans_no
     assert xcom(run, "collect") == ["goal-0", "goal-1", "goal-2"]

@@ -14,9 +14,9 @@ from tries import PATIENCE, Try
 from waits import TaskInstance
 
 from airflow_provider_trim.emulator import QUERY_PATH, SUBMIT_PATH, Hold, ServiceData, TrimEmulator
-from airflow_provider_trim.operators.submitting import derived_trans_no
+from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 
-OURS = derived_trans_no(TaskInstance(), 0)
+OURS = task_trans_no(TaskInstance(), 0)
 S, Q = SUBMIT_PATH, QUERY_PATH
 
 every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])

@@ -29,7 +29,7 @@ from waits import TaskInstance
 
 from airflow_provider_trim.emulator import DUPLICATE_CODE, ConnectionReset, Fault, HttpError, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.operators.submitting import derived_trans_no, submit_once
+from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 
@@ -120,7 +120,7 @@ class OneTaskInstance(RuleBasedStateMachine):
 
     def name(self, generation: int) -> str:
         while len(self.names) <= generation:
-            self.names.append(derived_trans_no(TaskInstance(run_id=self.run_id), len(self.names)))
+            self.names.append(task_trans_no(TaskInstance(run_id=self.run_id), len(self.names)))
         return self.names[generation]
 
     def accepted(self) -> list[str]:

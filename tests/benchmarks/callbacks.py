@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Told instead of asking: what callbacks save, when they come, get lost, are forged, or reach the wrong process."""
+"""Callbacks in place of polls: what they save when they come, get lost, are forged, or reach the wrong process."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ def resident() -> float:
 
 
 async def main() -> None:
-    from airflow_provider_trim.polling.callbacks import channel
+    from airflow_provider_trim.callbacks import receiver as channel
     from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 
     plan: dict[str, Any] = json.loads(await asyncio.to_thread(sys.stdin.readline))
-    channel.SUBMISSION_TIME /= plan["scale"]
+    channel.WARM_UP /= plan["scale"]
     events: dict[str, list[float]] = {}
 
     async def wait(trans_no: str, begin: float) -> None:
@@ -46,7 +46,7 @@ async def main() -> None:
             events.setdefault(trans_no, []).append(time.time())
 
     keeper = asyncio.create_task(wait(KEEPER, time.time()))
-    await asyncio.sleep(channel.SUBMISSION_TIME + 2.0)
+    await asyncio.sleep(channel.WARM_UP + 2.0)
     lag = Lag()
     waits = [asyncio.create_task(wait(trans_no, begin)) for trans_no, begin in plan["trims"]]
     await asyncio.sleep(1.0)

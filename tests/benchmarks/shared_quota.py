@@ -66,7 +66,7 @@ def benchmark(quick: bool = False) -> Report:
         ["requests for leave, per call", f"{sum(each['asked'] for each in counts) / len(arrivals):.1f}"],
     ]
     text = (
-        f"{PROCESSES} processes on one Redis, each calling as fast as `quota_for(…).acquire()` lets it, for\n"
+        f"{PROCESSES} processes on one Redis, each calling as fast as `limiter_for(…).acquire()` lets it, for\n"
         f"{duration:g} s and what is left of {START:g} s in which to start; the quota is scaled down. Counted by the\n"
         "server, at arrival, in any sliding window. The package counts in a window that is a little longer than the\n"
         "service's, by at least half a second, which costs more of a short window than of five minutes.\n\n"

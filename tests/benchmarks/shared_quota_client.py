@@ -11,7 +11,7 @@ import requests
 from environment import LOGIN, TOKEN, form
 from server import TRIM_PATH
 
-from airflow_provider_trim.polling.quota import quota_for
+from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.vod.settings import TrimSettings
 
 
@@ -28,7 +28,7 @@ def main() -> None:
         password=TOKEN,
         extra={"quota": arguments.quota, "quota_storage": arguments.storage},
     )
-    quota = quota_for(settings)
+    quota = limiter_for(settings)
     calls = asked = 0
     with requests.Session() as session:
         while (left := arguments.until - time.time()) > 0:

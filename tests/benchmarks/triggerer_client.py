@@ -18,7 +18,7 @@ from server import ask, raise_file_limit
 from waiters import CONNECTION, KINDS
 
 WARM_UP = 20
-"""Waiters that poll once beforehand, so that what a process loads or allocates once is in no figure."""
+"""Subscriptions that poll once beforehand, so that what a process loads or allocates once is in no figure."""
 
 START_PACE = 0.009
 """Seconds between two starts, at the least, so that peers can keep up with starts and polls. A loop that can't falls
@@ -31,7 +31,7 @@ LAG_SLEEP = 0.01
 
 
 class Waiting:
-    """Waiters at work; fails as soon as one of them ends."""
+    """Subscriptions at work; fails as soon as one of them ends."""
 
     def __init__(self, wait: Callable[[Any], Awaitable[None]], port: int) -> None:
         self._wait = wait

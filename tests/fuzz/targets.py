@@ -30,7 +30,7 @@ from airflow_provider_trim.emulator.submission_checks import SamplingRateParamet
 from airflow_provider_trim.emulator.submissions import Submission, SubmissionDesk
 from airflow_provider_trim.emulator.trims import TrimStore
 from airflow_provider_trim.emulator.wire import ServiceRequest, UnreadableBody, parse_parameters
-from airflow_provider_trim.transports.content import LONGEST_BODY, decode
+from airflow_provider_trim.transports.decoding import MAX_BODY, decode
 from airflow_provider_trim.vod.callbacks import callback_address, callback_key, is_genuine, read_claim
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
@@ -40,14 +40,14 @@ from airflow_provider_trim.vod.errors import (
     TrimResponseError,
     TrimSettingsError,
 )
-from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import TrimStatus
 from airflow_provider_trim.vod.protocol import (
     build_query,
     build_submission,
     check_trans_no,
-    decipher,
-    decipher_submission,
+    parse_submission,
+    parse_task,
 )
 from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
@@ -120,7 +120,7 @@ def check_answer(
     http_status: int, headers: Mapping[str, str], body: bytes, *, trans_no: str | None, secret: str, now: float | None
 ) -> None:
     try:
-        task = decipher(http_status, headers, body, trans_no=trans_no, secret=secret, now=now)
+        task = parse_task(http_status, headers, body, trans_no=trans_no, secret=secret, now=now)
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)
@@ -135,7 +135,7 @@ def check_answer_to_submission(
     http_status: int, headers: Mapping[str, str], body: bytes, *, secret: str, now: float | None
 ) -> None:
     try:
-        said = decipher_submission(http_status, headers, body, secret=secret, now=now)
+        said = parse_submission(http_status, headers, body, secret=secret, now=now)
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)
@@ -248,7 +248,7 @@ def check_content(headers: Mapping[str, str], body: bytes) -> None:
     except TrimResponseError as error:
         check_message(error, "")
         return
-    assert decoded == body or len(decoded) <= LONGEST_BODY
+    assert decoded == body or len(decoded) <= MAX_BODY
 
 
 # --- settings ---
@@ -417,7 +417,7 @@ def check_parameters(given: dict[str, Any], auth: Scheme) -> None:
     except TrimParameterError as error:
         _check_refusal(error, given)
         return
-    sent = submission.on_the_wire(CONNECTIONS[auth])
+    sent = submission.to_wire(CONNECTIONS[auth])
     assert int(sent["seekStart"]) >= 0
     assert int(sent["duration"]) > 0
     request = build_submission(CONNECTIONS[auth], sent, NOW)
@@ -514,7 +514,7 @@ def check_desk(given: Mapping[str, Any], sampling_rate_parameter: SamplingRatePa
         assert answered.http_status == 200
         assert json.loads(answered.body)["code"] == answered.code
     if accepted:
-        task = decipher(200, {}, trims.answer(given["transNo"], 9.0).body, trans_no=given["transNo"])
+        task = parse_task(200, {}, trims.answer(given["transNo"], 9.0).body, trans_no=given["transNo"])
         assert task.status is TrimStatus.SUCCESSFUL
 
 
@@ -532,17 +532,17 @@ def authentication(data: bytes) -> None:
     for _ in range(changes):
         match reader.byte() % 8:
             case 0:
-                query_string = on_the_wire(reader.text())
+                query_string = to_wire(reader.text())
             case 1:
                 body = _sent(reader, {"userId": "me", "token": "s3cret", "timeStamp": 1516182478})
             case 2:
-                headers[reader.text()] = on_the_wire(reader.text())
+                headers[reader.text()] = to_wire(reader.text())
             case 3:
                 headers.pop(reader.pick(list(headers) or [""]), None)
             case _:
                 name = reader.pick(list(headers) or ["Date"])
                 text, at = headers.get(name, ""), reader.byte()
-                headers[name] = on_the_wire(text[:at] + reader.text() + text[at + reader.byte() :])
+                headers[name] = to_wire(text[:at] + reader.text() + text[at + reader.byte() :])
     content_type = headers.get("Content-Type", "").partition(";")[0]
     read = check_received(method, query_string, content_type, body)
     request_ = ServiceRequest(method, f"/{path}", query_string, headers, body, read)
@@ -561,7 +561,7 @@ def check_authentication(request: ServiceRequest) -> dict[Scheme, bool]:
     return let_in
 
 
-def on_the_wire(text: str) -> str:
+def to_wire(text: str) -> str:
     """A text as aiohttp reads it from the wire, where bytes that are no UTF-8 become half characters, and no others."""
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
 

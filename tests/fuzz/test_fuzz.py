@@ -35,7 +35,7 @@ from targets import (
     check_received,
     check_time,
     encoded,
-    on_the_wire,
+    to_wire,
 )
 from values import EXAMPLE, Reader, mutate, pack, to_json
 
@@ -224,5 +224,5 @@ proofs = st.fixed_dictionaries(
 @some
 def test_who_asks_the_emulator(method: str, headers: dict[str, str], body: bytes, query_string: str) -> None:
     read = check_received(method, query_string, "application/json", body)
-    received = CIMultiDict({name: on_the_wire(text) for name, text in headers.items()})
+    received = CIMultiDict({name: to_wire(text) for name, text in headers.items()})
     check_authentication(ServiceRequest(method, "/", query_string, received, body, read))

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from connections import await_no_connections
 
+from airflow_provider_trim.client import session as connection
+from airflow_provider_trim.client.session import CONNECTION_LIFETIME
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
-from airflow_provider_trim.polling import connection
-from airflow_provider_trim.polling.connection import CONNECTION_LIFETIME
 from airflow_provider_trim.polling.poller import Poller, poller_for
-from airflow_provider_trim.polling.watch import Decision, Failure, LookAgain, Success, TimedOut, Watch
+from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -59,7 +59,7 @@ class Loader:
         )
 
 
-def watch(trans_no: str, kind: type[Watch] = Watch, **parameters: Any) -> Watch:
+def watch(trans_no: str, kind: type[PollState] = PollState, **parameters: Any) -> PollState:
     return kind(trans_no, now=time.time(), **{"interval": INTERVAL, **parameters})
 
 
@@ -447,7 +447,7 @@ def test_every_event_loop_has_its_own(emulator: TrimEmulator, load: Loader) -> N
 # --- what is none of this module's ---
 
 
-class Broken(Watch):
+class Broken(PollState):
     def looked(self, *_: Any, **__: Any) -> Decision:
         raise LookupError("a bug")
 
@@ -527,7 +527,7 @@ async def test_news_stand_in_the_log_of_who_waits(poller: Poller, emulator: Trim
 async def test_a_heartbeat_says_what_is_next_and_why(
     poller: Poller, emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("airflow_provider_trim.polling.watch.FIRST_HEARTBEAT", 0.0)  # a minute, in earnest
+    monkeypatch.setattr("airflow_provider_trim.polling.state.FIRST_PROGRESS_LOG", 0.0)  # a minute, in earnest
     emulator.add_trim("T", seconds=0)
     emulator.misbehave("T", ServiceCode(1560))
     with caplog.at_level(logging.INFO, logger="airflow_provider_trim.polling.poller"):
@@ -553,10 +553,10 @@ async def test_every_watch_is_told_what_it_asked_for(poller: Poller, emulator: T
     """A watch is asked only for decisions at looks, with the number of the look-up they were made with."""
     seen: list[tuple[bool, int]] = []
 
-    class Curious(Watch):
+    class Curious(PollState):
         def looked(self, outcome: Any, now: float, *, connection: int = 0) -> Decision:
             decision = super().looked(outcome, now, connection=connection)
-            seen.append((isinstance(decision, LookAgain) and decision.fresh_connection, connection))
+            seen.append((isinstance(decision, PollAgain) and decision.reload_connection, connection))
             return decision
 
     emulator.add_trim("t1")

@@ -16,9 +16,9 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_trim.polling.durations import DurationModel
-from airflow_provider_trim.polling.quota import MARGIN, Quota
+from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.schedule import LONGEST_PAUSE, Schedule
+from airflow_provider_trim.ratelimit.limiter import MARGIN, RateLimiter
 from airflow_provider_trim.vod.settings import TrimSettings
 
 NOW = 1_796_000_000.0
@@ -265,7 +265,7 @@ def test_the_quota_holds_at_the_service(seed: int, calls: int, seconds: int, siz
         put(schedule, str(number), NOW + chance.uniform(0, seconds), interval=chance.uniform(0.5, 5.0))
     arrivals = []
     with time_machine.travel(NOW, tick=False) as traveller:
-        quota, now = Quota(connection), NOW
+        quota, now = RateLimiter(connection), NOW
         while now < NOW + 4 * seconds and (due := schedule.next_time()) is not None:
             now = max(now, due)
             traveller.move_to(now)

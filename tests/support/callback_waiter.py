@@ -15,7 +15,7 @@ import sys
 import time
 
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.watch import Success, Watch
+from airflow_provider_trim.polling.state import PollState, Success
 from airflow_provider_trim.vod.settings import TrimSettings
 
 
@@ -26,7 +26,7 @@ async def wait(connection: str, trims: list[str], interval: float) -> None:
         return settings
 
     async def one(trans_no: str) -> None:
-        verdict = await poller.wait(Watch(trans_no, now=time.time(), interval=interval, expects_callback=True))
+        verdict = await poller.wait(PollState(trans_no, now=time.time(), interval=interval, expects_callback=True))
         print(json.dumps([trans_no, time.time(), isinstance(verdict, Success)]), flush=True)
 
     poller = Poller(load)

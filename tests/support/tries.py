@@ -25,9 +25,9 @@ _processes.set_forkserver_preload(
         "airflow_provider_trim.operators.trim",
         "airflow_provider_trim.polling.poller",
         "airflow_provider_trim.sensors.trim",
-        "airflow_provider_trim.triggers.events",
+        "airflow_provider_trim.triggers.payload",
         "airflow_provider_trim.triggers.trim",
-        "airflow_provider_trim.triggers.verdicts",
+        "airflow_provider_trim.triggers.results",
     ]
 )
 

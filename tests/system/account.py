@@ -57,7 +57,7 @@ class Account:
                 self.ends[trans_no] = self.emulator.add_trim(trans_no, seconds=duration()).ends
             known[prefix] = self.trigger(dag_id, prefix)
 
-    def give_up(self) -> None:
+    def fail_all(self) -> None:
         """End the runs of a scenario that has failed, so that the next one has Airflow for itself."""
         for dag_id, runs in (("waits", self.runs), (WITHOUT_WORKERS, self.runs_without_workers)):
             for run_id in runs.values():

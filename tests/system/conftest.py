@@ -65,7 +65,7 @@ def account(airflow: Deployment, tmp_path: Path) -> Iterator[Callable[..., Accou
             emulator = stack.enter_context(TrimEmulator(user=name, quota=quota))
             limit = f"{quota[0]}/{quota[1]} seconds" if quota else "off"
             made = Account(airflow, name, emulator, tmp_path / name, **({"quota": limit} | extra))
-            stack.callback(made.give_up)
+            stack.callback(made.fail_all)
             return made
 
         yield make

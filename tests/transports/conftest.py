@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
-from airflow_provider_trim.vod.messages import Request, Response
+from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
 

@@ -31,8 +31,8 @@ from airflow_provider_trim.emulator import (
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimSettingsError, TrimTransportError
-from airflow_provider_trim.vod.messages import Request
-from airflow_provider_trim.vod.protocol import build_query, decipher
+from airflow_provider_trim.vod.http import Request
+from airflow_provider_trim.vod.protocol import build_query, parse_task
 from airflow_provider_trim.vod.settings import TrimSettings
 
 from .conftest import Client
@@ -93,7 +93,7 @@ def test_a_trim_end_to_end(connect: Connect, emulator: TrimEmulator) -> None:
     emulator.add_trim("片段 1", seconds=0)
     connection = settings(emulator.url)
     answer = connect(connection).send(query(connection, "片段 1"))
-    task = decipher(answer.status, answer.headers, answer.body, trans_no="片段 1")
+    task = parse_task(answer.status, answer.headers, answer.body, trans_no="片段 1")
     assert task.video_info is not None
     assert task.video_info.raw == emulator.video_info("片段 1")
     assert task.request_id == emulator.calls[0].request_id

@@ -6,7 +6,7 @@ import base64
 import pytest
 
 from airflow_provider_trim.vod.auth import sign
-from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.settings import TrimSettings
 
 NOW = 1516182478.9

@@ -19,7 +19,7 @@ from wangsu.common.Constant.Constant import Constant
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.vod.auth import sign
-from airflow_provider_trim.vod.messages import Request
+from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.settings import TrimSettings
 
 QUERY_PATH = "/vod/videoManage/videoClipQuery"

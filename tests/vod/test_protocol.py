@@ -31,7 +31,7 @@ from airflow_provider_trim.vod.errors import (
     VideoProcessingError,
 )
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
-from airflow_provider_trim.vod.protocol import build_query, check_trans_no, decipher
+from airflow_provider_trim.vod.protocol import build_query, check_trans_no, parse_task
 from airflow_provider_trim.vod.settings import TrimSettings
 
 EXAMPLE = (Path(__file__).parents[1] / "data" / "interface-example.json").read_bytes()
@@ -59,7 +59,7 @@ def processing(**others: object) -> dict[str, object]:
 def ask(
     body: bytes, http_status: int = 200, headers: Mapping[str, str] | None = None, trans_no: str | None = TRANS_NO
 ) -> TrimTask:
-    return decipher(http_status, headers or {}, body, trans_no=trans_no)
+    return parse_task(http_status, headers or {}, body, trans_no=trans_no)
 
 
 def refusal(body: bytes, http_status: int = 200, headers: Mapping[str, str] | None = None) -> TrimError:
@@ -333,7 +333,7 @@ def test_a_secret_that_the_service_repeats_is_not_passed_on(form: str, padding: 
     )
     for body in bodies:
         with pytest.raises(TrimError) as caught:
-            decipher(http_status, {"X-WS-RequestId": f"r-{form}"}, body, secret=SECRET)
+            parse_task(http_status, {"X-WS-RequestId": f"r-{form}"}, body, secret=SECRET)
         shown = str(caught.value) + repr(caught.value)
         assert form[:5] not in shown.replace("s3cr***", "")
         assert "r-***" in shown
@@ -341,7 +341,7 @@ def test_a_secret_that_the_service_repeats_is_not_passed_on(form: str, padding: 
 
 def test_a_secret_that_is_repeated_in_json_is_not_passed_on() -> None:
     with pytest.raises(TrimResponseError) as caught:
-        decipher(404, {}, json.dumps({"error": f"token {SECRET} is unknown"}).encode(), secret=SECRET)
+        parse_task(404, {}, json.dumps({"error": f"token {SECRET} is unknown"}).encode(), secret=SECRET)
     assert "token *** is unknown" in str(caught.value)
 
 
@@ -364,14 +364,14 @@ def test_what_the_service_says_stays_on_its_line() -> None:
 def test_a_refusal_says_how_far_the_clock_is_off(now: float | None, note: str) -> None:
     for http_status in (401, 403):
         with pytest.raises(TrimAuthError) as caught:
-            decipher(http_status, {"Date": "Wed, 17 Jan 2018 12:00:00 GMT"}, b"", now=now)
+            parse_task(http_status, {"Date": "Wed, 17 Jan 2018 12:00:00 GMT"}, b"", now=now)
         assert caught.value.message == f"the service refused the connection's credentials{note}"
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Jan 2018 12:00:00 GMT"])
 def test_a_refusal_without_a_usable_date(date: str | None) -> None:
     with pytest.raises(TrimAuthError) as caught:
-        decipher(401, {} if date is None else {"Date": date}, b"", now=0.0)
+        parse_task(401, {} if date is None else {"Date": date}, b"", now=0.0)
     assert "clock" not in caught.value.message
 
 
@@ -386,7 +386,7 @@ def test_a_refusal_without_a_usable_date(date: str | None) -> None:
 )
 def test_an_address_that_is_wrong_is_said_to_be(http_status: int, location: str | None, hint: str) -> None:
     with pytest.raises(TrimResponseError) as caught:
-        decipher(http_status, {} if location is None else {"Location": location}, b"<html>")
+        parse_task(http_status, {} if location is None else {"Location": location}, b"<html>")
     assert hint in caught.value.message
     assert "token=1" not in caught.value.message
 
@@ -544,7 +544,7 @@ def test_only_trim_errors_come_out(
     """Pitfall 2: there is no error that nobody expects."""
     outcome: TrimTask | TrimError
     try:
-        outcome = decipher(http_status, headers, body, trans_no=trans_no)
+        outcome = parse_task(http_status, headers, body, trans_no=trans_no)
     except TrimError as error:
         outcome = error
     if isinstance(outcome, TrimTask):

@@ -27,7 +27,7 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
     VideoProcessingError,
 )
-from airflow_provider_trim.vod.protocol import build_submission, decipher_submission
+from airflow_provider_trim.vod.protocol import build_submission, parse_submission
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
 
@@ -58,7 +58,7 @@ def settings(auth: str = "token", host: str = "", **extra: object) -> TrimSettin
 
 
 def wire(connection: TrimSettings | None = None, **parameters: Any) -> dict[str, Any]:
-    return dict(TrimSubmission.check(**{**CLIP, **parameters}).on_the_wire(connection or settings()))
+    return dict(TrimSubmission.check(**{**CLIP, **parameters}).to_wire(connection or settings()))
 
 
 # --- what is taken ---
@@ -310,7 +310,7 @@ def answer(code: object = 200, data: object = "task-1", message: object = "æ“ä½
 
 def refusal(body: bytes, http_status: int = 200, **headers: str) -> TrimError:
     with pytest.raises(TrimError) as caught:
-        decipher_submission(http_status, {"X-WS-RequestId": "r-1", **headers}, body)
+        parse_submission(http_status, {"X-WS-RequestId": "r-1", **headers}, body)
     error = caught.value
     assert (error.http_status, error.request_id) == (http_status, "r-1")
     again = pickle.loads(pickle.dumps(error))
@@ -320,8 +320,8 @@ def refusal(body: bytes, http_status: int = 200, **headers: str) -> TrimError:
 
 @pytest.mark.parametrize(("data", "said"), [("task-1", "task-1"), ("", ""), (None, ""), (17, "17")])
 def test_accepted(data: object, said: str) -> None:
-    assert decipher_submission(200, {}, answer(data=data)) == said
-    assert decipher_submission(200, {}, answer("200", data)) == said
+    assert parse_submission(200, {}, answer(data=data)) == said
+    assert parse_submission(200, {}, answer("200", data)) == said
 
 
 @pytest.mark.parametrize("data", [{}, {"taskId": "t"}, [], ["t"], 1.5], ids=repr)
@@ -430,7 +430,7 @@ parameters_ = st.fixed_dictionaries(
 def test_any_parameters_are_sent_or_refused(parameters: dict[str, Any], connection: TrimSettings) -> None:
     """Pitfall 2: there is no error that nobody expects."""
     try:
-        sent = TrimSubmission.check(**parameters).on_the_wire(connection)
+        sent = TrimSubmission.check(**parameters).to_wire(connection)
     except (TransNoEmptyError, TransNoIllegalError):
         return
     except TrimParameterError as error:
@@ -458,7 +458,7 @@ def test_any_parameters_are_sent_or_refused(parameters: dict[str, Any], connecti
 def test_any_answer_is_read_or_an_error(http_status: int, body: bytes) -> None:
     outcome: str | TrimError
     try:
-        outcome = decipher_submission(http_status, {}, body)
+        outcome = parse_submission(http_status, {}, body)
     except TrimError as error:
         outcome = error
     if isinstance(outcome, TrimError):

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What verdicts mean to Airflow.
+
+What a retry can't mend is an ``AirflowFailException``, and a timeout an ``AirflowSensorTimeout``, which Airflow does
+not retry either. What a retry can mend is the :class:`TrimError` itself, since ``soft_fail`` would turn any
+``AirflowException`` of a resumed task into a skip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
+
+from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.models import TrimTask
+
+
+def unwrap_verdicts(
+    trans_nos: Sequence[str], verdicts: Sequence[Verdict | None], on_failure: str, log: Any
+) -> list[TrimTask | None]:
+    """Return the finished trims in the order asked, with None for those that failed and are ignored.
+
+    :param on_failure: ``ignore`` to log failures; anything else raises them, naming all
+    :raises AirflowFailException: a trim has failed for good
+    :raises AirflowSensorTimeout: none has failed for good, and at least one was not done in time
+    :raises TrimError: all failures may pass, so that a retry is worth it
+    """
+    failures = {
+        trans_no: verdict
+        for trans_no, verdict in zip(trans_nos, verdicts, strict=True)
+        if isinstance(verdict, Failure | TimedOut)
+    }
+    if failures and on_failure != "ignore":
+        _raise(failures, len(verdicts))
+    for trans_no, verdict in failures.items():
+        log.warning("Ignored, as on_failure asks for: trim %s: %s", trans_no, _reason(verdict))
+    tasks = [verdict.task if isinstance(verdict, Success) else None for verdict in verdicts]
+    for trans_no, task in zip(trans_nos, tasks, strict=True):
+        if task is not None:
+            log.info("Trim %s is done: %s", trans_no, _summary(task))
+    return tasks
+
+
+def _raise(failures: dict[str, Failure | TimedOut], count: int) -> None:
+    permanent = [v for v in failures.values() if isinstance(v, Failure) and not v.worth_retrying]
+    passing = [v for v in failures.values() if isinstance(v, Failure) and v.worth_retrying]
+    if count == 1:
+        ((trans_no, verdict),) = failures.items()
+        text = f"trim {trans_no}: {_reason(verdict)}"
+    else:
+        width = max(map(len, failures))
+        rows = "".join(f"\n  {trans_no:<{width}}  {_reason(verdict)}" for trans_no, verdict in failures.items())
+        text = f"{len(failures)} of {count} trims failed:{rows}"
+    if permanent:
+        raise AirflowFailException(text) from permanent[0].error
+    if len(passing) < len(failures):
+        raise AirflowSensorTimeout(text)
+    raise passing[0].error if count == 1 else TrimError(text, retryable=True) from passing[0].error
+
+
+def _reason(verdict: Failure | TimedOut) -> str:
+    if isinstance(verdict, Failure):
+        return str(verdict.error)
+    last = f"; the last look failed: {verdict.last_error}" if verdict.last_error else ""
+    return f"was not done when the timeout was reached{last}"
+
+
+def _summary(task: TrimTask) -> str:
+    """Return what came out, in one line such as ``'goal', 3:09, best rendition 1920x1080 of 3, 12.3 MB in all``."""
+    info = task.video_info
+    if info is None:
+        return "no videoInfo"
+    parts = [f"video {info.video_id} {info.video_name[:100]!r}"]
+    if info.duration is not None:
+        minutes, seconds = divmod(round(info.duration.total_seconds()), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts.append(f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}")
+    sizes = [(part.width, part.height) for part in info.video_resolutions if part.width and part.height]
+    if sizes:
+        width, height = max(sizes, key=lambda size: size[0] * size[1])
+        parts.append(f"best rendition {width}x{height} of {len(info.video_resolutions)}")
+    if info.video_size is not None:
+        parts.append(f"{info.video_size / 1e6:.1f} MB in all")
+    return ", ".join(parts)

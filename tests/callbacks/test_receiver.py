@@ -1,0 +1,559 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waits that are told instead of asking: real HTTP, from the emulator to the poller's listener and back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from callback_calls import Callbacks, until
+from live_airflow import HOST
+
+from airflow_provider_trim.callbacks import receiver as channel
+from airflow_provider_trim.callbacks.health import TTL
+from airflow_provider_trim.callbacks.listener import Listener
+from airflow_provider_trim.callbacks.receiver import WARM_UP
+from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
+from airflow_provider_trim.polling.poller import Poller
+from airflow_provider_trim.polling.state import PollAgain, PollState, Success, TimedOut
+from airflow_provider_trim.vod.callbacks import Claim
+from airflow_provider_trim.vod.models import TrimTask
+
+pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
+
+NOW = 1_796_000_000.0
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class Clock:
+    """The system's, moved ahead when a test says so."""
+
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class Waits:
+    """A poller's waits, each for a trim whose callback is expected unless told otherwise."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self.clock = Clock()
+        self.poller = Poller(callbacks.load, clock=self.clock)
+        self.running: list[asyncio.Task[Any]] = []
+
+    def start(self, trans_no: str, **parameters: Any) -> asyncio.Task[Any]:
+        facts = {"interval": 0.02, "expects_callback": True, "now": self.clock(), **parameters}
+        self.running.append(asyncio.create_task(self.poller.wait(PollState(trans_no, **facts))))
+        return self.running[-1]
+
+    async def end(self) -> None:
+        for wait in self.running:
+            wait.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
+
+
+async def done(*waits: asyncio.Task[Any]) -> None:
+    async with asyncio.timeout(20):
+        assert all(isinstance(verdict, Success) for verdict in await asyncio.gather(*waits))
+
+
+@pytest.fixture
+def emulator() -> Iterator[TrimEmulator]:
+    with TrimEmulator(duration=float("inf")) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def callbacks(emulator: TrimEmulator) -> Callbacks:
+    return Callbacks(emulator)
+
+
+@pytest.fixture
+async def waits(callbacks: Callbacks) -> AsyncIterator[Waits]:
+    waits = Waits(callbacks)
+    yield waits
+    await waits.end()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+@pytest.fixture
+async def old(waits: Waits, callbacks: Callbacks) -> Waits:
+    """Waits whose poller has listened for so long that it must have heard of any trim that begins now."""
+    callbacks.add_trim("old")
+    waits.start("old", expects_callback=False, interval=3600)
+    await callbacks.emulator.await_calls(1, trans_no="old")
+    await until(lambda: not waits.poller._looks)  # its answer is read before the clock moves
+    waits.clock.ahead = WARM_UP + 1
+    return waits
+
+
+# --- told instead of asking ---
+
+
+async def test_a_trim_is_asked_about_when_it_is_called_back(old: Waits, callbacks: Callbacks) -> None:
+    """The only call of its wait."""
+    callbacks.add_trim("t1")
+    wait = old.start("t1")
+    await asyncio.sleep(0)
+    callbacks.emulator.finish("t1")
+    await done(wait)
+    assert len(callbacks.emulator.calls_for("t1")) == 1
+    assert callbacks.emulator.callbacks[0].http_status == 200
+
+
+async def test_a_thousand_trims_cost_a_call_each(old: Waits, callbacks: Callbacks) -> None:
+    trims = [f"t{number}" for number in range(1000)]
+    for trans_no in trims:
+        callbacks.add_trim(trans_no)
+    running = [old.start(trans_no) for trans_no in trims]
+    await asyncio.sleep(0)
+    for trans_no in trims:
+        await asyncio.to_thread(callbacks.emulator.finish, trans_no)
+    await done(*running)
+    assert callbacks.emulator.call_count == 1001
+
+
+async def test_a_listener_that_is_younger_than_the_trim_has_it_looked_at_first(
+    waits: Waits, callbacks: Callbacks
+) -> None:
+    """It may have been called back when nobody listened."""
+    callbacks.add_trim("t1", 0)
+    callbacks.add_trim("t2")
+    await callbacks.emulator.await_callbacks(1)
+    first, second = waits.start("t1"), waits.start("t2")
+    await done(first)
+    await callbacks.emulator.await_calls(1, trans_no="t2")
+    callbacks.emulator.finish("t2")
+    await done(second)
+    assert [len(callbacks.emulator.calls_for(trans_no)) for trans_no in ("t1", "t2")] == [1, 2]
+
+
+async def test_a_hint_works_for_whoever_waits_for_the_trim(old: Waits, callbacks: Callbacks) -> None:
+    """A sensor does not know who submitted it, nor how."""
+    callbacks.add_trim("t1")
+    sensors = [old.start("t1", expects_callback=False, interval=3600) for _ in range(2)]
+    await callbacks.emulator.await_calls(1, trans_no="t1")
+    callbacks.emulator.finish("t1")
+    await done(*sensors)
+    assert len(callbacks.emulator.calls_for("t1")) == 2
+
+
+async def test_the_body_is_a_hint_and_no_answer(old: Waits, callbacks: Callbacks) -> None:
+    """Whatever it says; the trim is polled as usual then, since no other call is to be expected."""
+    callbacks.add_trim("t1")
+    wait = old.start("t1")
+    assert OK in await callbacks.call(callbacks.target("t1"), b'{"transNo": "t1", "status": 2, "code": 200}')
+    await callbacks.emulator.await_calls(3, trans_no="t1")
+    assert not wait.done()
+    callbacks.emulator.misdeliver("t1", Lost())
+    callbacks.emulator.finish("t1")
+    await done(wait)
+
+
+async def test_a_call_during_a_look_has_another_follow_it(waits: Waits, callbacks: Callbacks) -> None:
+    """What that look is answered may have been true before."""
+    callbacks.add_trim("t1")
+    hold = Hold(then=ServiceCode(1560))
+    callbacks.emulator.misbehave("t1", hold)
+    wait = waits.start("t1", interval=3600)
+    await asyncio.to_thread(hold.wait_until_held)
+    callbacks.emulator.finish("t1")
+    await callbacks.emulator.await_callbacks(1)
+    hold.release()
+    await done(wait)
+    assert len(callbacks.emulator.calls_for("t1")) == 2
+
+
+async def test_a_look_that_fails_after_a_call_is_made_again(old: Waits, callbacks: Callbacks) -> None:
+    callbacks.add_trim("t1")
+    callbacks.emulator.misbehave("t1", HttpError(503), HttpError(502))
+    wait = old.start("t1")
+    await asyncio.sleep(0)
+    callbacks.emulator.finish("t1")
+    await done(wait)
+    assert len(callbacks.emulator.calls_for("t1")) == 3
+
+
+async def test_a_call_before_the_wait_is_remembered_for_some_minutes(old: Waits, callbacks: Callbacks) -> None:
+    for trans_no in ("t1", "t2"):
+        callbacks.add_trim(trans_no, 0)
+    await callbacks.emulator.await_callbacks(2)
+    await done(old.start("t1", first_poll_after=3600))
+    old.clock.ahead += TTL
+    began = old.clock() - TTL - 1
+    await done(old.start("t2", started_at=began))  # by a look, since what was heard is forgotten by now
+    assert callbacks.emulator.call_count == 3
+
+
+# --- callbacks get lost ---
+
+
+async def test_who_expects_a_call_asks_rarely(old: Waits, callbacks: Callbacks) -> None:
+    for trans_no in ("t1", "t2"):
+        callbacks.add_trim(trans_no)
+    old.start("t1")
+    old.start("t2", expects_callback=False)
+    await callbacks.emulator.await_calls(30, trans_no="t2")
+    assert callbacks.emulator.calls_for("t1") == []
+
+
+@pytest.mark.parametrize("factor", [5])
+async def test_a_lost_call_is_made_up_for_by_asking(emulator: TrimEmulator, factor: int) -> None:
+    callbacks = Callbacks(emulator, callback_poll_factor=factor)
+    waits = Waits(callbacks)
+    callbacks.add_trim("t1")
+    emulator.misdeliver("t1", Lost())
+    wait = waits.start("t1")
+    await emulator.await_calls(3, trans_no="t1")
+    emulator.finish("t1")
+    await done(wait)
+    await waits.end()
+
+
+async def test_the_last_look_is_at_the_deadline(old: Waits, callbacks: Callbacks) -> None:
+    callbacks.add_trim("t1")
+    wait = old.start("t1", deadline=old.clock() + 0.3)
+    assert await wait == TimedOut(None)
+    assert len(callbacks.emulator.calls_for("t1")) == 1
+
+
+async def test_a_failed_look_is_made_again_after_the_interval(waits: Waits, callbacks: Callbacks) -> None:
+    callbacks.add_trim("t1", 0)
+    callbacks.emulator.misbehave("t1", HttpError(503), HttpError(503))
+    await done(waits.start("t1"))
+
+
+async def test_callbacks_that_fail_to_come_are_relied_upon_no_more(
+    old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By those that wait, and those that come; it is logged once."""
+    callbacks.emulator.misdeliver(None, Lost(), repeat=True)
+    for number in range(6):
+        callbacks.add_trim(f"t{number}")
+    first, second = old.start("t0"), old.start("t1")
+    sensor = old.start("t0", expects_callback=False)
+    await callbacks.emulator.await_calls(3, trans_no="t0")
+    assert callbacks.emulator.calls_for("t1") == []
+    callbacks.emulator.finish("t0")
+    await done(first, sensor)
+    callbacks.emulator.finish("t1")
+    await done(second)
+    for number in range(2, 6):
+        wait = old.start(f"t{number}")
+        await callbacks.emulator.await_calls(3, trans_no=f"t{number}")
+        callbacks.emulator.finish(f"t{number}")
+        await done(wait)
+    assert [record.levelname for record in caplog.records if "fail to come" in record.message] == ["WARNING"]
+
+
+async def test_callbacks_that_come_again_are_relied_upon_again(
+    old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    old.poller._callbacks.learn(came=False)
+    for number in range(3):
+        callbacks.add_trim(f"t{number}")
+        wait = old.start(f"t{number}", interval=3600, first_poll_after=3600)
+        await asyncio.sleep(0)
+        callbacks.emulator.finish(f"t{number}")
+        await done(wait)
+    assert len([record for record in caplog.records if "come again:" in record.message]) == 1
+    callbacks.add_trim("t3")
+    callbacks.add_trim("t4")
+    old.start("t3")
+    old.start("t4", expects_callback=False)
+    await callbacks.emulator.await_calls(30, trans_no="t4")
+    assert callbacks.emulator.calls_for("t3") == []
+
+
+async def test_what_was_learned_outlives_the_poller(old: Waits, callbacks: Callbacks) -> None:
+    """With few trims, each may have a poller of its own."""
+    old.poller._callbacks.learn(came=False)
+    waits = Waits(callbacks)
+    callbacks.add_trim("t1")
+    waits.start("t1")
+    await callbacks.emulator.await_calls(5, trans_no="t1")
+    await waits.end()
+
+
+@pytest.mark.parametrize("misdelivery", [Late(0.2), Repeated(3)])
+async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callbacks, misdelivery: Any) -> None:
+    callbacks.add_trim("t1")
+    callbacks.emulator.misdeliver("t1", misdelivery)
+    wait = old.start("t1", interval=3600)
+    await asyncio.sleep(0)
+    callbacks.emulator.finish("t1")
+    await done(wait)
+    for _ in range(5):
+        assert OK in await callbacks.call(callbacks.target("t1"))
+    callbacks.add_trim("t2")
+    wait = old.start("t2")
+    await asyncio.sleep(0)
+    callbacks.emulator.finish("t2")
+    await done(wait)
+    assert len(callbacks.emulator.calls_for("t1")) == 1
+
+
+# --- who else calls ---
+
+
+async def test_repeated_calls_of_a_trim_that_is_not_done_cost_one_look(old: Waits, callbacks: Callbacks) -> None:
+    callbacks.add_trim("t1")
+    old.start("t1", interval=3600)
+    for _ in range(20):
+        assert OK in await callbacks.call(callbacks.target("t1"))
+        old.clock.ahead += 60
+    await callbacks.emulator.await_calls(1, trans_no="t1")
+    callbacks.add_trim("t2", 0)
+    await done(old.start("t2", expects_callback=False))
+    assert len(callbacks.emulator.calls_for("t1")) == 1
+
+
+async def test_forged_unknown_and_senseless_requests_cost_no_call_and_no_line(
+    old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    callbacks.add_trim("t1")
+    callbacks.emulator.misdeliver("t1", Forged())
+    old.start("t1", interval=3600)
+    await asyncio.sleep(0)
+    caplog.clear()
+    callbacks.emulator.finish("t1")
+    await callbacks.emulator.await_callbacks(1)
+    for number in range(100):
+        assert OK in await callbacks.call(callbacks.forged_target("t1"))
+        assert OK in await callbacks.call(callbacks.target(f"unknown-{number}"), b"{}", "GET")
+    for data in (
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"GET /%zz HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA:" + b"b" * 99_999,
+    ):
+        await callbacks.say(data)
+    assert OK in await callbacks.call("/", b"", "HEAD")
+    assert OK in await callbacks.call("/healthz?x=/t1/", b"", "GET")
+    assert [record for record in caplog.records if record.name != "asyncio"] == []
+    assert capfd.readouterr().err == ""
+    assert callbacks.emulator.call_count == 1
+    assert b" 400 " in await callbacks.say(b"nonsense\r\n\r\n")
+
+
+async def test_an_enormous_body_is_read_to_a_limit_and_dropped(old: Waits, callbacks: Callbacks) -> None:
+    callbacks.add_trim("t1")
+    wait = old.start("t1")
+    await asyncio.sleep(0)
+    callbacks.emulator.misdeliver("t1", Lost())
+    callbacks.emulator.finish("t1")
+    head = f"POST {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\nContent-Length: {10**12}\r\n\r\n".encode()
+    async with asyncio.timeout(20):
+        sent = await callbacks.flood(head)
+    assert sent < 32 * 1024 * 1024  # what the kernels hold between two sockets
+    await done(wait)
+
+
+async def test_a_compressed_body_is_not_unpacked(old: Waits, callbacks: Callbacks) -> None:
+    callbacks.add_trim("t1")
+    wait = old.start("t1")
+    await asyncio.sleep(0)
+    callbacks.emulator.misdeliver("t1", Lost())
+    callbacks.emulator.finish("t1")
+    answer = await callbacks.call(callbacks.target("t1"), b"no gzip at all", "POST", "Content-Encoding: gzip")
+    assert OK in answer
+    await done(wait)
+
+
+async def test_a_slow_caller_is_cut_off(old: Waits, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_trim.callbacks import listener
+
+    monkeypatch.setattr(listener, "CONNECTION_TIMEOUT", 0.05)
+    slow = [b"", b"POST /", f"POST {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n1".encode()]
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*map(callbacks.say, slow)) == [b"", b"", b""]
+
+
+async def test_one_request_is_answered_on_a_connection(old: Waits, callbacks: Callbacks) -> None:
+    one = f"GET {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+    async with asyncio.timeout(10):
+        answer = await callbacks.say(one * 50)
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert b"Connection: close" in answer
+
+
+async def test_for_one_connection_too_many_the_oldest_is_closed(
+    old: Waits, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So whoever holds all of them holds up nobody."""
+    from airflow_provider_trim.callbacks import listener
+
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 8)
+    held = [await asyncio.open_connection(HOST, callbacks.port) for _ in range(8)]
+    callbacks.add_trim("t1")
+    wait = old.start("t1")
+    await asyncio.sleep(0)
+    callbacks.emulator.finish("t1")
+    await done(wait)
+    async with asyncio.timeout(10):
+        assert await held[0][0].read() == b""
+    assert not held[7][0].at_eof()
+    for _, writer in held:
+        writer.close()
+
+
+# --- the listener's life ---
+
+
+async def test_it_is_gone_with_the_last_watch_and_says_what_came(
+    waits: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    callbacks.add_trim("t1")
+    wait = waits.start("t1")
+    await callbacks.listening()
+    await callbacks.call(callbacks.forged_target("t1"))
+    callbacks.emulator.finish("t1")
+    await done(wait)
+    await callbacks.gone()
+    said = [record.message for record in caplog.records if record.name == channel.__name__]
+    assert said == [
+        f"Listening for callbacks on {HOST} port {callbacks.port}",
+        "Listening for callbacks no more. Callbacks: 1 came, 0 more than once, 0 failed to come; 1 requests without a "
+        "genuine address",
+    ]
+
+
+async def test_pollers_share_an_address(waits: Waits, callbacks: Callbacks, emulator: TrimEmulator) -> None:
+    """Each connection's callbacks reach it alone."""
+    other = Callbacks(emulator, **callbacks.extra)
+    other.settings = callbacks.settings.model_copy(update={"login": "somebody", "callback_poll_factor": 1.0})
+    others = Waits(other)
+    callbacks.add_trim("t1")
+    callbacks.add_trim("t2")
+    mine, theirs = waits.start("t1"), others.start("t2")
+    await callbacks.listening()
+    emulator.finish("t1")
+    await done(mine)
+    assert await callbacks.heard()
+    await others.end()
+    assert theirs.done()
+    await callbacks.gone()
+
+
+async def test_an_address_that_is_taken_fails_no_wait(
+    waits: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again."""
+    monkeypatch.setattr(channel, "RETRY_PAUSE", 0.01)
+    callbacks.add_trim("t1")
+    with socket.create_server((HOST, callbacks.port)):
+        wait = waits.start("t1")
+        await callbacks.emulator.await_calls(5, trans_no="t1")
+    assert [record.levelname for record in caplog.records if "Can't listen" in record.message] == ["WARNING"]
+    await callbacks.listening()
+    callbacks.emulator.finish("t1")
+    await done(wait)
+
+
+async def test_an_address_that_cannot_be_one_fails_no_wait(
+    emulator: TrimEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    callbacks = Callbacks(emulator, callback_listen="triggerer..svc:8790")
+    waits = Waits(callbacks)
+    callbacks.add_trim("t1")
+    wait = waits.start("t1")
+    await emulator.await_calls(3, trans_no="t1")
+    emulator.misdeliver("t1", Lost())
+    emulator.finish("t1")
+    await done(wait)
+    await waits.end()
+    assert [record.levelname for record in caplog.records if "Can't listen" in record.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_who_is_cancelled_while_he_begins_to_listen_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
+    def told(claim: Claim) -> bool:
+        return False
+
+    listener = Listener(HOST, callbacks.port)
+    joining = asyncio.create_task(listener.join(told))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    joining.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await joining
+        listener.leave(told)
+    with socket.create_server((HOST, callbacks.port)):
+        pass
+
+
+async def test_without_the_extra_nobody_listens(emulator: TrimEmulator, callbacks: Callbacks) -> None:
+    callbacks.settings = callbacks.settings.model_copy(update={"callback_listen": None})
+    waits = Waits(callbacks)
+    emulator.add_trim("t1")
+    waits.start("t1")
+    await emulator.await_calls(5, trans_no="t1")
+    assert not await callbacks.heard()
+    await waits.end()
+
+
+async def test_a_changed_connection_is_followed(waits: Waits, callbacks: Callbacks, emulator: TrimEmulator) -> None:
+    callbacks.add_trim("t1")
+    wait = waits.start("t1", expects_callback=False)
+    await callbacks.listening()
+    moved = Callbacks(emulator)
+    callbacks.settings = moved.settings
+    waits.clock.ahead += 600
+    await moved.listening()
+    await callbacks.gone()
+    emulator.finish("t1")
+    await done(wait)
+
+
+# --- a watch, by injected time ---
+
+
+def processing() -> TrimTask:
+    return TrimTask.model_validate({"taskId": "x", "transNo": "t1", "status": 1})
+
+
+def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_interval() -> None:
+    watch = PollState("t1", now=NOW, interval=10, deadline=NOW + 1000, expects_callback=True)
+    watch.callback_pause = 600
+    watch.looked(processing(), NOW)
+    assert watch.next_poll_at == NOW + 600
+    watch.looked(processing(), NOW + 600)
+    assert watch.next_poll_at == NOW + 1000
+
+
+def test_one_that_is_postponed_keeps_its_deadline_and_its_first_look() -> None:
+    for deadline, at in ((NOW + 100, NOW + 100), (NOW + 9000, NOW + 600)):
+        watch = PollState("t1", now=NOW, deadline=deadline, first_poll_after=20, expects_callback=True)
+        watch.callback_pause = 600
+        watch.postpone(NOW)
+        assert watch.next_poll_at == at
+    late = PollState("t1", now=NOW, first_poll_after=2000, expects_callback=True)
+    late.postpone(NOW)
+    assert late.next_poll_at == NOW + 2000
+
+
+def test_one_that_is_told_looks_at_once_and_is_told_once() -> None:
+    watch = PollState("t1", now=NOW, interval=10, first_poll_after=3600, expects_callback=True)
+    watch.callback_pause = 600
+    assert watch.hinted(NOW + 5)
+    assert watch.next_poll_at == NOW + 5
+    assert not watch.hinted(NOW + 6)
+    assert watch.looked(processing(), NOW + 5) == PollAgain(NOW + 15, level=logging.INFO)
+
+
+@pytest.mark.parametrize(("doubts_after", "looks_after"), [(3, 10), (50, 50)])
+def test_one_that_doubts_looks_when_it_would_have_without_a_call(doubts_after: float, looks_after: float) -> None:
+    watch = PollState("t1", now=NOW, interval=10, expects_callback=True)
+    watch.callback_pause = 600
+    watch.looked(processing(), NOW)
+    watch.doubt(NOW + doubts_after)
+    assert watch.next_poll_at == NOW + looks_after

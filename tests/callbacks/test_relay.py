@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Callbacks that reach the wrong triggerer: passed on through a real Redis that is lost and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import callback_waiter
+import pytest
+from callback_calls import Callbacks, until
+from redis import Redis
+from redis_server import RedisServer
+
+from airflow_provider_trim.callbacks import relay
+from airflow_provider_trim.callbacks.relay import channel_of
+from airflow_provider_trim.emulator import Lost, TrimEmulator
+from airflow_provider_trim.polling.poller import Poller
+from airflow_provider_trim.polling.state import PollState, Success
+
+Start = Callable[..., asyncio.Task[Any]]
+
+
+@pytest.fixture(autouse=True)
+def soon_connected_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "RECONNECT_PAUSE", 0.02)
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def emulator() -> Iterator[TrimEmulator]:
+    with TrimEmulator(duration=float("inf")) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Return a function that has a poller of its own wait for a trim, as another triggerer does."""
+    running: list[asyncio.Task[Any]] = []
+
+    def start(callbacks: Callbacks, trans_no: str, interval: float = 3600) -> asyncio.Task[Any]:
+        watch = PollState(trans_no, now=time.time(), interval=interval, expects_callback=True)
+        running.append(asyncio.create_task(Poller(callbacks.load).wait(watch)))
+        return running[-1]
+
+    yield start
+    for wait in running:
+        wait.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+async def done(wait: asyncio.Task[Any]) -> None:
+    async with asyncio.timeout(20):
+        assert isinstance(await wait, Success)
+
+
+def subscribers(redis: RedisServer, callbacks: Callbacks) -> int:
+    with Redis.from_url(redis.url) as client:
+        return int(client.pubsub_numsub(channel_of(callbacks.settings.account))[0][1])
+
+
+@contextmanager
+def waiting(callbacks: Callbacks, trans_no: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own that waits for a trim; it is ready when the block begins."""
+    emulator = callbacks.emulator
+    parts = {"host": emulator.url, "login": emulator.user, "password": emulator.token, "extra": callbacks.extra}
+    line = [sys.executable, str(Path(callback_waiter.__file__)), f"--connection={json.dumps(parts)}", "--interval=3600"]
+    process = subprocess.Popen([*line, trans_no], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_process_that_waits_is_told_whichever_is_called(redis: RedisServer, emulator: TrimEmulator) -> None:
+    """Two processes behind one address; neither asks by itself for an hour."""
+    first = Callbacks(emulator, quota_storage=redis.url)
+    second = Callbacks(emulator, quota_storage=redis.url)
+    for trans_no in ("t1", "t2"):
+        emulator.add_trim(trans_no, notify_url=first.address(trans_no))
+    with waiting(first, "t1") as one, waiting(second, "t2") as other:
+        emulator.finish("t2")
+        out, _ = other.communicate(timeout=20)
+        assert json.loads(out)[::2] == ["t2", True]
+        emulator.finish("t1")
+        out, _ = one.communicate(timeout=20)
+        assert json.loads(out)[::2] == ["t1", True]
+    assert len(emulator.calls_for("t1")) == len(emulator.calls_for("t2")) == 2
+    assert all(callback.http_status == 200 for callback in emulator.callbacks)
+
+
+async def test_of_two_on_one_host_the_other_listens_when_the_first_has_gone(
+    redis: RedisServer, emulator: TrimEmulator, start: Start
+) -> None:
+    """Without a look of its own, and asks once for whoever may have been called when nobody listened."""
+    callbacks = Callbacks(emulator, quota_storage=redis.url)
+    for trans_no in ("t1", "t2", "t3"):
+        callbacks.add_trim(trans_no)
+    with waiting(callbacks, "t1") as first:
+        await callbacks.listening()
+        between, later = (start(callbacks, trans_no, 0.5) for trans_no in ("t2", "t3"))
+        for trans_no in ("t2", "t3"):
+            await emulator.await_calls(1, trans_no=trans_no)
+        emulator.finish("t1")
+        await asyncio.to_thread(first.wait)
+    emulator.finish("t2")
+    await done(between)
+    await callbacks.listening()
+    await emulator.await_calls(2, trans_no="t3")
+    emulator.finish("t3")
+    await done(later)
+    assert len(emulator.calls_for("t3")) == 3
+
+
+async def test_without_redis_the_wrong_one_drops_it_and_polling_catches_up(
+    emulator: TrimEmulator, start: Start
+) -> None:
+    first, second = (Callbacks(emulator, callback_poll_factor=2) for _ in range(2))
+    emulator.add_trim("t1")
+    emulator.add_trim("t2", notify_url=first.address("t2"))
+    start(first, "t1")
+    wait = start(second, "t2", 0.05)
+    await first.listening()
+    await second.listening()
+    emulator.finish("t2")
+    await done(wait)
+    await until(lambda: emulator.callbacks_for("t2") != [])  # its answer may still be under way
+    assert emulator.callbacks[0].http_status == 200
+
+
+async def test_what_is_passed_on_is_verified(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
+    """Who can write to Redis can make up no callback."""
+    callbacks = Callbacks(emulator, quota_storage=redis.url)
+    callbacks.add_trim("t1")
+    emulator.misdeliver("t1", Lost())
+    wait = start(callbacks, "t1")
+    await emulator.await_calls(1)
+    emulator.finish("t1")
+    name = channel_of(callbacks.settings.account)
+    with Redis.from_url(redis.url) as client:
+        for nonsense in (b"", b"\xff\xfe", b"/t1", callbacks.forged_target("t1").encode(), b"/" * 100_000):
+            assert client.publish(name, nonsense) == 1
+        callbacks.add_trim("t2")
+        emulator.call_back("t2")  # published, too, after all of that
+        await until(lambda: emulator.callbacks_for("t2") != [])
+        assert not wait.done()
+        assert emulator.call_count == 1
+        client.publish(name, callbacks.target("t1"))
+    await done(wait)
+
+
+async def test_a_redis_that_is_away_fails_no_wait_and_is_found_again(
+    redis: RedisServer, emulator: TrimEmulator, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, relay.__name__)
+    redis.stop()
+    first, second = (Callbacks(emulator, quota_storage=redis.url) for _ in range(2))
+    first.add_trim("t1")
+    emulator.add_trim("t2", notify_url=first.address("t2"))
+    direct, passed_on = start(first, "t1"), start(second, "t2")
+    await emulator.await_calls(2, 20)
+    redis.start()
+    await until(lambda: subscribers(redis, first) == 2)
+    emulator.finish("t1")
+    await done(direct)
+    emulator.add_trim("t3")
+    start(first, "t3")
+    await until(lambda: subscribers(redis, first) == 2)
+    await first.listening()
+    emulator.finish("t2")
+    await done(passed_on)
+    said = [record.message for record in caplog.records if record.name == relay.__name__]
+    assert sum("is away" in text for text in said) == 2  # once for each poller, however often it was tried
+    assert sum("is back" in text for text in said) == 2
+
+
+async def test_it_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
+    callbacks = Callbacks(emulator, quota_storage=redis.url)
+    callbacks.add_trim("t1")
+    wait = start(callbacks, "t1")
+    await until(lambda: subscribers(redis, callbacks) == 1)
+    await emulator.await_calls(1)
+    emulator.finish("t1")
+    await done(wait)
+    await until(lambda: subscribers(redis, callbacks) == 0)
