@@ -63,12 +63,12 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "schema": {"type": ["boolean", "null"]},
     },
     "quota": {
-        "label": "RateLimiter of the account",
+        "label": "Quota of the account",
         "description": "Calls per time that the account may make, such as 300/5 minutes, or off. Empty: 300/5 minutes.",
         "schema": {"type": ["string", "null"], "examples": ["300/5 minutes", "off"], "default": "300/5 minutes"},
     },
     "quota_storage": {
-        "label": "RateLimiter storage",
+        "label": "Quota storage",
         "description": "Where calls are counted: redis://:password@redis.example.com:6379/0 shares the quota between "
         "processes and hosts. Hidden, as it may hold a password. Empty: memory://, each process alone.",
         "schema": {"type": ["string", "null"], "format": "password"},
