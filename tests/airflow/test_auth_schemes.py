@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import time_machine
-from waits import sensor
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.emulator.authentication import Scheme
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.vod.errors import TrimAuthError
 from airflow_provider_trim.vod.models import TrimStatus
+from tests.support.waits import sensor
 
 USER, SECRET = "AKEXAMPLE0001", "SKEXAMPLE0001secret"
 NOW = 1_796_000_000.25

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from callback_calls import Callbacks
-from waits import TaskInstance, Wait, sensor, video
 
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+from tests.support.callback_calls import Callbacks
+from tests.support.waits import TaskInstance, Wait, sensor, video
 
 OURS = task_trans_no(TaskInstance(), 0)
 NEXT = task_trans_no(TaskInstance(), 1)

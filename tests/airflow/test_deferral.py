@@ -20,13 +20,13 @@ from airflow.providers.common.compat.sdk import (
     BaseHook,
     TaskDeferred,
 )
-from running import AIRFLOW_3
-from waits import Wait, operator, run_trigger, sensor
 
 from airflow_provider_trim.emulator import Hold, ServiceData, TrimEmulator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
+from tests.support.running import AIRFLOW_3
+from tests.support.waits import Wait, operator, run_trigger, sensor
 
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from connections import await_no_connections
 
 from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawAnswer, ServiceData, TrimEmulator
 from airflow_provider_trim.get_provider_info import get_provider_info
@@ -29,6 +28,7 @@ from airflow_provider_trim.vod.errors import (
     VideoProcessingError,
 )
 from airflow_provider_trim.vod.models import ServerType, TrimStatus
+from tests.support.connections import await_no_connections
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
@@ -19,6 +18,7 @@ from airflow_provider_trim.polling.state import Failure, PollState, Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimTask
+from tests.support.waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
 

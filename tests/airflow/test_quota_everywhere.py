@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-from waits import AirflowRescheduleException, TaskInstance, operator, sensor, video
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import poller
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError
+from tests.support.waits import AirflowRescheduleException, TaskInstance, operator, sensor, video
 
 CALLS, SECONDS = 4, 1
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})

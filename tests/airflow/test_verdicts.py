@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from absent_secrets import AwayAtFirst
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
@@ -20,14 +19,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 from tenacity import wait_none
-from waits import (
-    SENSOR_MODES,
-    WAIT_IDS,
-    WAITS,
-    AirflowRescheduleException,
-    connection_without_quota,
-    sensor,
-)
 
 from airflow_provider_trim.emulator import (
     ConnectionReset,
@@ -41,6 +32,15 @@ from airflow_provider_trim.emulator import (
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
+from tests.support.absent_secrets import AwayAtFirst
+from tests.support.waits import (
+    SENSOR_MODES,
+    WAIT_IDS,
+    WAITS,
+    AirflowRescheduleException,
+    connection_without_quota,
+    sensor,
+)
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
 every_mode = pytest.mark.parametrize("mode", SENSOR_MODES)

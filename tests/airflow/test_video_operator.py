@@ -20,7 +20,6 @@ from airflow.providers.common.compat.sdk import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from waits import TaskInstance, run_trigger, video
 
 from airflow_provider_trim.emulator import (
     QUERY_PATH,
@@ -34,6 +33,7 @@ from airflow_provider_trim.emulator import (
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
+from tests.support.waits import TaskInstance, run_trigger, video
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 S, Q = SUBMIT_PATH, QUERY_PATH

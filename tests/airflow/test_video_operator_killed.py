@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tries import PATIENCE, Try
-from waits import TaskInstance
 
 from airflow_provider_trim.emulator import QUERY_PATH, SUBMIT_PATH, Hold, ServiceData, TrimEmulator
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
+from tests.support.tries import PATIENCE, Try
+from tests.support.waits import TaskInstance
 
 OURS = task_trans_no(TaskInstance(), 0)
 S, Q = SUBMIT_PATH, QUERY_PATH

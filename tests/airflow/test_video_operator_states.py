@@ -25,13 +25,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from waits import TaskInstance
 
 from airflow_provider_trim.emulator import DUPLICATE_CODE, ConnectionReset, Fault, HttpError, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+from tests.support.waits import TaskInstance
 
 CLIP = {"video_id": "V1", "seek_start": 30, "duration": 12, "filename": "goal"}
 RUNS = 2000

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 from environment import trim_connection
-from live_airflow import LiveAirflow
 from report import Bar, Report, table
-from worker_starts import PLUGIN
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.live_airflow import LiveAirflow
+from tests.support.worker_starts import PLUGIN
 
 NUMBER, QUICK_NUMBER = 1000, 20
 TRIM_SECONDS = 30.0

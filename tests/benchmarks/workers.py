@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from environment import trim_connection
-from live_airflow import LiveAirflow
 from report import Bar, Report, table
-from worker_starts import PLUGIN
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.live_airflow import LiveAirflow
+from tests.support.worker_starts import PLUGIN
 
 RUNS, QUICK_RUNS = 5, 1
 TRIM_SECONDS, INTERVAL = 12.0, 5

@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from callback_calls import Callbacks, until
-from live_airflow import HOST
 
 from airflow_provider_trim.callbacks import receiver as channel
 from airflow_provider_trim.callbacks.health import TTL
@@ -24,6 +22,8 @@ from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollAgain, PollState, Success, TimedOut
 from airflow_provider_trim.vod.callbacks import Claim
 from airflow_provider_trim.vod.models import TrimTask
+from tests.support.callback_calls import Callbacks, until
+from tests.support.live_airflow import HOST
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 

@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import callback_waiter
 import pytest
-from callback_calls import Callbacks, until
 from redis import Redis
-from redis_server import RedisServer
 
 from airflow_provider_trim.callbacks import relay
 from airflow_provider_trim.callbacks.relay import channel_of
 from airflow_provider_trim.emulator import Lost, TrimEmulator
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState, Success
+from tests.support import callback_waiter
+from tests.support.callback_calls import Callbacks, until
+from tests.support.redis_server import RedisServer
 
 Start = Callable[..., asyncio.Task[Any]]
 

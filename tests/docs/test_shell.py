@@ -18,8 +18,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from live_airflow import free_port
-from pages import PAGES, ROOT, blocks, name_of
+
+from tests.support.live_airflow import free_port
+from tests.support.pages import PAGES, ROOT, blocks, name_of
 
 SCRIPTS = {page: [block for block in blocks(page) if block.language == "bash"] for page in PAGES}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")

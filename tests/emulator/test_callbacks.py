@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers import RawServer
 
 from airflow_provider_trim.emulator import Callback, Delivered, Forged, Late, Lost, Repeated, TrimEmulator
+from tests.support.servers import RawServer
 
 THANKS = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 

@@ -8,10 +8,10 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
-from live_airflow_2 import LiveAirflow2
-from running import AIRFLOW_3
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.live_airflow_2 import LiveAirflow2
+from tests.support.running import AIRFLOW_3
 
 pytestmark = [
     pytest.mark.skipif(AIRFLOW_3, reason="the other tests here are those of a live Airflow 3"),

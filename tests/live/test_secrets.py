@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from live_airflow import LiveAirflow
 
 from airflow_provider_trim.emulator import Fault, HttpError, RawAnswer, ServiceCode, TrimEmulator
+from tests.support.live_airflow import LiveAirflow
 
 pytestmark = pytest.mark.xdist_group("live")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_airflow import LiveAirflow
-from worker_starts import PLUGIN
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.live_airflow import LiveAirflow
+from tests.support.worker_starts import PLUGIN
 
 pytestmark = pytest.mark.xdist_group("live")
 

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from connections import await_no_connections
 
 from airflow_provider_trim.client import session as connection
 from airflow_provider_trim.client.session import CONNECTION_LIFETIME
@@ -30,6 +29,7 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.connections import await_no_connections
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 

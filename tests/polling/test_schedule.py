@@ -11,7 +11,6 @@ import statistics
 from typing import Any
 
 import pytest
-import schedule_simulation as simulation
 import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.schedule import LONGEST_PAUSE, Schedule
 from airflow_provider_trim.ratelimit.limiter import MARGIN, RateLimiter
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support import schedule_simulation as simulation
 
 NOW = 1_796_000_000.0
 

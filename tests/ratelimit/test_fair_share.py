@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from callback_calls import until
 from redis import Redis
-from redis_server import RedisServer
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.ratelimit.fair_share import PEER_TTL, REPORT_PAUSE, FairShare
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.callback_calls import until
+from tests.support.redis_server import RedisServer
 
 NOW = 1_796_000_000.0
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from redis_server import RedisServer
 
 from airflow_provider_trim.ratelimit.limiter import (
     FIRST_BACKOFF,
@@ -27,6 +26,7 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.redis_server import RedisServer
 
 NOW = 1_796_000_000.0
 

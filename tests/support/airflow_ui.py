@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from live_airflow import LiveAirflow
-
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.live_airflow import LiveAirflow
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 

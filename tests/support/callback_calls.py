@@ -9,11 +9,10 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from live_airflow import HOST, free_port
-
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.vod.callbacks import callback_address
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.live_airflow import HOST, free_port
 
 _numbers = itertools.count()
 

@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
-from waits import TaskInstance, connection_without_quota, run_trigger, video
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.waits import TaskInstance, connection_without_quota, run_trigger, video
 
 PATIENCE = 20.0
 """Seconds for whatever takes no time on a machine that is not busy."""

@@ -7,10 +7,10 @@ import math
 import time
 from collections.abc import Callable
 
-from account import STEP_LIMIT, Account
-from deployment import Deployment
-from figures import note, say
-from live_airflow import free_port
+from tests.support.live_airflow import free_port
+from tests.system.account import STEP_LIMIT, Account
+from tests.system.deployment import Deployment
+from tests.system.figures import note, say
 
 SCENARIO = "callbacks"
 NOTICED_WITHIN = 2.0

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import stalls
-from account import STEP_LIMIT, Account
-from deployment import Deployment
-from figures import note, say
+from tests.system import stalls
+from tests.system.account import STEP_LIMIT, Account
+from tests.system.deployment import Deployment
+from tests.system.figures import note, say
 
 SCENARIO = "many trims in one triggerer"
 ALONE, OTHER = "triggerer-1", "triggerer-2"

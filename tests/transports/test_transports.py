@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 import trustme
-from servers import ClosingServer, DrippingServer, RawServer
 
 from airflow_provider_trim.emulator import (
     ConnectionReset,
@@ -34,6 +33,7 @@ from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimS
 from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.protocol import build_query, parse_task
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.servers import ClosingServer, DrippingServer, RawServer
 
 from .conftest import Client
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow_ui import AirflowUI
 from playwright.sync_api import Locator, Page, expect
-from ui_steps import ConnectionForm, ConnectionsPage
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
+from tests.support.airflow_ui import AirflowUI
+from tests.support.ui_steps import ConnectionForm, ConnectionsPage
 
 EXTRAS: dict[str, Any] = CONNECTION_TYPE["conn-fields"]
 STANDARD = {
