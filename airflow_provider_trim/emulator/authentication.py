@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from airflow_provider_trim.emulator.wire import ServiceRequest
 
 
-class AuthenticationRefused(Exception):
+class AuthenticationError(Exception):
     """The call is not let in.
 
     ``http_status`` and ``code`` go into the answer, ``str()`` of the exception is its message. The service documents
@@ -45,7 +45,7 @@ class Authentication(Protocol):
     def authenticate(self, request: ServiceRequest) -> str:
         """The account that makes the request, to which its calls are counted.
 
-        :raises AuthenticationRefused: if the request is not let in
+        :raises AuthenticationError: if the request is not let in
         """
 
 
@@ -66,15 +66,15 @@ class TokenAuthentication:
     def authenticate(self, request: ServiceRequest) -> str:
         """The account of a request with the right ``userId`` and token.
 
-        :raises AuthenticationRefused: HTTP 401 if either is missing or wrong, or ``timeStamp`` is not an integer
+        :raises AuthenticationError: HTTP 401 if either is missing or wrong, or ``timeStamp`` is not an integer
         """
         parameters = request.parameters
         token = request.headers.get(self.token_header) if self.token_header else None
         if token is None:
             token = parameters.get("token")
         if parameters.get("userId") != self.user or token != self.token:
-            raise AuthenticationRefused("userId or token is wrong")
+            raise AuthenticationError("userId or token is wrong")
         time_stamp = str(parameters.get("timeStamp"))
         if not (time_stamp.isascii() and time_stamp.isdigit()):
-            raise AuthenticationRefused("timeStamp is not an integer")
+            raise AuthenticationError("timeStamp is not an integer")
         return self.user

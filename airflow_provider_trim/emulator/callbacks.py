@@ -5,7 +5,7 @@ The vendor documents that the address is called, and nothing else. That it is on
 ``transNo``, ``taskId`` and ``status``, that a failed trim is called back as well, and that nothing is tried again, are
 this emulator's assumptions.
 
-A misdelivery of one's own is a subclass of :class:`Misdelivery`.
+A misdelivery of one's own is a subclass of :class:`CallbackFault`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from airflow_provider_trim.emulator.wire import JSON_HEADERS, to_json
 TIMEOUT = 10.0
 """Seconds of real time that one call may take."""
 
-AT_A_TIME = 64
+MAX_CONCURRENT = 64
 """Calls under way at once."""
 
-TICK = 0.05
+CLOCK_POLL = 0.05
 """Seconds of real time after which the emulator's clock, which may be moved by hand, is looked at again."""
 
 Delivery = tuple[float, str]
@@ -54,7 +54,7 @@ class Callback:
     http_status: int | None
 
 
-class Misdelivery(ABC):
+class CallbackFault(ABC):
     """What happens instead of one call at the trim's end."""
 
     @abstractmethod
@@ -63,7 +63,7 @@ class Misdelivery(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered(Misdelivery):
+class Delivered(CallbackFault):
     """No misdelivery: one call, at once. For a place in a sequence."""
 
     def deliveries(self, url: str) -> list[Delivery]:
@@ -71,7 +71,7 @@ class Delivered(Misdelivery):
 
 
 @dataclass(frozen=True, slots=True)
-class Lost(Misdelivery):
+class Lost(CallbackFault):
     """No call at all."""
 
     def deliveries(self, url: str) -> list[Delivery]:
@@ -79,7 +79,7 @@ class Lost(Misdelivery):
 
 
 @dataclass(frozen=True, slots=True)
-class Late(Misdelivery):
+class Late(CallbackFault):
     """One call, so many seconds after the trim's end."""
 
     seconds: float
@@ -89,7 +89,7 @@ class Late(Misdelivery):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated(Misdelivery):
+class Repeated(CallbackFault):
     """So many calls, one after the other, ``pause`` seconds apart."""
 
     times: int = 2
@@ -100,14 +100,14 @@ class Repeated(Misdelivery):
 
 
 @dataclass(frozen=True, slots=True)
-class Forged(Misdelivery):
+class Forged(CallbackFault):
     """A call of somebody who knows all of the address but its last character, in place of the genuine one."""
 
     def deliveries(self, url: str) -> list[Delivery]:
         return [(0.0, url[:-1] + ("A" if url[-1:] != "A" else "B"))]
 
 
-class CallbackDesk:
+class CallbackSender:
     """Calls back, from the server's thread. What is told to it may be told in any thread, and outlives the server.
 
     :param trims: those that there are
@@ -122,7 +122,7 @@ class CallbackDesk:
         clock: Callable[[], float],
         on_callback: Callable[[Callback], None] | None = None,
     ) -> None:
-        self.plan: Plan[Misdelivery] = Plan()
+        self.plan: Plan[CallbackFault] = Plan()
         self._trims = trims
         self._log = log
         self._clock = clock
@@ -150,7 +150,7 @@ class CallbackDesk:
     async def run(self) -> None:
         """Make the calls, until this is cancelled."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        timeout, connector = aiohttp.ClientTimeout(TIMEOUT), aiohttp.TCPConnector(limit=AT_A_TIME)
+        timeout, connector = aiohttp.ClientTimeout(TIMEOUT), aiohttp.TCPConnector(limit=MAX_CONCURRENT)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session, asyncio.TaskGroup() as calls:
             try:
                 with self._lock:
@@ -164,7 +164,7 @@ class CallbackDesk:
                         await changed.wait()
                     elif pause > 0:
                         with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(min(pause, TICK)):
+                            async with asyncio.timeout(min(pause, CLOCK_POLL)):
                                 await changed.wait()
             finally:
                 with self._lock:
@@ -185,7 +185,7 @@ class CallbackDesk:
                 _, _, trans_no, url = heapq.heappop(self._queue)
             if url is not None:
                 calls.append((trans_no, url))
-            elif (trim := self._trims.take_to_call_back(trans_no, now)) is not None:
+            elif (trim := self._trims.claim_callback(trans_no, now)) is not None:
                 for delay, address in self._deliveries(trim):
                     self._put(now + delay, trans_no, address)
 

@@ -72,7 +72,7 @@ class ServerThread:
 
     Its own loop, so that synchronous tests and those in any other loop can use the server alike.
 
-    :param beside: what runs in that loop as long as it serves
+    :param background: what runs in that loop as long as it serves
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class ServerThread:
         listener: socket.socket,
         handler: Handler,
         counter: ConnectionCounter,
-        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        background: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._listener = listener
         self._handler = handler
         self._counter = counter
-        self._beside = beside
+        self._background = background
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="trim-emulator", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -115,10 +115,10 @@ class ServerThread:
         self._stopping = asyncio.Event()
         server = NumberingServer(self._handler, self._counter)
         accepting = await self._loop.create_server(server, sock=self._listener, backlog=BACKLOG)
-        beside = None if self._beside is None else self._loop.create_task(self._beside())
+        background = None if self._background is None else self._loop.create_task(self._background())
         self._ready.set_result(None)
         await self._stopping.wait()
-        if beside is not None:
-            beside.cancel()
+        if background is not None:
+            background.cancel()
         accepting.close()
         server.abort_connections()

@@ -7,19 +7,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_trim.emulator.callbacks import Callback, CallbackDesk, Misdelivery
+from airflow_provider_trim.emulator.callbacks import Callback, CallbackFault, CallbackSender
 from airflow_provider_trim.emulator.faults import ConnectionReset, Fault, FaultPlan, Moment, SubmissionFaultPlan
 from airflow_provider_trim.emulator.records import RecordLog
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
 from airflow_provider_trim.emulator.submissions import (
     Duration,
-    OutcomeOfSubmitted,
     Submission,
-    SubmissionDesk,
+    SubmissionHandler,
+    SubmissionOutcome,
     checked_outcome,
     checked_seconds,
 )
 from airflow_provider_trim.emulator.trims import SUCCESSFUL, Outcome, Trim, TrimStore, task_id_of
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.video_info import clip_of
 
 
@@ -42,8 +42,8 @@ class TrimControls:
         self._submission_faults = SubmissionFaultPlan()
         self._submissions: RecordLog[Submission] = RecordLog("submissions", record)
         self._callbacks: RecordLog[Callback] = RecordLog("callbacks", record)
-        self._callback_desk = CallbackDesk(self._trims, self._callbacks, clock, on_callback)
-        self._desk = SubmissionDesk(
+        self._callback_desk = CallbackSender(self._trims, self._callbacks, clock, on_callback)
+        self._desk = SubmissionHandler(
             self._trims, self._submissions, duration, sampling_rate_parameter, clock, wall_clock, self._expect_callback
         )
 
@@ -73,7 +73,7 @@ class TrimControls:
         :param notify_url: called when it is done, as a submission's ``notifyUrl``
         :raises ValueError: if ``trans_no`` is impossible or known already, ``outcome`` unknown, or ``seconds`` negative
         """
-        lasts = self._desk.lasts(clip_of(trans_no).seconds) if seconds is None else checked_seconds(seconds)
+        lasts = self._desk.duration_of(clip_of(trans_no).seconds) if seconds is None else checked_seconds(seconds)
         now = self._clock()
         trim = Trim(
             trans_no,
@@ -145,7 +145,7 @@ class TrimControls:
         self._desk.duration = duration
 
     @property
-    def outcome_of_submitted(self) -> OutcomeOfSubmitted:
+    def submission_outcome(self) -> SubmissionOutcome:
         """How submitted trims end: ``success``, ``fail``, or what says so of each accepted :class:`Submission`.
 
         A callable is called in the server's thread, once for each submission about to be accepted. Set it for the
@@ -155,8 +155,8 @@ class TrimControls:
         """
         return self._desk.outcome
 
-    @outcome_of_submitted.setter
-    def outcome_of_submitted(self, outcome: OutcomeOfSubmitted) -> None:
+    @submission_outcome.setter
+    def submission_outcome(self, outcome: SubmissionOutcome) -> None:
         self._desk.outcome = outcome
 
     @property
@@ -177,7 +177,7 @@ class TrimControls:
         """
         return self._submissions.wait(count, timeout)
 
-    async def await_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
+    async def async_wait_for_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
         """:meth:`wait_for_submissions` for a coroutine, blocking no event loop."""
         return await asyncio.to_thread(self._submissions.wait, count, timeout)
 
@@ -216,11 +216,11 @@ class TrimControls:
         """
         return self._callbacks.wait(count, timeout)
 
-    async def await_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+    async def async_wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
         """:meth:`wait_for_callbacks` for a coroutine, blocking no event loop."""
         return await asyncio.to_thread(self._callbacks.wait, count, timeout)
 
-    def call_back(self, trans_no: str, url: str | None = None) -> None:
+    def send_callback(self, trans_no: str, url: str | None = None) -> None:
         """Call an address for a trim now, whatever has become of it: too early, once more, or with a wrong address.
 
         :param url: by default the trim's ``notifyUrl``
@@ -232,11 +232,11 @@ class TrimControls:
             raise ValueError(f"trim {trans_no!r} has no notifyUrl")
         self._callback_desk.call(trans_no, address)
 
-    def misdeliver(self, trans_no: str | None, *misdeliveries: Misdelivery, repeat: bool = False) -> None:
+    def inject_callback_faults(self, trans_no: str | None, *misdeliveries: CallbackFault, repeat: bool = False) -> None:
         """Let the coming callbacks go wrong, one each, in that order.
 
         What is planned already comes first; a trim's own come before those for any trim. They are dropped by
-        :meth:`behave`, as other faults are.
+        :meth:`clear_faults`, as other faults are.
 
         :param trans_no: the trim whose callbacks are meant; None means any trim
         :param misdeliveries: such as :class:`Lost`, :class:`Late`, :class:`Repeated`, :class:`Forged`
@@ -255,12 +255,12 @@ class TrimControls:
         of :meth:`fail_submission`.
 
         :param trans_no: the trim whose queries are meant; None means any query
-        :param repeat: start again after the last fault, without end, until :meth:`behave`
+        :param repeat: start again after the last fault, without end, until :meth:`clear_faults`
         :raises ValueError: if there are no faults
         """
         self._faults.add(trans_no, faults, repeat)
 
-    def behave(self, trans_no: str | None = None) -> None:
+    def clear_faults(self, trans_no: str | None = None) -> None:
         """Drop the planned faults of one trim's queries and callbacks. Calls held or delayed stay so.
 
         :param trans_no: None drops all faults there are, those of submissions as well

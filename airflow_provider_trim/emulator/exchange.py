@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from airflow_provider_trim.emulator.wire import Answer, ServiceRequest
+from airflow_provider_trim.emulator.wire import Response, ServiceRequest
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -21,45 +21,45 @@ class Exchange:
 
     :param http_request: what the answer goes to
     :param request: the same, as faults and authentication see it
-    :param own_headers: what every answer says unless it brings its own: the request id, and the date
-    :param ordinary: gives the answer of a service that behaves
+    :param default_headers: what every answer says unless it brings its own: the request id, and the date
+    :param default_response: gives the answer of a service that behaves
     :param record: told what is answered before it is sent, so that who has the answer finds the record
     """
 
-    __slots__ = ("_http_request", "_ordinary", "_record", "_recorded", "own_headers", "request")
+    __slots__ = ("_default_response", "_http_request", "_record", "_recorded", "default_headers", "request")
 
     def __init__(
         self,
         http_request: web.BaseRequest,
         request: ServiceRequest,
-        own_headers: Mapping[str, str],
-        ordinary: Callable[[], Answer],
-        record: Callable[[Answer | None], None],
+        default_headers: Mapping[str, str],
+        default_response: Callable[[], Response],
+        record: Callable[[Response | None], None],
     ) -> None:
         self._http_request = http_request
         self.request = request
-        self.own_headers = own_headers
-        self._ordinary = ordinary
+        self.default_headers = default_headers
+        self._default_response = default_response
         self._record = record
         self._recorded = False
 
-    def ordinary(self) -> Answer:
+    def default_response(self) -> Response:
         """What a service that behaves would answer now. A submission is accepted by this, once for all of its calls."""
-        return self._ordinary()
+        return self._default_response()
 
-    async def reply(self, answer: Answer) -> web.StreamResponse:
-        """Send ``answer``, with :attr:`own_headers` unless it brings its own."""
+    async def reply(self, answer: Response) -> web.StreamResponse:
+        """Send ``answer``, with :attr:`default_headers` unless it brings its own."""
         self._note(answer)
-        headers = {**self.own_headers, **answer.headers}
+        headers = {**self.default_headers, **answer.headers}
         return web.Response(status=answer.http_status, body=answer.body, headers=headers)
 
-    async def reset(self, answer: Answer | None = None, length: int = 0) -> web.StreamResponse:
+    async def reset(self, answer: Response | None = None, length: int = 0) -> web.StreamResponse:
         """Reset the connection (TCP RST), after the head and first ``length`` bytes of ``answer`` if there is one."""
         self._note(None)
         response = web.StreamResponse()
         if answer is not None:
             response.set_status(answer.http_status)
-            response.headers.update({**self.own_headers, **answer.headers})
+            response.headers.update({**self.default_headers, **answer.headers})
             response.content_length = len(answer.body)
             await response.prepare(self._http_request)
             await response.write(answer.body[:length])
@@ -75,6 +75,6 @@ class Exchange:
         if not self._recorded:
             self._note(None)
 
-    def _note(self, answer: Answer | None) -> None:
+    def _note(self, answer: Response | None) -> None:
         self._recorded = True
         self._record(answer)

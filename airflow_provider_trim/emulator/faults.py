@@ -19,7 +19,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from aiohttp import web
 
 from airflow_provider_trim.emulator.exchange import Exchange
-from airflow_provider_trim.emulator.wire import JSON_HEADERS, SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope
+from airflow_provider_trim.emulator.wire import JSON_HEADERS, SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope
 
 Moment = Literal["before", "after"]
 """When a submission meets a fault: before it is accepted, or after."""
@@ -34,11 +34,11 @@ class Fault(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Normal(Fault):
+class NoFault(Fault):
     """No fault: the ordinary answer. For a place in a sequence, or after a :class:`Delay`."""
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        return await exchange.reply(exchange.ordinary())
+        return await exchange.reply(exchange.default_response())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class HttpError(Fault):
         if body is None:
             body = f"<html><body><h1>{self.status} {_reason(self.status)}</h1></body></html>".encode()
         headers = {"Content-Type": "text/html", **self.headers}
-        return await exchange.reply(Answer(self.status, body, headers))
+        return await exchange.reply(Response(self.status, body, headers))
 
 
 @dataclass(frozen=True, slots=True)
-class RawAnswer(Fault):
+class RawResponse(Fault):
     """These bytes as the body, by default announced as the service announces its JSON."""
 
     body: bytes
@@ -73,7 +73,7 @@ class RawAnswer(Fault):
     headers: Mapping[str, str] = field(default_factory=lambda: JSON_HEADERS)
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        return await exchange.reply(Answer(self.status, self.body, self.headers))
+        return await exchange.reply(Response(self.status, self.body, self.headers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ class ConnectionReset(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class ResetMidAnswer(Fault):
+class ResetMidResponse(Fault):
     """The connection is reset after the head and half of the body of the ordinary answer."""
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        answer = exchange.ordinary()
+        answer = exchange.default_response()
         return await exchange.reset(answer, len(answer.body) // 2)
 
 
@@ -120,7 +120,7 @@ class Delay(Fault):
     """``seconds`` of real time pass, then comes ``then``, by default the ordinary answer of that moment."""
 
     seconds: float
-    then: Fault = field(default_factory=Normal)
+    then: Fault = field(default_factory=NoFault)
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         await asyncio.sleep(self.seconds)
@@ -134,7 +134,7 @@ class Hold(Fault):
     """
 
     def __init__(self, then: Fault | None = None) -> None:
-        self.then = Normal() if then is None else then
+        self.then = NoFault() if then is None else then
         self._changed = threading.Condition()
         self._released = False
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()

@@ -17,8 +17,8 @@ from airflow_provider_trim.emulator.quota import MovingWindow
 from airflow_provider_trim.emulator.records import Call, CallLog
 from airflow_provider_trim.emulator.service import TrimService
 from airflow_provider_trim.emulator.signatures import ApiKeyAuthentication, SignatureAuthentication
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
 from airflow_provider_trim.emulator.submissions import Duration
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
 
 
 class TrimEmulator(TrimControls):
@@ -190,9 +190,9 @@ class TrimEmulator(TrimControls):
         return self._log.count
 
     @property
-    def refused(self) -> int:
+    def rate_limited(self) -> int:
         """How many calls the quota refused."""
-        return self._service.refused
+        return self._service.rate_limited
 
     @property
     def connections_opened(self) -> int:
@@ -222,7 +222,7 @@ class TrimEmulator(TrimControls):
         """
         return self._log.wait(count, timeout, trans_no)
 
-    async def await_calls(self, count: int, timeout: float = 5.0, trans_no: str | None = None) -> list[Call]:
+    async def async_wait_for_calls(self, count: int, timeout: float = 5.0, trans_no: str | None = None) -> list[Call]:
         """:meth:`wait_for_calls` for a coroutine, blocking no event loop."""
         return await asyncio.to_thread(self._log.wait, count, timeout, trans_no)
 

@@ -13,19 +13,19 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationRefused
+from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationError
 from airflow_provider_trim.emulator.connections import Connection
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.faults import Fault, FaultPlan, Moment, SubmissionFaultPlan
 from airflow_provider_trim.emulator.quota import MovingWindow
 from airflow_provider_trim.emulator.records import Call, CallLog
-from airflow_provider_trim.emulator.submissions import SubmissionDesk
+from airflow_provider_trim.emulator.submissions import SubmissionHandler
 from airflow_provider_trim.emulator.trims import TrimStore
 from airflow_provider_trim.emulator.wire import (
     JSON_HEADERS,
     PARAMETER_ERROR,
     REQUEST_ID_HEADER,
-    Answer,
+    Response,
     ServiceRequest,
     UnreadableBody,
     envelope,
@@ -39,8 +39,8 @@ SUBMIT_PATH = "/vod/videoManage/videoClip"
 """Submit a trim. Documented for POST; GET is let in as for the query."""
 
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
-NOT_FOUND = Answer(404, b"404: Not Found", _PLAIN)
-METHOD_NOT_ALLOWED = Answer(405, b"405: Method Not Allowed", {**_PLAIN, "Allow": "GET,POST"})
+NOT_FOUND = Response(404, b"404: Not Found", _PLAIN)
+METHOD_NOT_ALLOWED = Response(405, b"405: Method Not Allowed", {**_PLAIN, "Allow": "GET,POST"})
 
 
 class TrimService:
@@ -54,7 +54,7 @@ class TrimService:
         self,
         *,
         trims: TrimStore,
-        desk: SubmissionDesk,
+        desk: SubmissionHandler,
         faults: FaultPlan,
         submission_faults: SubmissionFaultPlan,
         log: CallLog,
@@ -76,7 +76,7 @@ class TrimService:
         self._wall_clock = wall_clock
         self._request_id_prefix = secrets.token_hex(8)
         self._request_numbers = itertools.count(1)
-        self.refused = 0
+        self.rate_limited = 0
         """How many calls the quota refused."""
 
     async def handle(self, http_request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
@@ -86,24 +86,24 @@ class TrimService:
         when, fault = self._planned(request) if refusal is None else ("before", None)
         request_id = f"{self._request_id_prefix}-{next(self._request_numbers):x}"
 
-        def record(answer: Answer | None) -> None:
+        def record(answer: Response | None) -> None:
             self._log.note(lambda: _call(arrived, request, request_id, answer, connection, fault))
 
-        own_headers = {REQUEST_ID_HEADER: request_id, "Date": formatdate(self._wall_clock(), usegmt=True)}
-        exchange = Exchange(http_request, request, own_headers, self._ordinary(request), record)
+        default_headers = {REQUEST_ID_HEADER: request_id, "Date": formatdate(self._wall_clock(), usegmt=True)}
+        exchange = Exchange(http_request, request, default_headers, self._default_response(request), record)
         try:
             if refusal is not None:
                 return await exchange.reply(refusal)
             if when == "after":
-                exchange.ordinary()
+                exchange.default_response()
             if fault is not None:
                 return await fault.apply(exchange)
-            return await exchange.reply(exchange.ordinary())
+            return await exchange.reply(exchange.default_response())
         except asyncio.CancelledError:
             exchange.abandon()
             raise
 
-    async def _receive(self, http_request: web.BaseRequest, now: float) -> tuple[ServiceRequest, Answer | None]:
+    async def _receive(self, http_request: web.BaseRequest, now: float) -> tuple[ServiceRequest, Response | None]:
         """The request as received, and what it is answered if it is not let in."""
         url = http_request.rel_url
         headers = http_request.headers
@@ -121,20 +121,20 @@ class TrimService:
             refusal = self._refused_by_gateway(request, now)
         return request, refusal or unreadable
 
-    def _misaddressed(self, request: ServiceRequest) -> Answer | None:
+    def _misaddressed(self, request: ServiceRequest) -> Response | None:
         if request.path not in (QUERY_PATH, SUBMIT_PATH):
             return NOT_FOUND
         return None if request.method in ("GET", "POST") else METHOD_NOT_ALLOWED
 
-    def _refused_by_gateway(self, request: ServiceRequest, now: float) -> Answer | None:
+    def _refused_by_gateway(self, request: ServiceRequest, now: float) -> Response | None:
         try:
             account = self._authentication.authenticate(request)
-        except AuthenticationRefused as error:
+        except AuthenticationError as error:
             return envelope(error.code, str(error), http_status=error.http_status)
         retry_after = self._quota.refusal(account, now) if self._quota else None
         if retry_after is None:
             return None
-        self.refused += 1
+        self.rate_limited += 1
         headers = {**JSON_HEADERS, "Retry-After": str(retry_after)} if self._quota_retry_after else JSON_HEADERS
         return envelope(429, "too many requests", http_status=429, headers=headers)
 
@@ -144,7 +144,7 @@ class TrimService:
             return self._submission_faults.take() or ("before", None)
         return "before", self._faults.take(request.trans_no)
 
-    def _ordinary(self, request: ServiceRequest) -> Callable[[], Answer]:
+    def _default_response(self, request: ServiceRequest) -> Callable[[], Response]:
         """What gives the answer of a service that behaves."""
         if request.path == SUBMIT_PATH:
             # Once: a fault that comes after the submission was accepted asks for the same answer again.
@@ -156,7 +156,7 @@ def _call(
     arrived: float,
     request: ServiceRequest,
     request_id: str,
-    answer: Answer | None,
+    answer: Response | None,
     connection: Connection,
     fault: Fault | None,
 ) -> Call:

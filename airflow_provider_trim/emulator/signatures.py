@@ -16,7 +16,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
-from airflow_provider_trim.emulator.authentication import AuthenticationRefused
+from airflow_provider_trim.emulator.authentication import AuthenticationError
 from airflow_provider_trim.emulator.wire import ServiceRequest
 
 CLOCK_TOLERANCE = 300.0
@@ -48,25 +48,25 @@ class SignatureAuthentication:
     def authenticate(self, request: ServiceRequest) -> str:
         """The account of a request that is signed with the secret, now, and for the first time.
 
-        :raises AuthenticationRefused: HTTP 401, saying what is wrong
+        :raises AuthenticationError: HTTP 401, saying what is wrong
         """
         headers = request.headers
         match = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
         if match is None or match[1] != self._label:
-            raise AuthenticationRefused(f"Authorization is not of the scheme {self._label}")
+            raise AuthenticationError(f"Authorization is not of the scheme {self._label}")
         if match[2] != self.user or headers.get(f"{self._prefix}-AccessKey") != self.user:
-            raise AuthenticationRefused("the AccessKey is unknown")
+            raise AuthenticationError("the AccessKey is unknown")
         if self._prefix == "x-cnc" and headers.get("x-cnc-auth-method") != "AKSK":
-            raise AuthenticationRefused("x-cnc-auth-method is not AKSK")
+            raise AuthenticationError("x-cnc-auth-method is not AKSK")
         names = match[3].split(";")
         if not {"content-type", "host"} <= set(names):
-            raise AuthenticationRefused("content-type and host have to be signed")
+            raise AuthenticationError("content-type and host have to be signed")
         time_stamp = headers.get(f"{self._prefix}-Timestamp", "")
         if not (time_stamp.isascii() and time_stamp.isdigit()):
-            raise AuthenticationRefused("the timestamp is not an integer")
+            raise AuthenticationError("the timestamp is not an integer")
         check_clock(float(time_stamp[:15]), self._wall_clock())
         if not hmac.compare_digest(match[4], self._signature(request, names, time_stamp)):
-            raise AuthenticationRefused("the signature is wrong")
+            raise AuthenticationError("the signature is wrong")
         self._check_first_use(match[4])
         return self.user
 
@@ -93,7 +93,7 @@ class SignatureAuthentication:
             for seen in [seen for seen, at in self._seen.items() if at <= now - CLOCK_TOLERANCE]:
                 del self._seen[seen]
             if signature in self._seen:
-                raise AuthenticationRefused("the signature has been used already")
+                raise AuthenticationError("the signature has been used already")
             self._seen[signature] = now
 
 
@@ -115,33 +115,33 @@ class ApiKeyAuthentication:
     def authenticate(self, request: ServiceRequest) -> str:
         """The account of a request whose password is that of its date, which is now.
 
-        :raises AuthenticationRefused: HTTP 401, saying what is wrong
+        :raises AuthenticationError: HTTP 401, saying what is wrong
         """
         headers = request.headers
         date = headers.get("x-cnc-date") or headers.get("Date", "")
         try:
             sent_at = parsedate_to_datetime(date)
         except (ValueError, OverflowError):
-            raise AuthenticationRefused("Date is none of RFC 1123") from None
+            raise AuthenticationError("Date is none of RFC 1123") from None
         if sent_at.tzinfo is None:
-            raise AuthenticationRefused("Date is none of RFC 1123: it has no time zone")
+            raise AuthenticationError("Date is none of RFC 1123: it has no time zone")
         check_clock(sent_at.timestamp(), self._wall_clock())
         if headers.get("x-cnc-auth-method") != "BASIC":
-            raise AuthenticationRefused("x-cnc-auth-method is not BASIC")
+            raise AuthenticationError("x-cnc-auth-method is not BASIC")
         digest = hmac.new(self.token.encode(), date.encode("utf-8", "surrogateescape"), hashlib.sha1).digest()
         expected = f"{self.user}:{base64.b64encode(digest).decode()}".encode()
         if not hmac.compare_digest(expected, _basic(headers.get("Authorization", ""))):
-            raise AuthenticationRefused("user name or API key is wrong")
+            raise AuthenticationError("user name or API key is wrong")
         return self.user
 
 
 def check_clock(sent_at: float, now: float) -> None:
     """Refuse a request whose time is too far from now, both in Unix seconds.
 
-    :raises AuthenticationRefused: HTTP 401
+    :raises AuthenticationError: HTTP 401
     """
     if abs(sent_at - now) > CLOCK_TOLERANCE:
-        raise AuthenticationRefused(f"the time of the request is more than {CLOCK_TOLERANCE:.0f} s off")
+        raise AuthenticationError(f"the time of the request is more than {CLOCK_TOLERANCE:.0f} s off")
 
 
 def _basic(authorization: str) -> bytes:

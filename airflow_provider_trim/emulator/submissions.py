@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from airflow_provider_trim.emulator.records import RecordLog
-from airflow_provider_trim.emulator.submission_checks import (
-    ParameterRefused,
+from airflow_provider_trim.emulator.trims import Outcome, Trim, TrimStore, read_trans_no, task_id_of
+from airflow_provider_trim.emulator.validation import (
+    ParameterError,
     SamplingRateParameter,
     read_parameters,
     requested_clip,
 )
-from airflow_provider_trim.emulator.trims import Outcome, Trim, TrimStore, read_trans_no, task_id_of
-from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope
+from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope
 
 DUPLICATE_CODE = 1604
 """Refuses a ``transNo`` that has a trim already. A guess: the service's own code for it is not public."""
@@ -42,10 +42,10 @@ class Submission:
 Duration = float | Callable[[float], float]
 """The seconds a trim takes, or what gives them from the seconds of the clip."""
 
-OutcomeOfSubmitted = Outcome | Callable[[Submission], Outcome]
+SubmissionOutcome = Outcome | Callable[[Submission], Outcome]
 
 
-class SubmissionDesk:
+class SubmissionHandler:
     """Checks submissions, and starts the trims of those it accepts. Used by the server's thread alone.
 
     :param log: takes the records of what was accepted
@@ -74,7 +74,7 @@ class SubmissionDesk:
         self._clock = clock
         self._wall_clock = wall_clock
         self._started = started
-        self._outcome: OutcomeOfSubmitted = "success"
+        self._outcome: SubmissionOutcome = "success"
         self.duration = duration
 
     @property
@@ -90,7 +90,7 @@ class SubmissionDesk:
         self._duration = duration if callable(duration) else checked_seconds(duration)
 
     @property
-    def outcome(self) -> OutcomeOfSubmitted:
+    def outcome(self) -> SubmissionOutcome:
         """How submitted trims end.
 
         :raises ValueError: if it is set to no outcome
@@ -98,36 +98,36 @@ class SubmissionDesk:
         return self._outcome
 
     @outcome.setter
-    def outcome(self, outcome: OutcomeOfSubmitted) -> None:
+    def outcome(self, outcome: SubmissionOutcome) -> None:
         self._outcome = outcome if callable(outcome) else checked_outcome(outcome)
 
-    def lasts(self, clip_seconds: float) -> float:
+    def duration_of(self, clip_seconds: float) -> float:
         """The seconds that the trim of a clip takes.
 
         :raises ValueError: if ``duration`` gives less than 0
         """
         return checked_seconds(self._duration(clip_seconds) if callable(self._duration) else self._duration)
 
-    def submit(self, parameters: Mapping[str, Any]) -> Answer:
+    def submit(self, parameters: Mapping[str, Any]) -> Response:
         """Accept a submission, or refuse it.
 
         :raises ValueError: if what ``duration`` or ``outcome`` gives is impossible; nothing is accepted then
         """
         trans_no = read_trans_no(parameters.get("transNo"))
-        if isinstance(trans_no, Answer):
+        if isinstance(trans_no, Response):
             return trans_no
         try:
             known = {"transNo": trans_no, **read_parameters(parameters, self._sampling_rate_parameter)}
-        except ParameterRefused as error:
+        except ParameterError as error:
             return envelope(error.code, str(error))
         # Looked up before as well as in _start(), so that an outcome that counts is not asked about a duplicate.
         return DUPLICATE if self._trims.knows(trans_no) else self._start(trans_no, known)
 
-    def _start(self, trans_no: str, known: Mapping[str, Any]) -> Answer:
+    def _start(self, trans_no: str, known: Mapping[str, Any]) -> Response:
         now = self._clock()
         submission = Submission(now, trans_no, MappingProxyType(known), task_id_of(trans_no))
         clip = requested_clip(known)
-        ends = now + self.lasts(clip.seconds)
+        ends = now + self.duration_of(clip.seconds)
         outcome = checked_outcome(self._outcome(submission) if callable(self._outcome) else self._outcome)
         trim = Trim(
             trans_no,

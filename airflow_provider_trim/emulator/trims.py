@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from airflow_provider_trim.emulator.video_info import Clip, clip_of, generate_video_info
-from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope, is_text
+from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope, is_text
 
 Outcome = Literal["success", "fail"]
 
@@ -59,7 +59,7 @@ class Trim:
         clip = self.clip or clip_of(self.trans_no)
         return generate_video_info(self.trans_no, clip, self.added_at, self.added_at + self.ends - self.added)
 
-    def answer(self, now: float) -> Answer:
+    def answer(self, now: float) -> Response:
         """What a query of this trim is answered at ``now``."""
         status = self.status(now)
         if status == PROCESSING and self.processing_code is not None:
@@ -76,7 +76,7 @@ def task_id_of(trans_no: str) -> str:
     return hashlib.blake2b(trans_no.encode(), digest_size=16, person=b"taskId").hexdigest()
 
 
-def read_trans_no(value: object) -> str | Answer:
+def read_trans_no(value: object) -> str | Response:
     """A ``transNo`` that a trim can have, or else what it is answered."""
     if value is None or value == "":
         return TRANS_NO_EMPTY
@@ -91,7 +91,7 @@ class TrimStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._trims: dict[str, Trim] = {}
-        self._answers: dict[str, tuple[int, Answer]] = {}
+        self._answers: dict[str, tuple[int, Response]] = {}
         self._called_back: set[str] = set()
 
     def add(self, trim: Trim) -> None:
@@ -139,7 +139,7 @@ class TrimStore:
             self._answers.pop(trans_no, None)
             self._called_back.discard(trans_no)
 
-    def take_to_call_back(self, trans_no: str, now: float) -> Trim | None:
+    def claim_callback(self, trans_no: str, now: float) -> Trim | None:
         """The trim of that ``transNo``, if it is done at ``now`` and has an address to call; once only."""
         with self._lock:
             trim = self._trims.get(trans_no)
@@ -155,10 +155,10 @@ class TrimStore:
         """
         return self._trims[trans_no]
 
-    def answer(self, asked: object, now: float) -> Answer:
+    def answer(self, asked: object, now: float) -> Response:
         """What a query of the ``transNo`` ``asked`` is answered at ``now``."""
         trans_no = read_trans_no(asked)
-        if isinstance(trans_no, Answer):
+        if isinstance(trans_no, Response):
             return trans_no
         with self._lock:
             trim = self._trims.get(trans_no)

@@ -48,7 +48,7 @@ class ServiceRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One answer, ready to be sent.
 
     ``code`` is the envelope's code, ``trim_status`` the ``status`` in its ``data``; both are None where there is none.
@@ -85,13 +85,13 @@ def envelope(
     http_status: int = 200,
     headers: Mapping[str, str] = JSON_HEADERS,
     trim_status: int | None = None,
-) -> Answer:
+) -> Response:
     """An answer whose body is the service's ``{"code": …, "message": …, "data": …}``.
 
     Errors of the service's logic come with HTTP status 200, hence the default.
     """
     body = to_json({"code": code, "message": message, "data": data})
-    return Answer(http_status, body, headers, code, trim_status)
+    return Response(http_status, body, headers, code, trim_status)
 
 
 def parse_parameters(method: str, query_string: str, content_type: str, body: bytes) -> dict[str, Any]:

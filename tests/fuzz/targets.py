@@ -23,12 +23,12 @@ from urllib.parse import quote, quote_plus
 from multidict import CIMultiDict
 from values import EXAMPLE, Reader, to_json
 
-from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationRefused, TokenAuthentication
+from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationError, TokenAuthentication
 from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.signatures import ApiKeyAuthentication, SignatureAuthentication
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
-from airflow_provider_trim.emulator.submissions import Submission, SubmissionDesk
+from airflow_provider_trim.emulator.submissions import Submission, SubmissionHandler
 from airflow_provider_trim.emulator.trims import TrimStore
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.wire import ServiceRequest, UnreadableBody, parse_parameters
 from airflow_provider_trim.transports.content import LONGEST_BODY, decode
 from airflow_provider_trim.vod.callbacks import callback_address, callback_key, is_genuine, read_claim
@@ -504,7 +504,7 @@ def desk(data: bytes) -> None:
 def check_desk(given: Mapping[str, Any], sampling_rate_parameter: SamplingRateParameter) -> None:
     trims = TrimStore()
     log: RecordLog[Submission] = RecordLog("submissions", True)
-    takes = SubmissionDesk(trims, log, 5.0, sampling_rate_parameter, lambda: 0.0, lambda: NOW)
+    takes = SubmissionHandler(trims, log, 5.0, sampling_rate_parameter, lambda: 0.0, lambda: NOW)
     first = takes.submit(given)
     again = takes.submit(given)
     accepted = first.code == 200
@@ -556,7 +556,7 @@ def check_authentication(request: ServiceRequest) -> dict[Scheme, bool]:
     for auth, authenticate in schemes().items():
         try:
             let_in[auth] = authenticate.authenticate(request) == "me"
-        except AuthenticationRefused:
+        except AuthenticationError:
             let_in[auth] = False
     return let_in
 

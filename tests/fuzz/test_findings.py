@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from targets import PARAMETERS, SECRETS, SUBMISSION, check_desk, check_parameters
 
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.protocol import decipher
 

@@ -39,7 +39,7 @@ from targets import (
 )
 from values import EXAMPLE, Reader, mutate, pack, to_json
 
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.wire import ServiceRequest
 from airflow_provider_trim.vod.settings import Scheme
 

@@ -34,7 +34,7 @@ _DIGITS = re.compile("[0-9]{1,18}")
 _RESOLUTION = re.compile("0{0,8}[1-9][0-9]{0,8}x0{0,8}[1-9][0-9]{0,8}")
 
 
-class ParameterRefused(Exception):
+class ParameterError(Exception):
     """A parameter is missing or ill-formed; ``str()`` of the exception names it, ``code`` goes into the answer."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -56,7 +56,7 @@ def read_parameters(parameters: Mapping[str, Any], sampling_rate_parameter: str)
     """Those of ``parameters`` that the service knows, ``transNo`` aside, in their documented types.
 
     :param sampling_rate_parameter: the name under which the sampling rate is known
-    :raises ParameterRefused: for the first that is missing or ill-formed
+    :raises ParameterError: for the first that is missing or ill-formed
     """
     sampling_rate = _Rule(sampling_rate_parameter, _positive, "a positive integer", SAMPLING_RATE_ILLEGAL)
     known: dict[str, Any] = {}
@@ -64,11 +64,11 @@ def read_parameters(parameters: Mapping[str, Any], sampling_rate_parameter: str)
         if rule.name in parameters:
             known[rule.name] = _read(rule, parameters[rule.name])
         elif rule.required:
-            raise ParameterRefused(rule.code, f"{rule.name} is missing")
+            raise ParameterError(rule.code, f"{rule.name} is missing")
     rate = known.get(sampling_rate_parameter)
     if rate is not None and known.get("suffix", DEFAULT_SUFFIX) == "flv" and rate not in FLV_SAMPLING_RATES:
         allowed = ", ".join(map(str, FLV_SAMPLING_RATES))
-        raise ParameterRefused(SAMPLING_RATE_ILLEGAL, f"{sampling_rate_parameter} of flv is none of {allowed}")
+        raise ParameterError(SAMPLING_RATE_ILLEGAL, f"{sampling_rate_parameter} of flv is none of {allowed}")
     return known
 
 
@@ -89,7 +89,7 @@ def requested_clip(known: Mapping[str, Any]) -> Clip:
 def _read(rule: _Rule, value: object) -> object:
     read = rule.read(value)
     if read is None:
-        raise ParameterRefused(rule.code, f"{rule.name} is not {rule.expected}")
+        raise ParameterError(rule.code, f"{rule.name} is not {rule.expected}")
     return read
 
 
