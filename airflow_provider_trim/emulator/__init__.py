@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Cloud VoD trimming service, emulated: for trying things out without an account, and for tests.
+"""A local emulator of the Cloud VoD trimming service, for experiments without an account and for tests.
 
-It takes what the service's documentation says and shares no code with this package's client, so that an error of the
-one can't hide in the other. From a shell: ``python -m airflow_provider_trim.emulator --help``.
+It follows the service's documentation and shares no code with this package's client, so a bug in one cannot hide in
+the other. From a shell: ``python -m airflow_provider_trim.emulator --help``.
 """
 
 from airflow_provider_trim.emulator.callbacks import Callback, CallbackFault, Delivered, Forged, Late, Lost, Repeated

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An aiohttp server that knows its connections by number, and the thread it runs in."""
+"""An aiohttp server that numbers its connections, and the thread that runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 BACKLOG = 4096
-"""Connections that may wait to be accepted: a test that opens thousands at once is not to be refused any."""
+"""Connections that may wait to be accepted. Large enough for a test that opens thousands at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ Handler = Callable[[web.BaseRequest, Connection], Awaitable[web.StreamResponse]]
 
 
 class ConnectionCounter:
-    """How many connections were opened, over all restarts, and how many are open."""
+    """Number of connections opened, over all restarts, and number of those open now."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -58,7 +58,7 @@ class NumberingServer(web.Server):
         super().connection_lost(handler, exc)
 
     def abort_connections(self) -> None:
-        """Close all connections at once; what is being answered on them is cancelled."""
+        """Close all connections, and cancel the handling of their requests."""
         for _, transport in list(self._opened.values()):
             transport.abort()
 
@@ -68,11 +68,11 @@ class NumberingServer(web.Server):
 
 
 class ServerThread:
-    """A daemon thread with an event loop of its own that serves one listening socket.
+    """A daemon thread that serves one listening socket.
 
-    Its own loop, so that synchronous tests and those in any other loop can use the server alike.
+    The thread runs its own event loop, so that synchronous tests and tests with another loop can use the server.
 
-    :param background: what runs in that loop as long as it serves
+    :param background: a coroutine function that runs in that loop while it serves
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class ServerThread:
         self._stopping: asyncio.Event
 
     def start(self) -> None:
-        """Start the thread, and return when it accepts connections."""
+        """Start the thread, and return once it accepts connections."""
         self._thread.start()
         self._ready.result()
 
     def stop(self) -> None:
-        """Close the socket and all connections, and wait for the thread's end."""
+        """Close the socket and all connections, and join the thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 

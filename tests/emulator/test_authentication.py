@@ -121,5 +121,5 @@ def test_a_quota_may_refuse_without_saying_for_how_long(client: Any) -> None:
 
 @pytest.mark.parametrize("quota", [(0, 300), (5, 0)])
 def test_an_impossible_quota_is_refused(quota: tuple[int, float]) -> None:
-    with pytest.raises(ValueError, match="at least 1 call and more than 0 seconds"):
+    with pytest.raises(ValueError, match="at least 1 call in more than 0 seconds"):
         TrimEmulator(quota=quota)

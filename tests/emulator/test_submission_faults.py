@@ -146,7 +146,8 @@ def test_behave_drops_the_faults_of_submissions_unless_it_means_one_trim(emulato
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(("during",), "before or after it is accepted"), (("after", None, 0), "not 0 times")]
+    ("arguments", "message"),
+    [(("during",), "when must be before or after"), (("after", None, 0), "times must be at least 1, not 0")],
 )
 def test_an_impossible_failure_is_refused(emulator: TrimEmulator, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -30,9 +30,9 @@ from targets import (
     check_callback,
     check_connection,
     check_content,
-    check_desk,
     check_parameters,
     check_received,
+    check_submission,
     check_time,
     encoded,
     on_the_wire,
@@ -197,7 +197,7 @@ def test_what_the_emulator_receives(method: str, query_string: str, content_type
 @given(sent(SUBMISSION), st.sampled_from(get_args(SamplingRateParameter)))
 @some
 def test_what_the_emulator_takes(body: bytes, name: SamplingRateParameter) -> None:
-    check_desk(check_received("POST", "", "application/json", body), name)
+    check_submission(check_received("POST", "", "application/json", body), name)
 
 
 proofs = st.fixed_dictionaries(

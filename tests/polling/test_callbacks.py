@@ -283,10 +283,10 @@ async def test_what_was_learned_outlives_the_poller(old: Waits, callbacks: Callb
     await waits.end()
 
 
-@pytest.mark.parametrize("misdelivery", [Late(0.2), Repeated(3)])
-async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callbacks, misdelivery: Any) -> None:
+@pytest.mark.parametrize("fault", [Late(0.2), Repeated(3)])
+async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callbacks, fault: Any) -> None:
     callbacks.add_trim("t1")
-    callbacks.emulator.inject_callback_faults("t1", misdelivery)
+    callbacks.emulator.inject_callback_faults("t1", fault)
     wait = old.start("t1", interval=3600)
     await asyncio.sleep(0)
     callbacks.emulator.finish("t1")
