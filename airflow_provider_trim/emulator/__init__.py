@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Cloud VoD trimming service, emulated: for trying things out without an account, and for tests.
+"""A local emulator of the Cloud VoD trimming service, for experiments without an account and for tests.
 
-It takes what the service's documentation says and shares no code with this package's client, so that an error of the
-one can't hide in the other. From a shell: ``python -m airflow_provider_trim.emulator --help``.
+It follows the service's documentation and shares no code with this package's client, so a bug in one cannot hide in
+the other. From a shell: ``python -m airflow_provider_trim.emulator --help``.
 """
 
-from airflow_provider_trim.emulator.callbacks import Callback, Delivered, Forged, Late, Lost, Misdelivery, Repeated
+from airflow_provider_trim.emulator.callbacks import Callback, CallbackFault, Delivered, Forged, Late, Lost, Repeated
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.faults import (
     ConnectionReset,
@@ -13,9 +13,9 @@ from airflow_provider_trim.emulator.faults import (
     Fault,
     Hold,
     HttpError,
-    Normal,
-    RawAnswer,
-    ResetMidAnswer,
+    NoFault,
+    RawResponse,
+    ResetMidResponse,
     ServiceCode,
     ServiceData,
 )
@@ -25,15 +25,15 @@ from airflow_provider_trim.emulator.service import QUERY_PATH, SUBMIT_PATH
 from airflow_provider_trim.emulator.submissions import DUPLICATE_CODE, Submission
 from airflow_provider_trim.emulator.trims import Trim
 from airflow_provider_trim.emulator.video_info import Clip
-from airflow_provider_trim.emulator.wire import Answer, ServiceRequest
+from airflow_provider_trim.emulator.wire import Response, ServiceRequest
 
 __all__ = [
     "DUPLICATE_CODE",
     "QUERY_PATH",
     "SUBMIT_PATH",
-    "Answer",
     "Call",
     "Callback",
+    "CallbackFault",
     "Clip",
     "ConnectionReset",
     "Delay",
@@ -45,11 +45,11 @@ __all__ = [
     "HttpError",
     "Late",
     "Lost",
-    "Misdelivery",
-    "Normal",
-    "RawAnswer",
+    "NoFault",
+    "RawResponse",
     "Repeated",
-    "ResetMidAnswer",
+    "ResetMidResponse",
+    "Response",
     "ServiceCode",
     "ServiceData",
     "ServiceRequest",

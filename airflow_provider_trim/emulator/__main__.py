@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulator from a shell: ``python -m airflow_provider_trim.emulator``, or ``trim-emulator``."""
+"""The command line: ``python -m airflow_provider_trim.emulator``, or ``trim-emulator``."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from airflow_provider_trim.emulator.wire import SUCCESS_CODE
 
 DEFAULT_PORT = 8766
 
-_TRIM_STATUS_WORDS = {1: "processing", 2: "successful", 3: "failed"}
+_STATUS_NAMES = {1: "processing", 2: "successful", 3: "failed"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM.
 
-    :param argv: the arguments, by default those of the command line
-    :return: the exit code: 0, or 1 if the address can't be listened on
-    :raises SystemExit: with code 2 if the arguments are wrong
+    :param argv: the arguments, by default those of the process
+    :return: the exit code: 0, or 1 if it cannot listen on the address
+    :raises SystemExit: with code 2 if the arguments are invalid
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -53,12 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(emulator: TrimEmulator) -> int:
-    # Blocked here, the signals are blocked in the server's thread as well, and come to sigwait() and nowhere else.
+    # The server's thread inherits the mask, so that only sigwait() receives the signals.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         emulator.start()
     except OSError as error:
-        print(f"can't listen: {error}", file=sys.stderr)
+        print(f"cannot listen: {error}", file=sys.stderr)
         return 1
     else:
         print(f"Trim emulator on {emulator.url} (user {emulator.user})", flush=True)
@@ -74,6 +74,27 @@ def _parser() -> argparse.ArgumentParser:
         prog="trim-emulator",
         description="Emulates the Cloud VoD trimming service on this machine.",
     )
+    _add_server_options(parser)
+    parser.add_argument(
+        "--duration",
+        type=_seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="time a trim takes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--trim",
+        type=_trim,
+        action="append",
+        default=[],
+        metavar="TRANSNO[:SECONDS[:success|fail]]",
+        help="start a trim that takes SECONDS instead of --duration; repeatable",
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not print a line for each call and callback")
+    return parser
+
+
+def _add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help="TCP port; 0 takes a free one (default: %(default)s)"
@@ -87,41 +108,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--user",
-        type=_filled,
+        type=_non_empty,
         default="emulator",
-        help="userId, AccessKey ID or user name that is let in (default: %(default)s)",
+        help="accepted userId, AccessKey ID or user name (default: %(default)s)",
     )
     parser.add_argument(
         "--token",
-        type=_filled,
+        type=_non_empty,
         default="emulator-token",
         help="its verification token, AccessKey Secret or API key (default: %(default)s)",
     )
-    parser.add_argument(
-        "--duration", type=_seconds, default=5.0, metavar="SECONDS", help="how long a trim takes (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--trim",
-        type=_trim,
-        action="append",
-        default=[],
-        metavar="TRANSNO[:SECONDS[:success|fail]]",
-        help="a trim that runs from the start, for SECONDS instead of --duration; repeatable",
-    )
-    parser.add_argument("--quiet", action="store_true", help="print no line for each call and callback")
-    return parser
 
 
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) <= 65535:
         return int(text)
-    raise argparse.ArgumentTypeError(f"a port is an integer from 0 to 65535, not {text!r}")
+    raise argparse.ArgumentTypeError(f"must be an integer from 0 to 65535, not {text!r}")
 
 
-def _filled(text: str) -> str:
+def _non_empty(text: str) -> str:
     if text:
         return text
-    raise argparse.ArgumentTypeError("may not be empty")
+    raise argparse.ArgumentTypeError("must not be empty")
 
 
 def _seconds(text: str) -> float:
@@ -131,46 +139,49 @@ def _seconds(text: str) -> float:
         seconds = math.nan
     if 0 <= seconds < math.inf:
         return seconds
-    raise argparse.ArgumentTypeError(f"a time is a number of seconds, 0 or more, not {text!r}")
+    raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more, not {text!r}")
 
 
 def _trim(text: str) -> tuple[str, float | None, str]:
     trans_no, *rest = text.split(":")
     if not 0 < len(trans_no) <= MAX_TRANS_NO_LENGTH or len(rest) > 2:
         raise argparse.ArgumentTypeError(
-            f"a trim is TRANSNO[:SECONDS[:success|fail]] with a TRANSNO of 1 to {MAX_TRANS_NO_LENGTH} characters,"
+            f"must be TRANSNO[:SECONDS[:success|fail]] with a TRANSNO of 1 to {MAX_TRANS_NO_LENGTH} characters,"
             f" not {text!r}"
         )
     seconds = _seconds(rest[0]) if rest else None
     outcome = rest[1] if len(rest) == 2 else "success"
     if outcome not in get_args(Outcome):
-        raise argparse.ArgumentTypeError(f"a trim ends in {' or '.join(get_args(Outcome))}, not {outcome!r}")
+        raise argparse.ArgumentTypeError(f"outcome must be {' or '.join(get_args(Outcome))}, not {outcome!r}")
     return trans_no, seconds, outcome
 
 
 def _print_call(call: Call) -> None:
-    _print(f"{call.method} {call.trans_no!a}: {_answered(call)}")
+    _print(f"{call.method} {call.trans_no!a}: {_describe(call)}")
 
 
 def _print_callback(callback: Callback) -> None:
-    answer = "no answer" if callback.http_status is None else f"HTTP {callback.http_status}"
-    _print(f"callback {callback.trans_no!a}: {answer}")
+    _print(f"callback {callback.trans_no!a}: {_http_status(callback.http_status)}")
 
 
 def _print(text: str) -> None:
     print(f"{datetime.now().astimezone():%H:%M:%S} {text}", flush=True)
 
 
-def _answered(call: Call) -> str:
+def _http_status(status: int | None) -> str:
+    return "no response" if status is None else f"HTTP {status}"
+
+
+def _describe(call: Call) -> str:
     if call.trim_status is not None:
-        return _TRIM_STATUS_WORDS[call.trim_status]
+        return _STATUS_NAMES[call.trim_status]
     submission = call.path == SUBMIT_PATH
     if submission and call.code == SUCCESS_CODE:
         return "submitted"
-    answer = "no answer" if call.http_status is None else f"HTTP {call.http_status}"
+    response = _http_status(call.http_status)
     if call.code is not None:
-        answer = f"code {call.code} ({answer})"
-    return f"submission, {answer}" if submission else answer
+        response = f"code {call.code} ({response})"
+    return f"submission, {response}" if submission else response
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may call: the emulator's half of the authentication schemes.
+"""The authentication schemes, verified on the service's side.
 
-A scheme is anything with :class:`Authentication`'s one method. It sees the whole request as received, so that a scheme
-that verifies a signature, a clock or a replay needs nothing else.
+A scheme gets the whole request as received, so that it can verify a signature, a clock or a replay.
 """
 
 from __future__ import annotations
@@ -12,17 +11,8 @@ from typing import Literal, Protocol
 from airflow_provider_trim.emulator.wire import ServiceRequest
 
 
-class AuthenticationRefused(Exception):
-    """The call is not let in.
-
-    ``http_status`` and ``code`` go into the answer, ``str()`` of the exception is its message. The service documents
-    neither; HTTP 401 and 403 are what its neighbours answer.
-    """
-
-    def __init__(self, message: str, *, http_status: int = 401, code: int = 401) -> None:
-        super().__init__(message)
-        self.http_status = http_status
-        self.code = code
+class AuthenticationError(Exception):
+    """The credentials of a call are wrong. ``str()`` of the exception becomes the message of the response."""
 
 
 Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
@@ -31,8 +21,8 @@ Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
 class Authentication(Protocol):
     """An authentication scheme.
 
-    ``user`` and ``token`` are the two halves of the credentials, under whatever names the scheme has for them; both may
-    be set at run time.
+    ``user`` and ``token`` are the two halves of the credentials, whatever the scheme calls them. Both may be set at any
+    time.
     """
 
     user: str
@@ -40,20 +30,21 @@ class Authentication(Protocol):
 
     @property
     def reads_parameters(self) -> bool:
-        """Whether the proof is among the parameters, so that a body has to be understood first."""
+        """Whether the credentials are among the parameters, so that the body must be parsed first."""
 
     def authenticate(self, request: ServiceRequest) -> str:
-        """The account that makes the request, to which its calls are counted.
+        """Return the account that makes the request; the quota counts its calls.
 
-        :raises AuthenticationRefused: if the request is not let in
+        :raises AuthenticationError: if the credentials are wrong
         """
 
 
 class TokenAuthentication:
     """The verification token: parameters ``userId``, ``token`` and ``timeStamp`` [the vendor's published mobile SDKs].
 
-    With ``token_header`` the token is looked for in that header first, then in the parameters. ``token`` may be set at
-    run time: tokens rotate.
+    :param user: the accepted ``userId``
+    :param token: its token; may be set at any time, because tokens rotate
+    :param token_header: a request header that may carry the token; it takes precedence over the parameter
     """
 
     reads_parameters = True
@@ -64,17 +55,17 @@ class TokenAuthentication:
         self.token_header = token_header
 
     def authenticate(self, request: ServiceRequest) -> str:
-        """The account of a request with the right ``userId`` and token.
+        """Return the account of a request with the right ``userId`` and token.
 
-        :raises AuthenticationRefused: HTTP 401 if either is missing or wrong, or ``timeStamp`` is not an integer
+        :raises AuthenticationError: if either is missing or wrong, or ``timeStamp`` is not an integer
         """
         parameters = request.parameters
         token = request.headers.get(self.token_header) if self.token_header else None
         if token is None:
             token = parameters.get("token")
         if parameters.get("userId") != self.user or token != self.token:
-            raise AuthenticationRefused("userId or token is wrong")
+            raise AuthenticationError("userId or token is wrong")
         time_stamp = str(parameters.get("timeStamp"))
         if not (time_stamp.isascii() and time_stamp.isdigit()):
-            raise AuthenticationRefused("timeStamp is not an integer")
+            raise AuthenticationError("timeStamp is not an integer")
         return self.user

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calling back: what the service does with the ``notifyUrl`` of a trim that is done, and how that goes wrong.
+"""Callbacks to the ``notifyUrl`` of a trim that has ended, and their faults.
 
-The vendor documents that the address is called, and nothing else. That it is one POST with a JSON body, which says
-``transNo``, ``taskId`` and ``status``, that a failed trim is called back as well, and that nothing is tried again, are
-this emulator's assumptions.
+The vendor documents only that the address is called. The rest is this emulator's assumption: one POST without retries,
+whose JSON body has ``transNo``, ``taskId`` and ``status``, for successful and failed trims alike.
 
-A misdelivery of one's own is a subclass of :class:`Misdelivery`.
+Subclass :class:`CallbackFault` for a fault of your own.
 """
 
 from __future__ import annotations
@@ -28,24 +27,24 @@ from airflow_provider_trim.emulator.trims import PROCESSING, Trim, TrimStore
 from airflow_provider_trim.emulator.wire import JSON_HEADERS, to_json
 
 TIMEOUT = 10.0
-"""Seconds of real time that one call may take."""
+"""Seconds of real time that one callback may take."""
 
-AT_A_TIME = 64
-"""Calls under way at once."""
+MAX_CONCURRENT = 64
+"""Maximum number of callbacks in flight."""
 
-TICK = 0.05
-"""Seconds of real time after which the emulator's clock, which may be moved by hand, is looked at again."""
+CLOCK_POLL = 0.05
+"""Seconds of real time between two readings of the emulator's clock, which a test may move by hand."""
 
 Delivery = tuple[float, str]
-"""Seconds from the trim's end, by the emulator's clock, and the address that is called then."""
+"""Seconds after the trim's end, by the emulator's clock, and the URL that is called then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A call of a trim's ``notifyUrl``.
+    """One callback.
 
-    ``time`` is when it was made, in seconds of the emulator's clock, and ``url`` what was called. ``http_status`` is
-    what was answered, None where nothing was.
+    ``time`` is its start, in seconds of the emulator's clock, and ``url`` its address. ``http_status`` is that of the
+    response, or None without one.
     """
 
     time: float
@@ -54,33 +53,36 @@ class Callback:
     http_status: int | None
 
 
-class Misdelivery(ABC):
-    """What happens instead of one call at the trim's end."""
+class CallbackFault(ABC):
+    """What happens instead of one callback at the trim's end."""
 
     @abstractmethod
     def deliveries(self, url: str) -> list[Delivery]:
-        """The calls that are made instead, given the trim's ``notifyUrl``."""
+        """Return the callbacks that are sent instead.
+
+        :param url: the trim's ``notifyUrl``
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered(Misdelivery):
-    """No misdelivery: one call, at once. For a place in a sequence."""
+class Delivered(CallbackFault):
+    """No fault, but one callback at once. Fills a place in a sequence."""
 
     def deliveries(self, url: str) -> list[Delivery]:
         return [(0.0, url)]
 
 
 @dataclass(frozen=True, slots=True)
-class Lost(Misdelivery):
-    """No call at all."""
+class Lost(CallbackFault):
+    """No callback."""
 
     def deliveries(self, url: str) -> list[Delivery]:
         return []
 
 
 @dataclass(frozen=True, slots=True)
-class Late(Misdelivery):
-    """One call, so many seconds after the trim's end."""
+class Late(CallbackFault):
+    """One callback, ``seconds`` after the trim's end."""
 
     seconds: float
 
@@ -89,30 +91,31 @@ class Late(Misdelivery):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated(Misdelivery):
-    """So many calls, one after the other, ``pause`` seconds apart."""
+class Repeated(CallbackFault):
+    """``times`` callbacks, one every ``interval`` seconds."""
 
     times: int = 2
-    pause: float = 0.0
+    interval: float = 0.0
 
     def deliveries(self, url: str) -> list[Delivery]:
-        return [(number * self.pause, url) for number in range(self.times)]
+        return [(number * self.interval, url) for number in range(self.times)]
 
 
 @dataclass(frozen=True, slots=True)
-class Forged(Misdelivery):
-    """A call of somebody who knows all of the address but its last character, in place of the genuine one."""
+class Forged(CallbackFault):
+    """One callback with a wrong last character in its URL, as an attacker would send it."""
 
     def deliveries(self, url: str) -> list[Delivery]:
         return [(0.0, url[:-1] + ("A" if url[-1:] != "A" else "B"))]
 
 
-class CallbackDesk:
-    """Calls back, from the server's thread. What is told to it may be told in any thread, and outlives the server.
+class CallbackSender:
+    """Sends callbacks from the server's thread. Any thread may schedule them; the schedule outlives the server.
 
-    :param trims: those that there are
-    :param log: takes the records of what was called
-    :param on_callback: told of each call, in the server's thread
+    :param trims: the trims that may have ended
+    :param log: gets a record of each callback
+    :param clock: seconds at which callbacks are due
+    :param on_callback: called with each record in the server's thread
     """
 
     def __init__(
@@ -122,86 +125,89 @@ class CallbackDesk:
         clock: Callable[[], float],
         on_callback: Callable[[Callback], None] | None = None,
     ) -> None:
-        self.plan: Plan[Misdelivery] = Plan()
+        self.plan: Plan[CallbackFault] = Plan()
         self._trims = trims
         self._log = log
         self._clock = clock
         self._on_callback = on_callback
         self._lock = threading.Lock()
-        self._numbers = itertools.count()
+        self._sequence = itertools.count()
         self._queue: list[tuple[float, int, str, str | None]] = []
-        """When to look at which trim; with an address, that is what is called then."""
+        """A heap of due time, tie-breaker, transNo and URL. Without a URL, the trim may have ended by then."""
         self._wake: Callable[[], object] = lambda: None
 
-    def expect(self, trans_no: str, time: float) -> None:
-        """Have a trim with a ``notifyUrl`` called back at that time, if it is done by then."""
-        if math.isfinite(time):
-            self._put(time, trans_no, None)
+    def schedule(self, trans_no: str, ends: float) -> None:
+        """Send the callback of a trim at its end, if it has ended by then.
 
-    def call(self, trans_no: str, url: str) -> None:
-        """Call an address now, whatever has become of the trim."""
-        self._put(self._clock(), trans_no, url)
+        :param ends: seconds of the emulator's clock
+        """
+        if math.isfinite(ends):
+            self._push(ends, trans_no, None)
 
-    def _put(self, time: float, trans_no: str, url: str | None) -> None:
+    def send(self, trans_no: str, url: str) -> None:
+        """Call ``url`` now, whatever the state of the trim."""
+        self._push(self._clock(), trans_no, url)
+
+    def _push(self, time: float, trans_no: str, url: str | None) -> None:
         with self._lock:
-            heapq.heappush(self._queue, (time, next(self._numbers), trans_no, url))
+            heapq.heappush(self._queue, (time, next(self._sequence), trans_no, url))
             self._wake()
 
     async def run(self) -> None:
-        """Make the calls, until this is cancelled."""
+        """Send callbacks as they come due, until cancelled."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        timeout, connector = aiohttp.ClientTimeout(TIMEOUT), aiohttp.TCPConnector(limit=AT_A_TIME)
-        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session, asyncio.TaskGroup() as calls:
+        timeout, connector = aiohttp.ClientTimeout(TIMEOUT), aiohttp.TCPConnector(limit=MAX_CONCURRENT)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session, asyncio.TaskGroup() as tasks:
             try:
                 with self._lock:
                     self._wake = lambda: loop.call_soon_threadsafe(changed.set)
                 while True:
                     changed.clear()
-                    for trans_no, url in self._due():
-                        calls.create_task(self._call(session, trans_no, url))
-                    pause = self._pause()
-                    if pause is None:
+                    for trans_no, url in self._pop_due():
+                        tasks.create_task(self._post(session, trans_no, url))
+                    delay = self._seconds_until_next()
+                    if delay is None:
                         await changed.wait()
-                    elif pause > 0:
+                    elif delay > 0:
                         with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(min(pause, TICK)):
+                            async with asyncio.timeout(min(delay, CLOCK_POLL)):
                                 await changed.wait()
             finally:
                 with self._lock:
                     self._wake = lambda: None
 
-    def _pause(self) -> float | None:
+    def _seconds_until_next(self) -> float | None:
         with self._lock:
             return self._queue[0][0] - self._clock() if self._queue else None
 
-    def _due(self) -> list[tuple[str, str]]:
-        """Take out what is to be called now."""
+    def _pop_due(self) -> list[tuple[str, str]]:
+        """Remove the due callbacks from the queue, and return the transNo and URL of each."""
         now = self._clock()
-        calls: list[tuple[str, str]] = []
+        due: list[tuple[str, str]] = []
         while True:
             with self._lock:
                 if not self._queue or self._queue[0][0] > now:
-                    return calls
+                    return due
                 _, _, trans_no, url = heapq.heappop(self._queue)
             if url is not None:
-                calls.append((trans_no, url))
-            elif (trim := self._trims.take_to_call_back(trans_no, now)) is not None:
+                due.append((trans_no, url))
+            elif (trim := self._trims.claim_callback(trans_no, now)) is not None:
                 for delay, address in self._deliveries(trim):
-                    self._put(now + delay, trans_no, address)
+                    self._push(now + delay, trans_no, address)
 
     def _deliveries(self, trim: Trim) -> list[Delivery]:
-        misdelivery = self.plan.take(trim.trans_no) or Delivered()
-        return misdelivery.deliveries(trim.notify_url or "")
+        fault = self.plan.pop(trim.trans_no) or Delivered()
+        return fault.deliveries(trim.notify_url or "")
 
-    async def _call(self, session: aiohttp.ClientSession, trans_no: str, url: str) -> None:
+    async def _post(self, session: aiohttp.ClientSession, trans_no: str, url: str) -> None:
         time = self._clock()
         status = None
         try:
             body = self._body(trans_no, time)
-            async with session.post(url, data=body, headers=dict(JSON_HEADERS), allow_redirects=False) as answer:
-                status = answer.status
+            async with session.post(url, data=body, headers=dict(JSON_HEADERS), allow_redirects=False) as response:
+                status = response.status
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            pass  # nobody there; the service would hardly tell anyone either
+            pass  # The callback failed; its record says so, and the service does not retry.
         callback = Callback(time, trans_no, url, status)
         self._log.add(callback)
         if self._on_callback:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An aiohttp server that knows its connections by number, and the thread it runs in."""
+"""An aiohttp server that numbers its connections, and the thread that runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 BACKLOG = 4096
-"""Connections that may wait to be accepted: a test that opens thousands at once is not to be refused any."""
+"""Connections that may wait to be accepted. Large enough for a test that opens thousands at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ Handler = Callable[[web.BaseRequest, Connection], Awaitable[web.StreamResponse]]
 
 
 class ConnectionCounter:
-    """How many connections were opened, over all restarts, and how many are open."""
+    """Number of connections opened, over all restarts, and number of those open now."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -58,7 +58,7 @@ class NumberingServer(web.Server):
         super().connection_lost(handler, exc)
 
     def abort_connections(self) -> None:
-        """Close all connections at once; what is being answered on them is cancelled."""
+        """Close all connections, and cancel the handling of their requests."""
         for _, transport in list(self._opened.values()):
             transport.abort()
 
@@ -68,11 +68,11 @@ class NumberingServer(web.Server):
 
 
 class ServerThread:
-    """A daemon thread with an event loop of its own that serves one listening socket.
+    """A daemon thread that serves one listening socket.
 
-    Its own loop, so that synchronous tests and those in any other loop can use the server alike.
+    The thread runs its own event loop, so that synchronous tests and tests with another loop can use the server.
 
-    :param beside: what runs in that loop as long as it serves
+    :param background: a coroutine function that runs in that loop while it serves
     """
 
     def __init__(
@@ -80,24 +80,24 @@ class ServerThread:
         listener: socket.socket,
         handler: Handler,
         counter: ConnectionCounter,
-        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        background: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._listener = listener
         self._handler = handler
         self._counter = counter
-        self._beside = beside
+        self._background = background
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="trim-emulator", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
 
     def start(self) -> None:
-        """Start the thread, and return when it accepts connections."""
+        """Start the thread, and return once it accepts connections."""
         self._thread.start()
         self._ready.result()
 
     def stop(self) -> None:
-        """Close the socket and all connections, and wait for the thread's end."""
+        """Close the socket and all connections, and join the thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
@@ -115,10 +115,10 @@ class ServerThread:
         self._stopping = asyncio.Event()
         server = NumberingServer(self._handler, self._counter)
         accepting = await self._loop.create_server(server, sock=self._listener, backlog=BACKLOG)
-        beside = None if self._beside is None else self._loop.create_task(self._beside())
+        background = None if self._background is None else self._loop.create_task(self._background())
         self._ready.set_result(None)
         await self._stopping.wait()
-        if beside is not None:
-            beside.cancel()
+        if background is not None:
+            background.cancel()
         accepting.close()
         server.abort_connections()

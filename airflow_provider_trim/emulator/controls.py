@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The controls of a test: which trims there are, what becomes of them, and what goes wrong on the way."""
+"""The controls of a test: which trims exist, how they end, and which faults occur."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_trim.emulator.callbacks import Callback, CallbackDesk, Misdelivery
+from airflow_provider_trim.emulator.callbacks import Callback, CallbackFault, CallbackSender
 from airflow_provider_trim.emulator.faults import ConnectionReset, Fault, FaultPlan, Moment, SubmissionFaultPlan
 from airflow_provider_trim.emulator.records import RecordLog
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
 from airflow_provider_trim.emulator.submissions import (
     Duration,
-    OutcomeOfSubmitted,
     Submission,
-    SubmissionDesk,
-    checked_outcome,
-    checked_seconds,
+    SubmissionHandler,
+    SubmissionOutcome,
+    validate_outcome,
+    validate_seconds,
 )
-from airflow_provider_trim.emulator.trims import SUCCESSFUL, Outcome, Trim, TrimStore, task_id_of
-from airflow_provider_trim.emulator.video_info import clip_of
+from airflow_provider_trim.emulator.trims import SUCCESSFUL, Outcome, Trim, TrimStore, derive_task_id
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
+from airflow_provider_trim.emulator.video_info import default_clip
 
 
 class TrimControls:
-    """What :class:`TrimEmulator` can be told besides starting and stopping. Safe to use from any thread."""
+    """The part of :class:`TrimEmulator` that needs no server. Safe to use from any thread.
+
+    A facade: each group of methods passes on to the object that does the work.
+    """
 
     def __init__(
         self,
@@ -42,14 +45,20 @@ class TrimControls:
         self._submission_faults = SubmissionFaultPlan()
         self._submissions: RecordLog[Submission] = RecordLog("submissions", record)
         self._callbacks: RecordLog[Callback] = RecordLog("callbacks", record)
-        self._callback_desk = CallbackDesk(self._trims, self._callbacks, clock, on_callback)
-        self._desk = SubmissionDesk(
-            self._trims, self._submissions, duration, sampling_rate_parameter, clock, wall_clock, self._expect_callback
+        self._callback_sender = CallbackSender(self._trims, self._callbacks, clock, on_callback)
+        self._submission_handler = SubmissionHandler(
+            self._trims,
+            self._submissions,
+            duration,
+            sampling_rate_parameter,
+            clock,
+            wall_clock,
+            self._schedule_callback,
         )
 
-    def _expect_callback(self, trim: Trim) -> None:
+    def _schedule_callback(self, trim: Trim) -> None:
         if trim.notify_url:
-            self._callback_desk.expect(trim.trans_no, trim.ends)
+            self._callback_sender.schedule(trim.trans_no, trim.ends)
 
     # --- trims ---
 
@@ -65,60 +74,61 @@ class TrimControls:
         """Start a trim.
 
         :param trans_no: 1 to 32 characters
-        :param seconds: how long it takes, by the emulator's clock; by default ``duration``. ``math.inf`` waits for
+        :param seconds: seconds it takes, by the emulator's clock; by default :attr:`duration`. ``math.inf`` waits for
             :meth:`finish` or :meth:`fail`
         :param outcome: ``success`` ends with status 2 and a ``videoInfo``, ``fail`` with status 3
-        :param video_info: the ``videoInfo``, exactly as it is to be answered; by default one is generated
-        :param processing_code: answered instead of status 1 while it runs, such as 1560, "video is being processed"
-        :param notify_url: called when it is done, as a submission's ``notifyUrl``
-        :raises ValueError: if ``trans_no`` is impossible or known already, ``outcome`` unknown, or ``seconds`` negative
+        :param video_info: the ``videoInfo``, sent unchanged; by default one is generated
+        :param processing_code: replaces status 1 while it runs, such as 1560, "video is being processed"
+        :param notify_url: URL of the callback at its end, as a submission's ``notifyUrl``
+        :raises ValueError: if ``trans_no`` is invalid or has a trim already, ``outcome`` is unknown, or ``seconds``
+            negative
         """
-        lasts = self._desk.lasts(clip_of(trans_no).seconds) if seconds is None else checked_seconds(seconds)
+        if seconds is None:
+            seconds = self._submission_handler.duration_of(default_clip(trans_no).seconds)
         now = self._clock()
         trim = Trim(
             trans_no,
-            task_id_of(trans_no),
+            derive_task_id(trans_no),
             now,
             self._wall_clock(),
-            now + lasts,
-            checked_outcome(outcome),
+            now + validate_seconds(seconds),
+            validate_outcome(outcome),
             video_info,
             processing_code,
             notify_url=notify_url,
         )
         self._trims.add(trim)
-        self._expect_callback(trim)
+        self._schedule_callback(trim)
         return trim
 
     def remove_trim(self, trans_no: str) -> None:
-        """Forget a trim, so that it is answered with 1603.
+        """Remove a trim, so that queries get code 1603.
 
-        :raises KeyError: if there is none
+        :raises KeyError: if there is no such trim
         """
         self._trims.remove(trans_no)
 
     def finish(self, trans_no: str, video_info: Any = None) -> None:
-        """Complete a trim at once, successfully.
+        """End a trim now, successfully.
 
         :param video_info: as for :meth:`add_trim`
-        :raises KeyError: if there is none
+        :raises KeyError: if there is no such trim
         """
         self._end(trans_no, "success", video_info)
 
     def fail(self, trans_no: str) -> None:
-        """Make a trim fail at once.
+        """End a trim now, as failed.
 
-        :raises KeyError: if there is none
+        :raises KeyError: if there is no such trim
         """
         self._end(trans_no, "fail")
 
     def _end(self, trans_no: str, outcome: Outcome, video_info: Any = None) -> None:
-        now = self._clock()
-        self._trims.end(trans_no, now, outcome, video_info)
-        self._expect_callback(self._trims.get(trans_no))
+        self._trims.end(trans_no, self._clock(), outcome, video_info)
+        self._schedule_callback(self._trims.get(trans_no))
 
     def video_info(self, trans_no: str) -> Any:
-        """The ``videoInfo`` a query of that trim carries now, or None if it carries none.
+        """Return the ``videoInfo`` that a query of a trim gets now, or None if it gets none.
 
         :raises KeyError: if there is no such trim
         """
@@ -127,49 +137,49 @@ class TrimControls:
 
     @property
     def running(self) -> list[str]:
-        """The ``transNo`` of each trim that runs now, added or submitted, in that order."""
+        """The ``transNo`` of each trim that runs now, in the order of their start."""
         return self._trims.running(self._clock())
 
     # --- submissions ---
 
     @property
     def duration(self) -> Duration:
-        """The seconds a trim takes, or what gives them from the seconds of the clip; set it for the trims to come.
+        """Seconds that a trim takes, or a function of the seconds of its clip. Setting it affects later trims.
 
-        :raises ValueError: if it is set to less than 0
+        :raises ValueError: when set to less than 0
         """
-        return self._desk.duration
+        return self._submission_handler.duration
 
     @duration.setter
     def duration(self, duration: Duration) -> None:
-        self._desk.duration = duration
+        self._submission_handler.duration = duration
 
     @property
-    def outcome_of_submitted(self) -> OutcomeOfSubmitted:
-        """How submitted trims end: ``success``, ``fail``, or what says so of each accepted :class:`Submission`.
+    def submission_outcome(self) -> SubmissionOutcome:
+        """How submitted trims end: ``success``, ``fail``, or a function of the :class:`Submission`.
 
-        A callable is called in the server's thread, once for each submission about to be accepted. Set it for the
-        trims to come; :meth:`finish` and :meth:`fail` end one that runs.
+        The server's thread calls the function once for each submission that it is about to accept. Setting it affects
+        later trims; :meth:`finish` and :meth:`fail` end a running one.
 
-        :raises ValueError: if it is set to anything else
+        :raises ValueError: when set to anything else
         """
-        return self._desk.outcome
+        return self._submission_handler.outcome
 
-    @outcome_of_submitted.setter
-    def outcome_of_submitted(self, outcome: OutcomeOfSubmitted) -> None:
-        self._desk.outcome = outcome
+    @submission_outcome.setter
+    def submission_outcome(self, outcome: SubmissionOutcome) -> None:
+        self._submission_handler.outcome = outcome
 
     @property
     def submissions(self) -> list[Submission]:
-        """The submissions accepted so far, in that order, whether or not their answer arrived; a copy."""
+        """A copy of the accepted submissions, oldest first, whether or not the client got the response."""
         return self._submissions.all()
 
     def submissions_for(self, trans_no: str) -> list[Submission]:
-        """The submissions accepted for one ``transNo``: more than one only if its trim was removed in between."""
+        """Return the accepted submissions of one ``transNo``: several only if its trim was removed in between."""
         return self._submissions.all(trans_no)
 
     def wait_for_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
-        """Block until ``count`` submissions were accepted, and return all of them.
+        """Block until at least ``count`` submissions are accepted, and return them all.
 
         :param timeout: seconds of real time
         :raises RuntimeError: if nothing is recorded (``record=False``)
@@ -177,22 +187,22 @@ class TrimControls:
         """
         return self._submissions.wait(count, timeout)
 
-    async def await_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
-        """:meth:`wait_for_submissions` for a coroutine, blocking no event loop."""
+    async def async_wait_for_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
+        """Wait as :meth:`wait_for_submissions` does, without blocking the event loop."""
         return await asyncio.to_thread(self._submissions.wait, count, timeout)
 
     def fail_submission(self, when: Moment, fault: Fault | None = None, times: int = 1) -> None:
-        """Let the next submissions meet ``fault``, whatever their ``transNo``.
+        """Inject ``fault`` into the next submissions, whatever their ``transNo``.
 
-        What is planned already comes first. Submissions refused by authentication or quota meet no fault; one that the
-        service refuses does.
+        Faults planned earlier come first. Submissions that authentication or quota reject meet no fault; those with
+        invalid parameters do.
 
-        :param when: ``before``: the fault takes the place of the acceptance. Nothing is submitted, unless the fault
-            itself asks for the ordinary answer, as a :class:`Hold` does when it is released. ``after``: the submission
-            is accepted and its trim runs, then the fault takes the place of the answer
+        :param when: ``before``: the fault replaces the acceptance, and no trim starts, unless the fault itself asks for
+            the default response, as a released :class:`Hold` does. ``after``: the submission is accepted and its trim
+            starts; the fault replaces the response
         :param fault: by default a :class:`ConnectionReset`
-        :param times: how many submissions meet it
-        :raises ValueError: if ``when`` is neither, or ``times`` less than 1
+        :param times: number of submissions that meet it
+        :raises ValueError: if ``when`` is unknown, or ``times`` is less than 1
         """
         self._submission_faults.add(when, ConnectionReset() if fault is None else fault, times)
 
@@ -200,15 +210,15 @@ class TrimControls:
 
     @property
     def callbacks(self) -> list[Callback]:
-        """The calls of ``notifyUrl`` made so far, in the order in which they ended; a copy."""
+        """A copy of the callbacks, in the order of their completion."""
         return self._callbacks.all()
 
     def callbacks_for(self, trans_no: str) -> list[Callback]:
-        """The calls made for one ``transNo``."""
+        """Return the callbacks for one ``transNo``."""
         return self._callbacks.all(trans_no)
 
     def wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
-        """Block until ``count`` calls of ``notifyUrl`` have ended, answered or not, and return all of them.
+        """Block until at least ``count`` callbacks are complete, with a response or without, and return them all.
 
         :param timeout: seconds of real time
         :raises RuntimeError: if nothing is recorded (``record=False``)
@@ -216,59 +226,58 @@ class TrimControls:
         """
         return self._callbacks.wait(count, timeout)
 
-    async def await_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
-        """:meth:`wait_for_callbacks` for a coroutine, blocking no event loop."""
+    async def async_wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+        """Wait as :meth:`wait_for_callbacks` does, without blocking the event loop."""
         return await asyncio.to_thread(self._callbacks.wait, count, timeout)
 
-    def call_back(self, trans_no: str, url: str | None = None) -> None:
-        """Call an address for a trim now, whatever has become of it: too early, once more, or with a wrong address.
+    def send_callback(self, trans_no: str, url: str | None = None) -> None:
+        """Send a callback now, whatever the state of the trim: too early, once more, or to a wrong URL.
 
         :param url: by default the trim's ``notifyUrl``
-        :raises KeyError: if there is no such trim, and no ``url`` either
+        :raises KeyError: if there is no such trim, and no ``url``
         :raises ValueError: if the trim has no ``notifyUrl``
         """
         address = url or self._trims.get(trans_no).notify_url
         if not address:
             raise ValueError(f"trim {trans_no!r} has no notifyUrl")
-        self._callback_desk.call(trans_no, address)
+        self._callback_sender.send(trans_no, address)
 
-    def misdeliver(self, trans_no: str | None, *misdeliveries: Misdelivery, repeat: bool = False) -> None:
-        """Let the coming callbacks go wrong, one each, in that order.
+    def inject_callback_faults(self, trans_no: str | None, *faults: CallbackFault, repeat: bool = False) -> None:
+        """Inject faults into the next callbacks, one each, in order.
 
-        What is planned already comes first; a trim's own come before those for any trim. They are dropped by
-        :meth:`behave`, as other faults are.
+        Faults planned earlier come first; those of one trim come before those of any trim. :meth:`clear_faults` drops
+        them.
 
-        :param trans_no: the trim whose callbacks are meant; None means any trim
-        :param misdeliveries: such as :class:`Lost`, :class:`Late`, :class:`Repeated`, :class:`Forged`
-        :param repeat: start again after the last one, without end
+        :param trans_no: the trim whose callbacks meet them; None means any trim
+        :param faults: such as :class:`Lost`, :class:`Late`, :class:`Repeated`, :class:`Forged`
+        :param repeat: start again after the last one, endlessly
         :raises ValueError: if there are none
         """
-        self._callback_desk.plan.add(trans_no, misdeliveries, repeat)
+        self._callback_sender.plan.add(trans_no, faults, repeat)
 
-    # --- misbehaviour ---
+    # --- faults ---
 
     def misbehave(self, trans_no: str | None, *faults: Fault, repeat: bool = False) -> None:
-        """Let the coming queries meet ``faults``, one each, in that order.
+        """Inject faults into the next queries, one each, in order.
 
-        What is planned already comes first. Queries refused by authentication or quota meet no fault. A trim's own
-        faults come before those for any query. Submissions neither meet these faults nor use them up; theirs are those
-        of :meth:`fail_submission`.
+        Faults planned earlier come first; those of one trim come before those of any query. Queries that authentication
+        or quota reject meet no fault. Submissions have faults of their own: :meth:`fail_submission`.
 
-        :param trans_no: the trim whose queries are meant; None means any query
-        :param repeat: start again after the last fault, without end, until :meth:`behave`
-        :raises ValueError: if there are no faults
+        :param trans_no: the trim whose queries meet them; None means any query
+        :param repeat: start again after the last one, endlessly, until :meth:`clear_faults`
+        :raises ValueError: if there are none
         """
         self._faults.add(trans_no, faults, repeat)
 
-    def behave(self, trans_no: str | None = None) -> None:
-        """Drop the planned faults of one trim's queries and callbacks. Calls held or delayed stay so.
+    def clear_faults(self, trans_no: str | None = None) -> None:
+        """Drop the planned faults of one trim's queries and callbacks. Calls in a :class:`Hold` or Delay stay there.
 
-        :param trans_no: None drops all faults there are, those of submissions as well
+        :param trans_no: None drops all planned faults, also those of submissions
         """
         if trans_no is None:
             self._faults.clear_all()
             self._submission_faults.clear()
-            self._callback_desk.plan.clear_all()
+            self._callback_sender.plan.clear_all()
         else:
             self._faults.clear(trans_no)
-            self._callback_desk.plan.clear(trans_no)
+            self._callback_sender.plan.clear(trans_no)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One request on its way to its answer: what a fault gets into its hands."""
+"""One request and the means to respond to it: what a fault works with."""
 
 from __future__ import annotations
 
@@ -9,72 +9,78 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from airflow_provider_trim.emulator.wire import Answer, ServiceRequest
+from airflow_provider_trim.emulator.wire import Response, ServiceRequest
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER that makes ``close()`` send a TCP RST."""
 
 
 class Exchange:
-    """A request that was let in, and the means to answer it.
+    """An authorized request, and the means to respond to it.
 
-    Exactly one of :meth:`reply` and :meth:`reset` is to be awaited, and its value returned.
+    Await exactly one of :meth:`reply` and :meth:`reset`, and return its value.
 
-    :param http_request: what the answer goes to
+    :param http_request: the request that aiohttp received
     :param request: the same, as faults and authentication see it
-    :param own_headers: what every answer says unless it brings its own: the request id, and the date
-    :param ordinary: gives the answer of a service that behaves
-    :param record: told what is answered before it is sent, so that who has the answer finds the record
+    :param default_headers: headers of every response that does not set them itself: the request id and the date
+    :param default_response: builds the response that the service gives without a fault
+    :param record: called with the response before it is sent, so a client that has its response finds the record; None
+        stands for no response
     """
 
-    __slots__ = ("_http_request", "_ordinary", "_record", "_recorded", "own_headers", "request")
+    __slots__ = ("_default_response", "_http_request", "_record", "_recorded", "default_headers", "request")
 
     def __init__(
         self,
         http_request: web.BaseRequest,
         request: ServiceRequest,
-        own_headers: Mapping[str, str],
-        ordinary: Callable[[], Answer],
-        record: Callable[[Answer | None], None],
+        default_headers: Mapping[str, str],
+        default_response: Callable[[], Response],
+        record: Callable[[Response | None], None],
     ) -> None:
         self._http_request = http_request
         self.request = request
-        self.own_headers = own_headers
-        self._ordinary = ordinary
+        self.default_headers = default_headers
+        self._default_response = default_response
         self._record = record
         self._recorded = False
 
-    def ordinary(self) -> Answer:
-        """What a service that behaves would answer now. A submission is accepted by this, once for all of its calls."""
-        return self._ordinary()
+    def default_response(self) -> Response:
+        """Return the response that the service gives now without a fault. The first call accepts a submission."""
+        return self._default_response()
 
-    async def reply(self, answer: Answer) -> web.StreamResponse:
-        """Send ``answer``, with :attr:`own_headers` unless it brings its own."""
-        self._note(answer)
-        headers = {**self.own_headers, **answer.headers}
-        return web.Response(status=answer.http_status, body=answer.body, headers=headers)
+    async def reply(self, response: Response) -> web.StreamResponse:
+        """Send ``response`` with :attr:`default_headers`, which its own headers override."""
+        self._record_once(response)
+        headers = {**self.default_headers, **response.headers}
+        return web.Response(status=response.http_status, body=response.body, headers=headers)
 
-    async def reset(self, answer: Answer | None = None, length: int = 0) -> web.StreamResponse:
-        """Reset the connection (TCP RST), after the head and first ``length`` bytes of ``answer`` if there is one."""
-        self._note(None)
-        response = web.StreamResponse()
-        if answer is not None:
-            response.set_status(answer.http_status)
-            response.headers.update({**self.own_headers, **answer.headers})
-            response.content_length = len(answer.body)
-            await response.prepare(self._http_request)
-            await response.write(answer.body[:length])
+    async def reset(self, response: Response | None = None, length: int = 0) -> web.StreamResponse:
+        """Reset the connection (TCP RST).
+
+        :param response: sent in part before the reset; None sends nothing
+        :param length: bytes of its body that are sent after its headers
+        """
+        self._record_once(None)
+        stream = web.StreamResponse()
+        if response is not None:
+            stream.set_status(response.http_status)
+            stream.headers.update({**self.default_headers, **response.headers})
+            stream.content_length = len(response.body)
+            await stream.prepare(self._http_request)
+            await stream.write(response.body[:length])
         transport = self._http_request.transport
         if transport is not None:
-            # Without this, close() ends the connection in good order (FIN) and the client sees no reset.
+            # Without this option, closing sends a FIN, and the client sees no reset.
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             transport.abort()
-        return response
+        return stream
 
     def abandon(self) -> None:
-        """Record that the call ends without an answer, unless it has one."""
+        """Record that the call ended without a response, unless one is recorded."""
         if not self._recorded:
-            self._note(None)
+            self._record_once(None)
 
-    def _note(self, answer: Answer | None) -> None:
+    def _record_once(self, response: Response | None) -> None:
         self._recorded = True
-        self._record(answer)
+        self._record(response)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ways the emulated service can misbehave, and the plan of who meets which.
+"""The faults of the emulated service, and the plan of which call meets which.
 
-A fault of one's own is a subclass of :class:`Fault`.
+Subclass :class:`Fault` for a fault of your own.
 """
 
 from __future__ import annotations
@@ -19,31 +19,34 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from aiohttp import web
 
 from airflow_provider_trim.emulator.exchange import Exchange
-from airflow_provider_trim.emulator.wire import JSON_HEADERS, SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope
+from airflow_provider_trim.emulator.wire import JSON_HEADERS, SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope
 
 Moment = Literal["before", "after"]
 """When a submission meets a fault: before it is accepted, or after."""
 
 
 class Fault(ABC):
-    """What happens to one call instead of the ordinary answer."""
+    """What one call gets instead of the default response."""
 
     @abstractmethod
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        """Answer or reset ``exchange``. May be cancelled at any ``await``: the client left or the emulator stops."""
+        """Reply to or reset ``exchange``.
+
+        Any ``await`` may raise CancelledError: the client disconnected, or the emulator stops.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Normal(Fault):
-    """No fault: the ordinary answer. For a place in a sequence, or after a :class:`Delay`."""
+class NoFault(Fault):
+    """No fault, but the default response. Fills a place in a sequence, or follows a :class:`Delay`."""
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        return await exchange.reply(exchange.ordinary())
+        return await exchange.reply(exchange.default_response())
 
 
 @dataclass(frozen=True, slots=True)
 class HttpError(Fault):
-    """An HTTP status, by default with a small HTML page, as a proxy in front of a service answers.
+    """An HTTP status, by default with a small HTML page, as a proxy sends it.
 
     ``HttpError(429, headers={"Retry-After": "30"})``
     """
@@ -54,31 +57,31 @@ class HttpError(Fault):
 
     def __post_init__(self) -> None:
         if not 200 <= self.status <= 599:
-            raise ValueError(f"a final HTTP status is 200 to 599, not {self.status}")
+            raise ValueError(f"status must be a final HTTP status, 200 to 599, not {self.status}")
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         body = self.body
         if body is None:
             body = f"<html><body><h1>{self.status} {_reason(self.status)}</h1></body></html>".encode()
         headers = {"Content-Type": "text/html", **self.headers}
-        return await exchange.reply(Answer(self.status, body, headers))
+        return await exchange.reply(Response(self.status, body, headers))
 
 
 @dataclass(frozen=True, slots=True)
-class RawAnswer(Fault):
-    """These bytes as the body, by default announced as the service announces its JSON."""
+class RawResponse(Fault):
+    """A response with these bytes as its body, by default with the headers of the service's JSON."""
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: JSON_HEADERS)
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        return await exchange.reply(Answer(self.status, self.body, self.headers))
+        return await exchange.reply(Response(self.status, self.body, self.headers))
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceCode(Fault):
-    """An envelope with this code and message; the service's errors come with HTTP status 200."""
+    """An envelope with this code and message. The service reports its errors with HTTP status 200."""
 
     code: int
     message: str = "error"
@@ -90,7 +93,7 @@ class ServiceCode(Fault):
 
 @dataclass(frozen=True, slots=True)
 class ServiceData(Fault):
-    """An envelope of success with this ``data``, any JSON value."""
+    """A success envelope with this ``data``, any JSON value."""
 
     data: Any
 
@@ -100,27 +103,27 @@ class ServiceData(Fault):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionReset(Fault):
-    """The connection is reset (TCP RST) before any byte of an answer."""
+    """A connection reset (TCP RST) before the first byte of a response."""
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         return await exchange.reset()
 
 
 @dataclass(frozen=True, slots=True)
-class ResetMidAnswer(Fault):
-    """The connection is reset after the head and half of the body of the ordinary answer."""
+class ResetMidResponse(Fault):
+    """A connection reset (TCP RST) after the headers and half of the body of the default response."""
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        answer = exchange.ordinary()
-        return await exchange.reset(answer, len(answer.body) // 2)
+        response = exchange.default_response()
+        return await exchange.reset(response, len(response.body) // 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Delay(Fault):
-    """``seconds`` of real time pass, then comes ``then``, by default the ordinary answer of that moment."""
+    """A delay of ``seconds`` of real time, followed by ``then``: by default the default response at that time."""
 
     seconds: float
-    then: Fault = field(default_factory=Normal)
+    then: Fault = field(default_factory=NoFault)
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         await asyncio.sleep(self.seconds)
@@ -128,26 +131,27 @@ class Delay(Fault):
 
 
 class Hold(Fault):
-    """The call waits until :meth:`release`, then comes ``then``, by default the ordinary answer of that moment.
+    """Holds calls until :meth:`release`, then applies ``then``: by default the default response at that time.
 
-    One Hold may hold any number of calls; once released it holds no more. Its methods may be called from any thread.
+    One Hold takes any number of calls. Once released, it lets every call pass. Safe to use from any thread.
     """
 
     def __init__(self, then: Fault | None = None) -> None:
-        self.then = Normal() if then is None else then
+        self.then = NoFault() if then is None else then
         self._changed = threading.Condition()
         self._released = False
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     @property
     def held(self) -> int:
-        """How many calls are held at the moment."""
+        """Number of calls held now."""
         with self._changed:
             return len(self._waiting)
 
     def wait_until_held(self, count: int = 1, timeout: float = 5.0) -> None:
-        """Block until ``count`` calls are held at once.
+        """Block until at least ``count`` calls are held at the same time.
 
+        :param timeout: seconds of real time
         :raises TimeoutError: after ``timeout`` seconds
         """
         with self._changed:
@@ -155,8 +159,9 @@ class Hold(Fault):
                 raise TimeoutError(f"{len(self._waiting)} of {count} calls held after {timeout} s")
 
     def wait_until_left(self, timeout: float = 5.0) -> None:
-        """Block until no call is held: each was released, or its client left.
+        """Block until no call is held: each was released, or its client disconnected.
 
+        :param timeout: seconds of real time
         :raises TimeoutError: after ``timeout`` seconds
         """
         with self._changed:
@@ -164,24 +169,24 @@ class Hold(Fault):
                 raise TimeoutError(f"{len(self._waiting)} calls still held after {timeout} s")
 
     def release(self) -> None:
-        """Let all held calls go on, and all later ones pass."""
+        """Let the held calls and all later ones pass."""
         with self._changed:
             self._released = True
             for loop, released in self._waiting:
                 loop.call_soon_threadsafe(released.set)
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        place = (asyncio.get_running_loop(), asyncio.Event())
+        waiting = (asyncio.get_running_loop(), asyncio.Event())
         with self._changed:
             if self._released:
-                place[1].set()
-            self._waiting.add(place)
+                waiting[1].set()
+            self._waiting.add(waiting)
             self._changed.notify_all()
         try:
-            await place[1].wait()
+            await waiting[1].wait()
         finally:
             with self._changed:
-                self._waiting.discard(place)
+                self._waiting.discard(waiting)
                 self._changed.notify_all()
         return await self.then.apply(exchange)
 
@@ -197,30 +202,28 @@ class Plan(Generic[FaultT]):
         self._plans: dict[str | None, deque[Iterator[FaultT]]] = {}
 
     def add(self, trans_no: str | None, faults: tuple[FaultT, ...], repeat: bool) -> None:
-        """Queue ``faults`` behind those planned already.
+        """Append ``faults`` to those planned.
 
         :raises ValueError: if there are none
         """
         if not faults:
-            raise ValueError("a plan takes at least one fault")
+            raise ValueError("at least one fault is required")
         sequence = itertools.cycle(faults) if repeat else iter(faults)
         with self._lock:
             self._plans.setdefault(trans_no, deque()).append(sequence)
 
     def clear(self, trans_no: str | None) -> None:
-        """Drop what is planned for ``trans_no``, or for any call."""
+        """Drop the faults planned for ``trans_no``; None stands for those of any call."""
         with self._lock:
             self._plans.pop(trans_no, None)
 
     def clear_all(self) -> None:
-        """Drop all that is planned."""
+        """Drop all planned faults."""
         with self._lock:
             self._plans.clear()
 
-    def take(self, trans_no: str | None) -> FaultT | None:
-        """The fault this call meets: its transNo's own first, then one meant for any call."""
-        if not self._plans:
-            return None
+    def pop(self, trans_no: str | None) -> FaultT | None:
+        """Return the next fault of a call: one planned for its ``transNo`` first, then one for any call."""
         with self._lock:
             for key in (trans_no, None):
                 sequences = self._plans.get(key)
@@ -237,25 +240,28 @@ FaultPlan = Plan[Fault]
 
 
 class SubmissionFaultPlan:
-    """Which submission meets which fault, and when. Safe to use from any thread."""
+    """Which submission meets which fault, before or after its acceptance. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._planned: deque[tuple[Moment, Fault]] = deque()
 
     def add(self, when: Moment, fault: Fault, times: int) -> None:
-        """Queue ``fault`` that many times behind those planned already."""
+        """Append ``fault`` to those planned, ``times`` times.
+
+        :raises ValueError: if ``when`` is not a :data:`Moment`, or ``times`` is less than 1
+        """
         if when not in get_args(Moment):
-            raise ValueError(f"a submission fails {' or '.join(get_args(Moment))} it is accepted, not {when!r}")
+            raise ValueError(f"when must be {' or '.join(get_args(Moment))}, not {when!r}")
         if times < 1:
-            raise ValueError(f"a fault is met once or more often, not {times} times")
+            raise ValueError(f"times must be at least 1, not {times}")
         self._planned.extend([(when, fault)] * times)
 
     def clear(self) -> None:
-        """Drop all that is planned."""
+        """Drop all planned faults."""
         self._planned.clear()
 
-    def take(self) -> tuple[Moment, Fault] | None:
-        """The fault this submission meets."""
+    def pop(self) -> tuple[Moment, Fault] | None:
+        """Return the next fault of a submission."""
         try:
             return self._planned.popleft()
         except IndexError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls an account may make in a moving window."""
+"""The call quota of an account, counted in a sliding window."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ import math
 from collections import deque
 
 
-class MovingWindow:
-    """At most ``calls`` calls in any ``seconds`` seconds, for each account by itself. Refused calls don't count."""
+class SlidingWindow:
+    """Accepts at most ``calls`` calls in any ``seconds`` seconds for each account. Rejected calls do not count.
+
+    :raises ValueError: if ``calls`` is less than 1, or ``seconds`` is not above 0
+    """
 
     def __init__(self, calls: int, seconds: float) -> None:
         if calls < 1 or not seconds > 0:
-            raise ValueError(f"a quota takes at least 1 call and more than 0 seconds, not ({calls}, {seconds})")
+            raise ValueError(f"quota must be at least 1 call in more than 0 seconds, not ({calls}, {seconds})")
         self.calls = calls
         self.seconds = seconds
         self._accepted: dict[str, deque[float]] = {}
 
-    def refusal(self, account: str, now: float) -> int | None:
-        """None if the call is accepted, and counted; else the whole seconds after which the next one will be."""
+    def acquire(self, account: str, now: float) -> int | None:
+        """Count a call if the quota allows it.
+
+        :param now: seconds of any clock that does not go back
+        :return: None if the call is accepted, else the whole seconds until the next call will be
+        """
         accepted = self._accepted.setdefault(account, deque())
         while accepted and accepted[0] <= now - self.seconds:
             accepted.popleft()

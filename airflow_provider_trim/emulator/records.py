@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was asked and answered, for tests to look at."""
+"""Records of calls, for tests to inspect."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 
 class Record(Protocol):
-    """What a :class:`RecordLog` keeps."""
+    """A record that a :class:`RecordLog` keeps."""
 
     @property
     def trans_no(self) -> str | None:
-        """The ``transNo`` by which the record is found."""
+        """The ``transNo`` that the record is found by."""
 
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -23,14 +23,13 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, query or submission, as it came over the wire, and what it was answered.
+    """One call as received, and its response.
 
-    Which of both is told by ``path``: ``QUERY_PATH`` or ``SUBMIT_PATH``.
-
-    ``time`` is when it arrived, in seconds of the emulator's clock. ``http_status`` is None where no answer was sent:
-    the connection was reset, or the client left first. ``code`` is the envelope's code and ``trim_status`` the
-    ``status`` of the trim, where the answer has them. ``connection`` numbers the connections from 1, ``peer_port`` is
-    the client's port. ``fault`` is the name of the fault met, if any. What may hold a token stays out of ``repr()``.
+    ``path`` tells a query from a submission: ``QUERY_PATH`` or ``SUBMIT_PATH``. ``time`` is its arrival, in seconds of
+    the emulator's clock. ``http_status`` is None if no response was sent: the connection was reset, or the client
+    disconnected first. ``code`` is the code of the envelope and ``trim_status`` the ``status`` of the trim, or None.
+    ``connection`` is the number of the connection, counted from 1, and ``peer_port`` the client's port. ``fault`` is
+    the class name of the fault met, or None. ``repr()`` leaves out fields that may hold a token.
     """
 
     time: float
@@ -51,10 +50,10 @@ class Call:
 
 
 class RecordLog(Generic[RecordT]):
-    """Records, in the order in which they were added. Safe to use from any thread.
+    """Records in the order of their addition. Safe to use from any thread.
 
-    :param noun: what they are, in the plural, for messages
-    :param record: False keeps none
+    :param noun: the plural that messages call them by
+    :param record: False keeps no records
     """
 
     def __init__(self, noun: str, record: bool) -> None:
@@ -65,7 +64,7 @@ class RecordLog(Generic[RecordT]):
         self._by_trans_no: defaultdict[str | None, list[RecordT]] = defaultdict(list)
 
     def add(self, record: RecordT) -> None:
-        """Keep a record, unless none are kept."""
+        """Keep a record, unless ``record`` is False."""
         if not self.record:
             return
         with self._changed:
@@ -74,20 +73,21 @@ class RecordLog(Generic[RecordT]):
             self._changed.notify_all()
 
     def all(self, trans_no: str | None = None) -> list[RecordT]:
-        """All records, or those for one ``transNo``, oldest first; a copy."""
+        """Return a copy of all records, or of those for one ``transNo``, oldest first."""
         with self._changed:
             return list(self._select(trans_no))
 
     def clear(self) -> None:
-        """Forget the records."""
+        """Remove all records."""
         with self._changed:
             self._records.clear()
             self._by_trans_no.clear()
 
     def wait(self, count: int, timeout: float, trans_no: str | None = None) -> list[RecordT]:
-        """Block until there are ``count`` records, and return them all.
+        """Block until there are at least ``count`` records, and return them all.
 
-        :raises RuntimeError: if nothing is recorded
+        :param timeout: seconds of real time
+        :raises RuntimeError: if ``record`` is False
         :raises TimeoutError: after ``timeout`` seconds
         """
         if not self.record:
@@ -104,10 +104,10 @@ class RecordLog(Generic[RecordT]):
 
 
 class CallLog(RecordLog[Call]):
-    """The calls so far. Safe to use from any thread.
+    """The calls so far, and their count. Safe to use from any thread.
 
-    :param record: False only counts
-    :param on_call: called with every call, in the server's thread, whether or not it is recorded
+    :param record: False counts the calls and keeps no records
+    :param on_call: called with every call in the server's thread, even if ``record`` is False
     """
 
     def __init__(self, record: bool, on_call: Callable[[Call], None] | None) -> None:
@@ -115,8 +115,8 @@ class CallLog(RecordLog[Call]):
         self.count = 0
         self._on_call = on_call
 
-    def note(self, build: Callable[[], Call]) -> None:
-        """Count a call and, where anyone wants it, build and keep its record."""
+    def record_call(self, build: Callable[[], Call]) -> None:
+        """Count a call. Build its record only if it is kept or ``on_call`` is set."""
         call = build() if self.record or self._on_call else None
         with self._changed:
             self.count += 1
@@ -126,7 +126,7 @@ class CallLog(RecordLog[Call]):
             self._on_call(call)
 
     def clear(self) -> None:
-        """Forget the recorded calls and the count."""
+        """Remove all records and reset the count."""
         with self._changed:
             self.count = 0
             super().clear()

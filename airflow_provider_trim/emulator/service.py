@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a request to its answer: addresses, the gateway's refusals, faults, and the service itself."""
+"""Request handling: routing, the gateway, faults, and the service itself."""
 
 from __future__ import annotations
 
@@ -13,98 +13,92 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationRefused
 from airflow_provider_trim.emulator.connections import Connection
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.faults import Fault, FaultPlan, Moment, SubmissionFaultPlan
-from airflow_provider_trim.emulator.quota import MovingWindow
+from airflow_provider_trim.emulator.gateway import Gateway
 from airflow_provider_trim.emulator.records import Call, CallLog
-from airflow_provider_trim.emulator.submissions import SubmissionDesk
+from airflow_provider_trim.emulator.submissions import SubmissionHandler
 from airflow_provider_trim.emulator.trims import TrimStore
 from airflow_provider_trim.emulator.wire import (
-    JSON_HEADERS,
     PARAMETER_ERROR,
     REQUEST_ID_HEADER,
-    Answer,
+    Response,
     ServiceRequest,
-    UnreadableBody,
+    UnreadableBodyError,
     envelope,
     parse_parameters,
 )
 
 QUERY_PATH = "/vod/videoManage/videoClipQuery"
-"""Get Trimming Task Status; the same path at all of the vendor's front doors."""
+"""Path of *Get Trimming Task Status*, the same on all of the vendor's hosts."""
 
 SUBMIT_PATH = "/vod/videoManage/videoClip"
-"""Submit a trim. Documented for POST; GET is let in as for the query."""
+"""Path that submits a trim. The vendor documents POST; the emulator accepts GET as well, as for the query."""
 
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
-NOT_FOUND = Answer(404, b"404: Not Found", _PLAIN)
-METHOD_NOT_ALLOWED = Answer(405, b"405: Method Not Allowed", {**_PLAIN, "Allow": "GET,POST"})
+NOT_FOUND = Response(404, b"404: Not Found", _PLAIN)
+METHOD_NOT_ALLOWED = Response(405, b"405: Method Not Allowed", {**_PLAIN, "Allow": "GET,POST"})
 
 
 class TrimService:
-    """Answers requests.
+    """Responds to requests.
 
-    Authentication and quota stand in front, as a gateway does: a call they refuse meets no fault. The quota counts a
-    call when it arrives, whatever becomes of it then.
+    The gateway comes first: a call that it rejects meets no fault. It counts a call on arrival, whatever comes after.
+
+    :param clock: seconds at which calls arrive and trims end
+    :param wall_clock: Unix seconds for the ``Date`` of responses
     """
 
     def __init__(
         self,
         *,
         trims: TrimStore,
-        desk: SubmissionDesk,
+        submission_handler: SubmissionHandler,
         faults: FaultPlan,
         submission_faults: SubmissionFaultPlan,
         log: CallLog,
-        authentication: Authentication,
-        quota: MovingWindow | None,
-        quota_retry_after: bool,
+        gateway: Gateway,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
         self._trims = trims
-        self._desk = desk
+        self._submission_handler = submission_handler
         self._faults = faults
         self._submission_faults = submission_faults
         self._log = log
-        self._authentication = authentication
-        self._quota = quota
-        self._quota_retry_after = quota_retry_after
+        self._gateway = gateway
         self._clock = clock
         self._wall_clock = wall_clock
-        self._request_id_prefix = secrets.token_hex(8)
-        self._request_numbers = itertools.count(1)
-        self.refused = 0
-        """How many calls the quota refused."""
+        prefix = secrets.token_hex(8)
+        self._request_ids = (f"{prefix}-{number:x}" for number in itertools.count(1))
 
     async def handle(self, http_request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
-        """Answer one request that came over ``connection``."""
+        """Respond to one request that arrived on ``connection``."""
         arrived = self._clock()
-        request, refusal = await self._receive(http_request, arrived)
-        when, fault = self._planned(request) if refusal is None else ("before", None)
-        request_id = f"{self._request_id_prefix}-{next(self._request_numbers):x}"
+        request, rejection = await self._receive(http_request, arrived)
+        when, fault = self._next_fault(request) if rejection is None else ("before", None)
+        request_id = next(self._request_ids)
 
-        def record(answer: Answer | None) -> None:
-            self._log.note(lambda: _call(arrived, request, request_id, answer, connection, fault))
+        def record(response: Response | None) -> None:
+            self._log.record_call(lambda: _call(arrived, request, request_id, response, connection, fault))
 
-        own_headers = {REQUEST_ID_HEADER: request_id, "Date": formatdate(self._wall_clock(), usegmt=True)}
-        exchange = Exchange(http_request, request, own_headers, self._ordinary(request), record)
+        default_headers = {REQUEST_ID_HEADER: request_id, "Date": formatdate(self._wall_clock(), usegmt=True)}
+        exchange = Exchange(http_request, request, default_headers, self._default_response(request), record)
         try:
-            if refusal is not None:
-                return await exchange.reply(refusal)
+            if rejection is not None:
+                return await exchange.reply(rejection)
             if when == "after":
-                exchange.ordinary()
+                exchange.default_response()
             if fault is not None:
                 return await fault.apply(exchange)
-            return await exchange.reply(exchange.ordinary())
+            return await exchange.reply(exchange.default_response())
         except asyncio.CancelledError:
             exchange.abandon()
             raise
 
-    async def _receive(self, http_request: web.BaseRequest, now: float) -> tuple[ServiceRequest, Answer | None]:
-        """The request as received, and what it is answered if it is not let in."""
+    async def _receive(self, http_request: web.BaseRequest, now: float) -> tuple[ServiceRequest, Response | None]:
+        """Return the request, and the response to it if it is rejected."""
         url = http_request.rel_url
         headers = http_request.headers
         body = await http_request.read()
@@ -113,50 +107,37 @@ class TrimService:
         try:
             content_type = http_request.content_type if "Content-Type" in headers else ""
             parameters = parse_parameters(http_request.method, url.raw_query_string, content_type, body)
-        except UnreadableBody as error:
+        except UnreadableBodyError as error:
             unreadable = envelope(PARAMETER_ERROR, str(error))
         request = ServiceRequest(http_request.method, url.raw_path, url.raw_query_string, headers, body, parameters)
-        refusal = self._misaddressed(request)
-        if refusal is None and not (unreadable and self._authentication.reads_parameters):
-            refusal = self._refused_by_gateway(request, now)
-        return request, refusal or unreadable
+        rejection = _route_error(request)
+        if rejection is None and not (unreadable and self._gateway.authentication.reads_parameters):
+            rejection = self._gateway.reject(request, now)
+        return request, rejection or unreadable
 
-    def _misaddressed(self, request: ServiceRequest) -> Answer | None:
-        if request.path not in (QUERY_PATH, SUBMIT_PATH):
-            return NOT_FOUND
-        return None if request.method in ("GET", "POST") else METHOD_NOT_ALLOWED
-
-    def _refused_by_gateway(self, request: ServiceRequest, now: float) -> Answer | None:
-        try:
-            account = self._authentication.authenticate(request)
-        except AuthenticationRefused as error:
-            return envelope(error.code, str(error), http_status=error.http_status)
-        retry_after = self._quota.refusal(account, now) if self._quota else None
-        if retry_after is None:
-            return None
-        self.refused += 1
-        headers = {**JSON_HEADERS, "Retry-After": str(retry_after)} if self._quota_retry_after else JSON_HEADERS
-        return envelope(429, "too many requests", http_status=429, headers=headers)
-
-    def _planned(self, request: ServiceRequest) -> tuple[Moment, Fault | None]:
-        """The fault a request meets, and when."""
+    def _next_fault(self, request: ServiceRequest) -> tuple[Moment, Fault | None]:
         if request.path == SUBMIT_PATH:
-            return self._submission_faults.take() or ("before", None)
-        return "before", self._faults.take(request.trans_no)
+            return self._submission_faults.pop() or ("before", None)
+        return "before", self._faults.pop(request.trans_no)
 
-    def _ordinary(self, request: ServiceRequest) -> Callable[[], Answer]:
-        """What gives the answer of a service that behaves."""
+    def _default_response(self, request: ServiceRequest) -> Callable[[], Response]:
         if request.path == SUBMIT_PATH:
-            # Once: a fault that comes after the submission was accepted asks for the same answer again.
-            return functools.cache(lambda: self._desk.submit(request.parameters))
-        return lambda: self._trims.answer(request.parameters.get("transNo"), self._clock())
+            # Cached: a fault after the acceptance needs the same response a second time, not a second submission.
+            return functools.cache(lambda: self._submission_handler.submit(request.parameters))
+        return lambda: self._trims.query(request.parameters.get("transNo"), self._clock())
+
+
+def _route_error(request: ServiceRequest) -> Response | None:
+    if request.path not in (QUERY_PATH, SUBMIT_PATH):
+        return NOT_FOUND
+    return None if request.method in ("GET", "POST") else METHOD_NOT_ALLOWED
 
 
 def _call(
     arrived: float,
     request: ServiceRequest,
     request_id: str,
-    answer: Answer | None,
+    response: Response | None,
     connection: Connection,
     fault: Fault | None,
 ) -> Call:
@@ -169,9 +150,9 @@ def _call(
         body=request.body,
         parameters=request.parameters,
         trans_no=request.trans_no,
-        http_status=answer.http_status if answer else None,
-        code=answer.code if answer else None,
-        trim_status=answer.trim_status if answer else None,
+        http_status=response.http_status if response else None,
+        code=response.code if response else None,
+        trim_status=response.trim_status if response else None,
         request_id=request_id,
         connection=connection.number,
         peer_port=connection.peer_port,

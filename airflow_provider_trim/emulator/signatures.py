@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schemes that prove the secret without sending it: two labels of one HMAC-SHA256 scheme, and the API key.
+"""The schemes that prove the secret without sending it: HMAC-SHA256 under two labels, and the API key.
 
-Written from the vendor's pages on authentication, like the client's half but without looking at it.
+Written from the vendor's pages on authentication, independently of the client's implementation.
 """
 
 from __future__ import annotations
@@ -14,24 +14,30 @@ import re
 import threading
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from typing import get_args
 from urllib.parse import unquote
 
-from airflow_provider_trim.emulator.authentication import AuthenticationRefused
+from airflow_provider_trim.emulator.authentication import (
+    Authentication,
+    AuthenticationError,
+    Scheme,
+    TokenAuthentication,
+)
 from airflow_provider_trim.emulator.wire import ServiceRequest
 
 CLOCK_TOLERANCE = 300.0
-"""Seconds by which a client's clock may be off, and for which a signature is not accepted again."""
+"""Seconds that a client's clock may be off, and seconds that a used signature stays invalid."""
 
 _AUTHORIZATION = re.compile(r"(\S+) Credential=([^,]+), ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})")
 
 
 class SignatureAuthentication:
-    """``WS3-HMAC-SHA256`` and ``CNC-HMAC-SHA256``: one algorithm under two labels, with headers named differently.
+    """``WS3-HMAC-SHA256`` and ``CNC-HMAC-SHA256``: one algorithm, two labels, different header names.
 
     :param label: ``WS3-HMAC-SHA256`` or ``CNC-HMAC-SHA256``
-    :param user: the AccessKey ID that is let in
+    :param user: the accepted AccessKey ID
     :param token: its AccessKey Secret
-    :param wall_clock: Unix seconds
+    :param wall_clock: gives Unix seconds
     """
 
     reads_parameters = False
@@ -46,27 +52,27 @@ class SignatureAuthentication:
         self._seen: dict[str, float] = {}
 
     def authenticate(self, request: ServiceRequest) -> str:
-        """The account of a request that is signed with the secret, now, and for the first time.
+        """Return the account of a request with a right, recent and unused signature.
 
-        :raises AuthenticationRefused: HTTP 401, saying what is wrong
+        :raises AuthenticationError: naming what is wrong
         """
         headers = request.headers
         match = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
         if match is None or match[1] != self._label:
-            raise AuthenticationRefused(f"Authorization is not of the scheme {self._label}")
+            raise AuthenticationError(f"Authorization is not of the scheme {self._label}")
         if match[2] != self.user or headers.get(f"{self._prefix}-AccessKey") != self.user:
-            raise AuthenticationRefused("the AccessKey is unknown")
+            raise AuthenticationError("the AccessKey is unknown")
         if self._prefix == "x-cnc" and headers.get("x-cnc-auth-method") != "AKSK":
-            raise AuthenticationRefused("x-cnc-auth-method is not AKSK")
+            raise AuthenticationError("x-cnc-auth-method is not AKSK")
         names = match[3].split(";")
         if not {"content-type", "host"} <= set(names):
-            raise AuthenticationRefused("content-type and host have to be signed")
+            raise AuthenticationError("content-type and host must be signed")
         time_stamp = headers.get(f"{self._prefix}-Timestamp", "")
         if not (time_stamp.isascii() and time_stamp.isdigit()):
-            raise AuthenticationRefused("the timestamp is not an integer")
+            raise AuthenticationError("the timestamp is not an integer")
         check_clock(float(time_stamp[:15]), self._wall_clock())
         if not hmac.compare_digest(match[4], self._signature(request, names, time_stamp)):
-            raise AuthenticationRefused("the signature is wrong")
+            raise AuthenticationError("the signature is wrong")
         self._check_first_use(match[4])
         return self.user
 
@@ -93,16 +99,16 @@ class SignatureAuthentication:
             for seen in [seen for seen, at in self._seen.items() if at <= now - CLOCK_TOLERANCE]:
                 del self._seen[seen]
             if signature in self._seen:
-                raise AuthenticationRefused("the signature has been used already")
+                raise AuthenticationError("the signature has been used already")
             self._seen[signature] = now
 
 
 class ApiKeyAuthentication:
     """HTTP Basic with a password that is the HMAC-SHA1 of the date under the API key.
 
-    :param user: the user name that is let in
+    :param user: the accepted user name
     :param token: its API key
-    :param wall_clock: Unix seconds
+    :param wall_clock: gives Unix seconds
     """
 
     reads_parameters = False
@@ -113,35 +119,37 @@ class ApiKeyAuthentication:
         self._wall_clock = wall_clock
 
     def authenticate(self, request: ServiceRequest) -> str:
-        """The account of a request whose password is that of its date, which is now.
+        """Return the account of a request with a recent date and the password of that date.
 
-        :raises AuthenticationRefused: HTTP 401, saying what is wrong
+        :raises AuthenticationError: naming what is wrong
         """
         headers = request.headers
         date = headers.get("x-cnc-date") or headers.get("Date", "")
         try:
             sent_at = parsedate_to_datetime(date)
         except (ValueError, OverflowError):
-            raise AuthenticationRefused("Date is none of RFC 1123") from None
+            raise AuthenticationError("Date is not an RFC 1123 date") from None
         if sent_at.tzinfo is None:
-            raise AuthenticationRefused("Date is none of RFC 1123: it has no time zone")
+            raise AuthenticationError("Date is not an RFC 1123 date: it has no time zone")
         check_clock(sent_at.timestamp(), self._wall_clock())
         if headers.get("x-cnc-auth-method") != "BASIC":
-            raise AuthenticationRefused("x-cnc-auth-method is not BASIC")
+            raise AuthenticationError("x-cnc-auth-method is not BASIC")
         digest = hmac.new(self.token.encode(), date.encode("utf-8", "surrogateescape"), hashlib.sha1).digest()
         expected = f"{self.user}:{base64.b64encode(digest).decode()}".encode()
         if not hmac.compare_digest(expected, _basic(headers.get("Authorization", ""))):
-            raise AuthenticationRefused("user name or API key is wrong")
+            raise AuthenticationError("user name or API key is wrong")
         return self.user
 
 
 def check_clock(sent_at: float, now: float) -> None:
-    """Refuse a request whose time is too far from now, both in Unix seconds.
+    """Verify that a request was sent within the last or next :data:`CLOCK_TOLERANCE` seconds.
 
-    :raises AuthenticationRefused: HTTP 401
+    :param sent_at: Unix seconds
+    :param now: Unix seconds
+    :raises AuthenticationError: if it was not
     """
     if abs(sent_at - now) > CLOCK_TOLERANCE:
-        raise AuthenticationRefused(f"the time of the request is more than {CLOCK_TOLERANCE:.0f} s off")
+        raise AuthenticationError(f"the time of the request is more than {CLOCK_TOLERANCE:.0f} s off")
 
 
 def _basic(authorization: str) -> bytes:
@@ -152,3 +160,22 @@ def _basic(authorization: str) -> bytes:
         return base64.b64decode(encoded.strip(), validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def build_authentication(
+    scheme: Scheme, user: str, token: str, token_header: str | None, wall_clock: Callable[[], float]
+) -> Authentication:
+    """Return the authentication of a scheme.
+
+    :param token_header: a header that may carry the token of the scheme ``token``
+    :param wall_clock: gives Unix seconds
+    :raises ValueError: if ``scheme`` is unknown
+    """
+    match scheme:
+        case "token":
+            return TokenAuthentication(user, token, token_header)
+        case "api-key":
+            return ApiKeyAuthentication(user, token, wall_clock)
+        case "ws3-hmac-sha256" | "cnc-hmac-sha256":
+            return SignatureAuthentication(scheme.upper(), user, token, wall_clock)
+    raise ValueError(f"auth must be one of {', '.join(get_args(Scheme))}, not {scheme!r}")

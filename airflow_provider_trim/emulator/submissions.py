@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Taking new trims: who may have one, what becomes of it, and a record of each."""
+"""Accepts or rejects submissions, starts their trims, and records them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from airflow_provider_trim.emulator.records import RecordLog
-from airflow_provider_trim.emulator.submission_checks import (
-    ParameterRefused,
+from airflow_provider_trim.emulator.trims import Outcome, Trim, TrimStore, derive_task_id, parse_trans_no
+from airflow_provider_trim.emulator.validation import (
+    ParameterError,
     SamplingRateParameter,
-    read_parameters,
     requested_clip,
+    validate_parameters,
 )
-from airflow_provider_trim.emulator.trims import Outcome, Trim, TrimStore, read_trans_no, task_id_of
-from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope
+from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope
 
 DUPLICATE_CODE = 1604
-"""Refuses a ``transNo`` that has a trim already. A guess: the service's own code for it is not public."""
+"""The code for a ``transNo`` that has a trim already. An assumption: the vendor documents none."""
 
 DUPLICATE = envelope(DUPLICATE_CODE, "transNo exists already")
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A submission that was accepted.
+    """An accepted submission.
 
-    ``time`` is when that was, in seconds of the emulator's clock. ``parameters`` are those that the service knows,
-    ``transNo`` among them, in their documented types whether they came in a form or as JSON; credentials, parameters
-    unknown to it and defaults are not there. What was on the wire is in the :class:`Call`.
+    ``time`` is its acceptance, in seconds of the emulator's clock. ``parameters`` holds the known parameters, with
+    ``transNo``, in their documented types, whether they came in a form or as JSON. Credentials, unknown parameters and
+    defaults are left out. The :class:`Call` holds the request as received.
     """
 
     time: float
@@ -40,19 +40,21 @@ class Submission:
 
 
 Duration = float | Callable[[float], float]
-"""The seconds a trim takes, or what gives them from the seconds of the clip."""
+"""Seconds that a trim takes, or a function of the seconds of its clip."""
 
-OutcomeOfSubmitted = Outcome | Callable[[Submission], Outcome]
+SubmissionOutcome = Outcome | Callable[[Submission], Outcome]
 
 
-class SubmissionDesk:
-    """Checks submissions, and starts the trims of those it accepts. Used by the server's thread alone.
+class SubmissionHandler:
+    """Validates submissions and starts the trims of those it accepts. Only the server's thread submits.
 
-    :param log: takes the records of what was accepted
-    :param duration: the seconds that each trim takes
-    :param sampling_rate_parameter: the parameter of that meaning
-    :param started: told of each trim
-    :raises ValueError: if ``duration`` is negative, or there is no such parameter
+    :param log: gets a record of each accepted submission
+    :param duration: seconds that each trim takes
+    :param sampling_rate_parameter: the name of the sampling rate
+    :param clock: seconds at which trims start and end
+    :param wall_clock: Unix seconds of ``uploadTime``
+    :param on_start: called with each trim
+    :raises ValueError: if ``duration`` is negative, or ``sampling_rate_parameter`` is unknown
     """
 
     def __init__(
@@ -63,72 +65,72 @@ class SubmissionDesk:
         sampling_rate_parameter: SamplingRateParameter,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
-        started: Callable[[Trim], object] = lambda _: None,
+        on_start: Callable[[Trim], object] = lambda _: None,
     ) -> None:
         if sampling_rate_parameter not in get_args(SamplingRateParameter):
             allowed = " or ".join(get_args(SamplingRateParameter))
-            raise ValueError(f"the sampling rate's parameter is {allowed}, not {sampling_rate_parameter!r}")
+            raise ValueError(f"sampling_rate_parameter must be {allowed}, not {sampling_rate_parameter!r}")
         self._trims = trims
         self._log = log
         self._sampling_rate_parameter = sampling_rate_parameter
         self._clock = clock
         self._wall_clock = wall_clock
-        self._started = started
-        self._outcome: OutcomeOfSubmitted = "success"
+        self._on_start = on_start
+        self._outcome: SubmissionOutcome = "success"
         self.duration = duration
 
     @property
     def duration(self) -> Duration:
-        """The seconds that each trim takes.
+        """Seconds that each trim takes, or a function of the seconds of its clip.
 
-        :raises ValueError: if it is set to less than 0
+        :raises ValueError: when set to less than 0
         """
         return self._duration
 
     @duration.setter
     def duration(self, duration: Duration) -> None:
-        self._duration = duration if callable(duration) else checked_seconds(duration)
+        self._duration = duration if callable(duration) else validate_seconds(duration)
 
     @property
-    def outcome(self) -> OutcomeOfSubmitted:
-        """How submitted trims end.
+    def outcome(self) -> SubmissionOutcome:
+        """How submitted trims end, or a function of the submission.
 
-        :raises ValueError: if it is set to no outcome
+        :raises ValueError: when set to an unknown outcome
         """
         return self._outcome
 
     @outcome.setter
-    def outcome(self, outcome: OutcomeOfSubmitted) -> None:
-        self._outcome = outcome if callable(outcome) else checked_outcome(outcome)
+    def outcome(self, outcome: SubmissionOutcome) -> None:
+        self._outcome = outcome if callable(outcome) else validate_outcome(outcome)
 
-    def lasts(self, clip_seconds: float) -> float:
-        """The seconds that the trim of a clip takes.
+    def duration_of(self, clip_seconds: float) -> float:
+        """Return the seconds that the trim of a clip takes.
 
-        :raises ValueError: if ``duration`` gives less than 0
+        :raises ValueError: if ``duration`` returns less than 0
         """
-        return checked_seconds(self._duration(clip_seconds) if callable(self._duration) else self._duration)
+        return validate_seconds(self._duration(clip_seconds) if callable(self._duration) else self._duration)
 
-    def submit(self, parameters: Mapping[str, Any]) -> Answer:
-        """Accept a submission, or refuse it.
+    def submit(self, parameters: Mapping[str, Any]) -> Response:
+        """Accept or reject a submission, and return the response.
 
-        :raises ValueError: if what ``duration`` or ``outcome`` gives is impossible; nothing is accepted then
+        :raises ValueError: if ``duration`` or ``outcome`` returns an invalid value; nothing is accepted then
         """
-        trans_no = read_trans_no(parameters.get("transNo"))
-        if isinstance(trans_no, Answer):
+        trans_no = parse_trans_no(parameters.get("transNo"))
+        if isinstance(trans_no, Response):
             return trans_no
         try:
-            known = {"transNo": trans_no, **read_parameters(parameters, self._sampling_rate_parameter)}
-        except ParameterRefused as error:
+            known = {"transNo": trans_no, **validate_parameters(parameters, self._sampling_rate_parameter)}
+        except ParameterError as error:
             return envelope(error.code, str(error))
-        # Looked up before as well as in _start(), so that an outcome that counts is not asked about a duplicate.
-        return DUPLICATE if self._trims.knows(trans_no) else self._start(trans_no, known)
+        # Checked here and in _start(), so that an outcome function is not called for a duplicate.
+        return DUPLICATE if trans_no in self._trims else self._start(trans_no, known)
 
-    def _start(self, trans_no: str, known: Mapping[str, Any]) -> Answer:
+    def _start(self, trans_no: str, known: Mapping[str, Any]) -> Response:
         now = self._clock()
-        submission = Submission(now, trans_no, MappingProxyType(known), task_id_of(trans_no))
+        submission = Submission(now, trans_no, MappingProxyType(known), derive_task_id(trans_no))
         clip = requested_clip(known)
-        ends = now + self.lasts(clip.seconds)
-        outcome = checked_outcome(self._outcome(submission) if callable(self._outcome) else self._outcome)
+        ends = now + self.duration_of(clip.seconds)
+        outcome = validate_outcome(self._outcome(submission) if callable(self._outcome) else self._outcome)
         trim = Trim(
             trans_no,
             submission.task_id,
@@ -139,28 +141,28 @@ class SubmissionDesk:
             clip=clip,
             notify_url=known.get("notifyUrl"),
         )
-        if not self._trims.add_unless_known(trim):
+        if not self._trims.add_if_absent(trim):
             return DUPLICATE
         self._log.add(submission)
-        self._started(trim)
+        self._on_start(trim)
         return envelope(SUCCESS_CODE, SUCCESS_MESSAGE, submission.task_id)
 
 
-def checked_seconds(seconds: float) -> float:
-    """``seconds``, if a trim can take so long.
+def validate_seconds(seconds: float) -> float:
+    """Return ``seconds``.
 
-    :raises ValueError: if not
+    :raises ValueError: if a trim cannot take that long
     """
     if not seconds >= 0:
-        raise ValueError(f"a trim takes 0 seconds or more, not {seconds!r}")
+        raise ValueError(f"duration must be 0 seconds or more, not {seconds!r}")
     return seconds
 
 
-def checked_outcome(outcome: Outcome) -> Outcome:
-    """``outcome``, if a trim can end so.
+def validate_outcome(outcome: Outcome) -> Outcome:
+    """Return ``outcome``.
 
-    :raises ValueError: if not
+    :raises ValueError: if it is unknown
     """
     if outcome not in get_args(Outcome):
-        raise ValueError(f"outcome is {' or '.join(get_args(Outcome))}, not {outcome!r}")
+        raise ValueError(f"outcome must be {' or '.join(get_args(Outcome))}, not {outcome!r}")
     return outcome

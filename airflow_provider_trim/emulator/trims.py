@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trims the emulated service knows, and what it answers about each at a given time. No I/O, no clock."""
+"""The trims of the emulated service, and the response to a query of each at a given time. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from airflow_provider_trim.emulator.video_info import Clip, clip_of, generate_video_info
-from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope, is_text
+from airflow_provider_trim.emulator.video_info import Clip, default_clip, generate_video_info
+from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope, is_text
 
 Outcome = Literal["success", "fail"]
 
@@ -29,16 +29,16 @@ PROCESSING_MESSAGES = {1560: "video is being processed"}
 class Trim:
     """One trim.
 
-    ``added`` and ``ends`` are in seconds of the emulator's clock, ``added_at`` in Unix seconds. ``video_info`` is what
-    a success carries, exactly as it is; None generates one. ``processing_code``, such as 1560, is answered instead of
-    status 1 as long as the trim runs. ``clip`` is what it makes; None makes one up. ``notify_url`` is called when it is
-    done.
+    ``added`` and ``ends`` are in seconds of the emulator's clock, ``uploaded_at`` in Unix seconds. ``video_info`` is
+    the ``videoInfo`` of a success; None generates one. ``processing_code``, such as 1560, replaces status 1 in
+    responses while the trim runs. ``clip`` is the video that it makes; None derives one from ``trans_no``. The callback
+    goes to ``notify_url`` when the trim ends.
     """
 
     trans_no: str
     task_id: str
     added: float
-    added_at: float
+    uploaded_at: float
     ends: float
     outcome: Outcome = "success"
     video_info: Any = None
@@ -47,20 +47,20 @@ class Trim:
     notify_url: str | None = None
 
     def status(self, now: float) -> int:
-        """The trim's ``status`` at ``now``: 1 processing, 2 successful, 3 failed."""
+        """Return the ``status`` at ``now``: 1 processing, 2 successful, 3 failed."""
         if now < self.ends:
             return PROCESSING
         return SUCCESSFUL if self.outcome == "success" else FAILED
 
     def result(self) -> Any:
-        """The ``videoInfo`` of the trim's success."""
+        """Return the ``videoInfo`` of a success."""
         if self.video_info is not None:
             return self.video_info
-        clip = self.clip or clip_of(self.trans_no)
-        return generate_video_info(self.trans_no, clip, self.added_at, self.added_at + self.ends - self.added)
+        clip = self.clip or default_clip(self.trans_no)
+        return generate_video_info(self.trans_no, clip, self.uploaded_at, self.uploaded_at + self.ends - self.added)
 
-    def answer(self, now: float) -> Answer:
-        """What a query of this trim is answered at ``now``."""
+    def response(self, now: float) -> Response:
+        """Return the response to a query at ``now``."""
         status = self.status(now)
         if status == PROCESSING and self.processing_code is not None:
             message = PROCESSING_MESSAGES.get(self.processing_code, "processing")
@@ -71,13 +71,13 @@ class Trim:
         return envelope(SUCCESS_CODE, SUCCESS_MESSAGE, data, trim_status=status)
 
 
-def task_id_of(trans_no: str) -> str:
-    """The task id of a trim: 32 hexadecimal digits, always the same for one ``transNo``."""
+def derive_task_id(trans_no: str) -> str:
+    """Return the task id of a trim: 32 hexadecimal digits, the same for the same ``transNo``."""
     return hashlib.blake2b(trans_no.encode(), digest_size=16, person=b"taskId").hexdigest()
 
 
-def read_trans_no(value: object) -> str | Answer:
-    """A ``transNo`` that a trim can have, or else what it is answered."""
+def parse_trans_no(value: object) -> str | Response:
+    """Return ``value`` if it is a valid ``transNo``, else the response to it."""
     if value is None or value == "":
         return TRANS_NO_EMPTY
     if not is_text(value) or len(value) > MAX_TRANS_NO_LENGTH:
@@ -91,56 +91,56 @@ class TrimStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._trims: dict[str, Trim] = {}
-        self._answers: dict[str, tuple[int, Answer]] = {}
+        self._responses: dict[str, tuple[int, Response]] = {}
         self._called_back: set[str] = set()
 
     def add(self, trim: Trim) -> None:
         """Add a trim.
 
-        :raises ValueError: if its ``transNo`` could never be asked for, or is known already
+        :raises ValueError: if its ``transNo`` is invalid, or has a trim already
         """
         if not 0 < len(trim.trans_no) <= MAX_TRANS_NO_LENGTH:
-            raise ValueError(f"a transNo has 1 to {MAX_TRANS_NO_LENGTH} characters, not {trim.trans_no!r}")
-        if not self.add_unless_known(trim):
-            raise ValueError(f"there is a trim {trim.trans_no!r} already")
+            raise ValueError(f"transNo must have 1 to {MAX_TRANS_NO_LENGTH} characters, not {trim.trans_no!r}")
+        if not self.add_if_absent(trim):
+            raise ValueError(f"trim {trim.trans_no!r} exists already")
 
-    def add_unless_known(self, trim: Trim) -> bool:
-        """Add a trim with a possible ``transNo``, and say whether that was not known yet."""
+    def add_if_absent(self, trim: Trim) -> bool:
+        """Add a trim with a valid ``transNo``, unless it has one already. Return whether it was added."""
         with self._lock:
             return self._trims.setdefault(trim.trans_no, trim) is trim
 
-    def knows(self, trans_no: str) -> bool:
-        """Whether there is a trim of that ``transNo``, running or over."""
+    def __contains__(self, trans_no: str) -> bool:
+        """Return whether ``trans_no`` has a trim, running or ended."""
         return trans_no in self._trims
 
     def running(self, now: float) -> list[str]:
-        """The ``transNo`` of each trim that runs at ``now``, in the order in which they were added."""
+        """Return the ``transNo`` of each trim that runs at ``now``, in the order of their addition."""
         with self._lock:
             return [trim.trans_no for trim in self._trims.values() if trim.status(now) == PROCESSING]
 
     def end(self, trans_no: str, now: float, outcome: Outcome, video_info: Any = None) -> None:
-        """Complete a trim at ``now`` unless it is over already, with this outcome and, if given, this ``videoInfo``.
+        """End a trim at ``now``, unless it has ended before, and set its outcome and, if given, its ``videoInfo``.
 
-        :raises KeyError: if there is none
+        :raises KeyError: if there is no such trim
         """
         with self._lock:
             trim = self._trims[trans_no]
             info = trim.video_info if video_info is None else video_info
             self._trims[trans_no] = replace(trim, ends=min(trim.ends, now), outcome=outcome, video_info=info)
-            self._answers.pop(trans_no, None)
+            self._responses.pop(trans_no, None)
 
     def remove(self, trans_no: str) -> None:
-        """Forget a trim.
+        """Remove a trim.
 
-        :raises KeyError: if there is none
+        :raises KeyError: if there is no such trim
         """
         with self._lock:
             del self._trims[trans_no]
-            self._answers.pop(trans_no, None)
+            self._responses.pop(trans_no, None)
             self._called_back.discard(trans_no)
 
-    def take_to_call_back(self, trans_no: str, now: float) -> Trim | None:
-        """The trim of that ``transNo``, if it is done at ``now`` and has an address to call; once only."""
+    def claim_callback(self, trans_no: str, now: float) -> Trim | None:
+        """Return a trim that has ended by ``now`` and has a ``notify_url``; only the first call returns it."""
         with self._lock:
             trim = self._trims.get(trans_no)
             if trim is None or not trim.notify_url or trim.status(now) == PROCESSING or trans_no in self._called_back:
@@ -149,23 +149,23 @@ class TrimStore:
             return trim
 
     def get(self, trans_no: str) -> Trim:
-        """The trim of that ``transNo``.
+        """Return a trim.
 
-        :raises KeyError: if there is none
+        :raises KeyError: if there is no such trim
         """
         return self._trims[trans_no]
 
-    def answer(self, asked: object, now: float) -> Answer:
-        """What a query of the ``transNo`` ``asked`` is answered at ``now``."""
-        trans_no = read_trans_no(asked)
-        if isinstance(trans_no, Answer):
+    def query(self, value: object, now: float) -> Response:
+        """Return the response to a query at ``now``, whose ``transNo`` is ``value``."""
+        trans_no = parse_trans_no(value)
+        if isinstance(trans_no, Response):
             return trans_no
         with self._lock:
             trim = self._trims.get(trans_no)
             if trim is None:
                 return TRANS_NO_UNKNOWN
             status = trim.status(now)
-            cached = self._answers.get(trans_no)
+            cached = self._responses.get(trans_no)
             if cached is None or cached[0] != status:
-                cached = self._answers[trans_no] = (status, trim.answer(now))
+                cached = self._responses[trans_no] = (status, trim.response(now))
             return cached[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``videoInfo`` of a successful trim, made up from what the trim was to make. No I/O, no clock."""
+"""Generates the ``videoInfo`` of a successful trim from the clip that was requested. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 DEFAULT_VIDEO_RATE = 152_003
 DEFAULT_AUDIO_RATE = 8_000
-"""Bytes a second of the first rendition where no bit rate was asked for. Odd, so that no size is round by chance."""
+"""Bytes per second of the first rendition if no bit rate is requested. Uneven, so that no size is round by chance."""
 
-BYTES_A_SECOND = 125
-"""Of one kbit/s."""
+BYTES_PER_KBIT = 125
+"""Bytes in one kilobit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The video a trim makes.
+    """The video that a trim makes.
 
-    ``seconds`` is its length; ``width`` and ``height``, in pixels, are those of its first rendition, and so are the
-    bit rates, in kbit/s. A bit rate that is None is the service's to choose.
+    ``seconds`` is its length. ``width`` and ``height`` in pixels and the bit rates in kbit/s are those of its first
+    rendition. The service chooses a bit rate that is None.
     """
 
     name: str
@@ -32,21 +32,21 @@ class Clip:
 
     @property
     def rate(self) -> int:
-        """Bytes a second of the first rendition."""
-        video = DEFAULT_VIDEO_RATE if self.video_bit_rate is None else self.video_bit_rate * BYTES_A_SECOND
-        audio = DEFAULT_AUDIO_RATE if self.audio_bit_rate is None else self.audio_bit_rate * BYTES_A_SECOND
+        """Bytes per second of the first rendition."""
+        video = DEFAULT_VIDEO_RATE if self.video_bit_rate is None else self.video_bit_rate * BYTES_PER_KBIT
+        audio = DEFAULT_AUDIO_RATE if self.audio_bit_rate is None else self.audio_bit_rate * BYTES_PER_KBIT
         return video + audio
 
 
-def clip_of(trans_no: str) -> Clip:
-    """The clip of a trim of which no more is known than its ``transNo``: 30 to 285 seconds, always the same."""
+def default_clip(trans_no: str) -> Clip:
+    """Return the clip of a trim without parameters: 30 to 285 seconds long, the same for the same ``transNo``."""
     return Clip(f"trim-{trans_no}", 30 + _digest(trans_no)[0])
 
 
 def generate_video_info(trans_no: str, clip: Clip, uploaded_at: float, updated_at: float) -> dict[str, Any]:
-    """A ``videoInfo`` with every documented field, in the types of the wire; the same for the same arguments.
+    """Return a ``videoInfo`` with every documented field, in its documented type; same arguments, same result.
 
-    The sizes of the resolutions add up to ``videoSize``, as they do in the vendor's example.
+    ``videoSize`` is the sum of the sizes of the resolutions, as in the vendor's example.
 
     :param uploaded_at: ``uploadTime`` in Unix seconds
     :param updated_at: ``updateTime`` in Unix seconds

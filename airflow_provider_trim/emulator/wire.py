@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes over the wire: a received request, an answer, and the envelope of the service's JSON."""
+"""The wire format: a received request, a response, and the envelope of the service's JSON."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any, TypeGuard
 from urllib.parse import parse_qsl
 
 JSON_HEADERS: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json;charset=UTF-8"})
-"""The headers of every answer of the service's logic."""
+"""The headers of every JSON response."""
 
 REQUEST_ID_HEADER = "X-WS-RequestId"
-"""The response header that carries the request id for the vendor's support."""
+"""The response header with the request id, which the vendor's support asks for."""
 
 SUCCESS_CODE = 200
 SUCCESS_MESSAGE = "操作成功"
 PARAMETER_ERROR = 1000
 
 
-class UnreadableBody(ValueError):
-    """The body is neither a form nor a JSON object; the message says why."""
+class UnreadableBodyError(ValueError):
+    """The body is neither a form nor a JSON object. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRequest:
     """One request as received.
 
-    ``parameters`` comes from the body of a POST and from the query of a GET; a form's values are strings, a JSON body's
-    are whatever they were. ``query_string`` and ``body`` are as on the wire.
+    ``parameters`` holds those of the body for a POST and those of the query string for a GET. Values of a form are
+    strings; values of a JSON body keep their types. ``query_string`` and ``body`` are as received.
     """
 
     method: str
@@ -42,16 +42,17 @@ class ServiceRequest:
 
     @property
     def trans_no(self) -> str | None:
-        """The ``transNo`` asked for, or None where there is none or it is no string."""
+        """The ``transNo`` parameter, or None if it is missing or not a string."""
         value = self.parameters.get("transNo")
         return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer, ready to be sent.
+class Response:
+    """One response, ready to send.
 
-    ``code`` is the envelope's code, ``trim_status`` the ``status`` in its ``data``; both are None where there is none.
+    ``code`` is the code in the envelope and ``trim_status`` the ``status`` in its ``data``. Each is None if the body
+    has none.
     """
 
     http_status: int
@@ -62,12 +63,12 @@ class Answer:
 
 
 def to_json(value: object) -> bytes:
-    """``value`` as UTF-8 JSON, with Chinese text as it is rather than escaped."""
+    """Return ``value`` as UTF-8 JSON; non-ASCII text is not escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether ``value`` is a string that UTF-8 can hold; one of JSON's may be half a surrogate pair, which it can't."""
+    """Return whether ``value`` is a string that UTF-8 can encode. A JSON string may hold an unpaired surrogate."""
     if not isinstance(value, str):
         return False
     try:
@@ -85,31 +86,31 @@ def envelope(
     http_status: int = 200,
     headers: Mapping[str, str] = JSON_HEADERS,
     trim_status: int | None = None,
-) -> Answer:
-    """An answer whose body is the service's ``{"code": …, "message": …, "data": …}``.
+) -> Response:
+    """Return a response with the body ``{"code": …, "message": …, "data": …}``.
 
-    Errors of the service's logic come with HTTP status 200, hence the default.
+    The service reports its own errors with HTTP status 200, hence the default.
     """
     body = to_json({"code": code, "message": message, "data": data})
-    return Answer(http_status, body, headers, code, trim_status)
+    return Response(http_status, body, headers, code, trim_status)
 
 
 def parse_parameters(method: str, query_string: str, content_type: str, body: bytes) -> dict[str, Any]:
-    """The parameters of a request: from the query of a GET, from the form or JSON body of anything else.
+    """Return the parameters of a request: those of the query string for a GET, else those of the body.
 
-    :param content_type: the media type alone, without its charset; the empty string counts as a form
-    :raises UnreadableBody: if the body is not what ``content_type`` says, or neither a form nor JSON
+    :param content_type: the media type without its charset; the empty string means a form
+    :raises UnreadableBodyError: if the body does not match ``content_type``, or is neither a form nor JSON
     """
     if method == "GET":
         return dict(parse_qsl(query_string, keep_blank_values=True))
     if content_type in ("application/x-www-form-urlencoded", ""):
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     if content_type != "application/json":
-        raise UnreadableBody(f"content type {content_type} is neither a form nor JSON")
+        raise UnreadableBodyError(f"content type {content_type} is neither a form nor JSON")
     try:
         parameters = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UnreadableBody("the body is not JSON") from error
+        raise UnreadableBodyError("the body is not JSON") from error
     if not isinstance(parameters, dict):
-        raise UnreadableBody("the body is not a JSON object")
+        raise UnreadableBodyError("the body is not a JSON object")
     return parameters

@@ -76,7 +76,7 @@ def test_a_deferred_clip_is_told_that_it_is_done(callbacks: Callbacks, emulator:
 def test_a_lost_call_is_made_up_for_by_asking(connect: Any, emulator: TrimEmulator, mode: str) -> None:
     connect(callback_poll_factor=3)
     emulator.duration = 0.2
-    emulator.misdeliver(None, Lost())
+    emulator.inject_callback_faults(None, Lost())
     assert video(mode).run()["videoId"] == emulator.video_info(OURS)["videoId"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawAnswer, ServiceData, TrimEmulator
+from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawResponse, ServiceData, TrimEmulator
 from airflow_provider_trim.get_provider_info import get_provider_info
 from airflow_provider_trim.hooks.connections import load_settings
 from airflow_provider_trim.hooks.trim import TrimApiHook
@@ -100,7 +100,7 @@ async def test_an_impossible_trans_no_costs_no_call(
 # --- asking again ---
 
 
-@pytest.mark.parametrize("fault", [HttpError(500), ConnectionReset(), RawAnswer(b"<html>")], ids=repr)
+@pytest.mark.parametrize("fault", [HttpError(500), ConnectionReset(), RawResponse(b"<html>")], ids=repr)
 def test_what_may_pass_is_asked_again(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,7 +304,7 @@ def test_a_connection_that_works(hook: TrimApiHook, emulator: TrimEmulator) -> N
     [
         (HttpError(503), "the service is in trouble (HTTP status 503, request id "),
         (ConnectionReset(), "no answer from "),
-        (RawAnswer(b"hello"), "the answer is not of the documented shape (not JSON): 'hello'"),
+        (RawResponse(b"hello"), "the answer is not of the documented shape (not JSON): 'hello'"),
         (ServiceData({"status": 1}), "The service claims to know a transNo that was just made up"),
     ],
     ids=repr,
@@ -376,7 +376,7 @@ def test_airflow_2s_form_refuses_what_can_not_work(given: dict, refused: list[st
 def test_nothing_shows_the_token(hook: TrimApiHook, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture) -> None:
     """Pitfall 19."""
     caplog.set_level(0)
-    emulator.misbehave(TRANS_NO, HttpError(503), ConnectionReset(), RawAnswer(b"?"), HttpError(403))
+    emulator.misbehave(TRANS_NO, HttpError(503), ConnectionReset(), RawResponse(b"?"), HttpError(403))
     with pytest.raises(TrimError) as caught:
         hook.get_task(TRANS_NO)
     assert not isinstance(caught.value, TrimResponseError)

@@ -40,7 +40,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrimEmulator]:
         monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
         monkeypatch.setenv("AIRFLOW_CONN_TRIM_AGAIN", json.dumps(connection))
         yield emulator
-        assert emulator.refused == 0
+        assert emulator.rate_limited == 0
 
 
 def use_up(emulator: TrimEmulator) -> None:

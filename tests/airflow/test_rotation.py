@@ -40,7 +40,7 @@ async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
     for name in NAMES:
         emulator.add_trim(name, seconds=math.inf)
     tasks = [asyncio.create_task(event(name)) for name in NAMES]
-    await emulator.await_calls(TASKS, timeout=30)
+    await emulator.async_wait_for_calls(TASKS, timeout=30)
     return tasks
 
 

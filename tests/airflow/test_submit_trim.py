@@ -18,8 +18,8 @@ from airflow_provider_trim.emulator import (
     Fault,
     Hold,
     HttpError,
-    RawAnswer,
-    ResetMidAnswer,
+    RawResponse,
+    ResetMidResponse,
     ServiceCode,
     ServiceData,
     TrimEmulator,
@@ -179,7 +179,7 @@ def test_a_duplicate_on_the_first_call_is_an_error(hook: TrimApiHook, emulator: 
 
 # --- lost answers ---
 
-LOST = [ConnectionReset(), ResetMidAnswer(), HttpError(502), RawAnswer(b"<html>"), ServiceData({"task": 1})]
+LOST = [ConnectionReset(), ResetMidResponse(), HttpError(502), RawResponse(b"<html>"), ServiceData({"task": 1})]
 
 
 @pytest.mark.parametrize("fault", LOST, ids=repr)
@@ -190,7 +190,7 @@ def test_an_answer_lost_after_acceptance(
     """Pitfall 21: the service is asked, and nothing is sent again."""
     if ends in ("success", "fail"):
         emulator.duration = 0
-        emulator.outcome_of_submitted = ends  # type: ignore[assignment]
+        emulator.submission_outcome = ends  # type: ignore[assignment]
     elif ends == "1560":
         emulator.misbehave("T", ServiceCode(1560, "processing"))
     emulator.fail_submission("after", fault)
@@ -201,7 +201,7 @@ def test_an_answer_lost_after_acceptance(
     assert 0.5 <= pause <= 1.0
 
 
-@pytest.mark.parametrize("fault", [ConnectionReset(), HttpError(502), HttpError(408), RawAnswer(b"<html>")], ids=repr)
+@pytest.mark.parametrize("fault", [ConnectionReset(), HttpError(502), HttpError(408), RawResponse(b"<html>")], ids=repr)
 def test_an_answer_lost_before_acceptance(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Fault
 ) -> None:
@@ -275,7 +275,7 @@ class AcceptedLate(Fault):
 
     async def apply(self, exchange: Exchange) -> Any:
         self.emulator.add_trim(exchange.request.trans_no or "")
-        return await exchange.reply(exchange.ordinary())
+        return await exchange.reply(exchange.default_response())
 
 
 def test_refused_as_a_duplicate_after_a_lost_answer(hook: TrimApiHook, emulator: TrimEmulator) -> None:

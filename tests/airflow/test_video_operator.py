@@ -214,11 +214,11 @@ def test_the_one_after_a_failed_one_is_adopted_too(trim_default: TrimEmulator, m
 def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
     """Two trims fail, the third succeeds; a clear after that returns it."""
     trim_default.duration = 0
-    trim_default.outcome_of_submitted = "fail"
+    trim_default.submission_outcome = "fail"
     for number in (1, 2):
         with pytest.raises(TrimTaskFailedError):
             video(mode, retry(number)).run()
-    trim_default.outcome_of_submitted = "success"
+    trim_default.submission_outcome = "success"
     info = video(mode, retry(3)).run()
     names = [task_trans_no(TaskInstance(), generation) for generation in range(3)]
     assert submitted(trim_default) == names
@@ -286,7 +286,7 @@ def test_a_trans_no_of_ones_own_has_no_next(trim_default: TrimEmulator) -> None:
 def test_a_failed_trim_is_worth_a_retry(trim_default: TrimEmulator, mode: str) -> None:
     """The retry submits the next; an AirflowException may end or skip the task instead (pitfall 6)."""
     trim_default.duration = 0
-    trim_default.outcome_of_submitted = "fail"
+    trim_default.submission_outcome = "fail"
     with pytest.raises(TrimTaskFailedError, match=f"trim {OURS} .*status 3") as failed:
         video(mode).run()
     assert not isinstance(failed.value, AirflowException)
@@ -297,7 +297,7 @@ def test_a_failed_trim_is_worth_a_retry(trim_default: TrimEmulator, mode: str) -
 def test_a_failed_trim_of_a_trans_no_of_ones_own_is_not(trim_default: TrimEmulator, mode: str) -> None:
     """A retry could only find it failed again."""
     trim_default.duration = 0
-    trim_default.outcome_of_submitted = "fail"
+    trim_default.submission_outcome = "fail"
     with pytest.raises(AirflowFailException, match=r"trim goal-1.*status 3"):
         video(mode, trans_no="goal-1").run()
 

@@ -161,7 +161,7 @@ class OneTaskInstance(RuleBasedStateMachine):
                 raise
             return
         finally:
-            self.emulator.behave()
+            self.emulator.clear_faults()
         new = self.accepted()[len(accepted) :]
         if running:
             assert ([trans_no], task, new) == (running, None, [])  # adopted

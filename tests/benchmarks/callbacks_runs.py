@@ -149,14 +149,14 @@ def run(load: Load, scale: float, seed: int, *, faulty: bool = False) -> Outcome
             plan = {"scale": scale, "interval": INTERVAL / scale, "trims": begins, "hold": False, "limit": LIMIT}
             for number, (name, end) in enumerate(done.items()):
                 if faulty and number % 20 < 3:
-                    emulator.misdeliver(name, (Lost(), Late(LATE / scale), Repeated(2))[number % 20])
+                    emulator.inject_callback_faults(name, (Lost(), Late(LATE / scale), Repeated(2))[number % 20])
                 emulator.add_trim(name, end - time.time(), notify_url=connection.address(name))
             tell(process, json.dumps(plan))
             hear(process)
             events = figures(process)["events"]
         calls = emulator.call_count - len(emulator.calls_for(KEEPER))
-        if emulator.refused:
-            raise RuntimeError(f"{emulator.refused} calls over the quota")
+        if emulator.rate_limited:
+            raise RuntimeError(f"{emulator.rate_limited} calls over the quota")
     delays = [(times[0] - done[name]) * scale for name, times in events.items()]
     return Outcome(load.trims, calls, delays, sum(len(times) > 1 for times in events.values()))
 

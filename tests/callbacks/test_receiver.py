@@ -88,7 +88,7 @@ async def old(waits: Waits, callbacks: Callbacks) -> Waits:
     """Waits whose poller has listened for so long that it must have heard of any trim that begins now."""
     callbacks.add_trim("old")
     waits.start("old", expects_callback=False, interval=3600)
-    await callbacks.emulator.await_calls(1, trans_no="old")
+    await callbacks.emulator.async_wait_for_calls(1, trans_no="old")
     await until(lambda: not waits.poller._looks)  # its answer is read before the clock moves
     waits.clock.ahead = WARM_UP + 1
     return waits
@@ -126,10 +126,10 @@ async def test_a_listener_that_is_younger_than_the_trim_has_it_looked_at_first(
     """It may have been called back when nobody listened."""
     callbacks.add_trim("t1", 0)
     callbacks.add_trim("t2")
-    await callbacks.emulator.await_callbacks(1)
+    await callbacks.emulator.async_wait_for_callbacks(1)
     first, second = waits.start("t1"), waits.start("t2")
     await done(first)
-    await callbacks.emulator.await_calls(1, trans_no="t2")
+    await callbacks.emulator.async_wait_for_calls(1, trans_no="t2")
     callbacks.emulator.finish("t2")
     await done(second)
     assert [len(callbacks.emulator.calls_for(trans_no)) for trans_no in ("t1", "t2")] == [1, 2]
@@ -139,7 +139,7 @@ async def test_a_hint_works_for_whoever_waits_for_the_trim(old: Waits, callbacks
     """A sensor does not know who submitted it, nor how."""
     callbacks.add_trim("t1")
     sensors = [old.start("t1", expects_callback=False, interval=3600) for _ in range(2)]
-    await callbacks.emulator.await_calls(1, trans_no="t1")
+    await callbacks.emulator.async_wait_for_calls(1, trans_no="t1")
     callbacks.emulator.finish("t1")
     await done(*sensors)
     assert len(callbacks.emulator.calls_for("t1")) == 2
@@ -150,9 +150,9 @@ async def test_the_body_is_a_hint_and_no_answer(old: Waits, callbacks: Callbacks
     callbacks.add_trim("t1")
     wait = old.start("t1")
     assert OK in await callbacks.call(callbacks.target("t1"), b'{"transNo": "t1", "status": 2, "code": 200}')
-    await callbacks.emulator.await_calls(3, trans_no="t1")
+    await callbacks.emulator.async_wait_for_calls(3, trans_no="t1")
     assert not wait.done()
-    callbacks.emulator.misdeliver("t1", Lost())
+    callbacks.emulator.inject_callback_faults("t1", Lost())
     callbacks.emulator.finish("t1")
     await done(wait)
 
@@ -165,7 +165,7 @@ async def test_a_call_during_a_look_has_another_follow_it(waits: Waits, callback
     wait = waits.start("t1", interval=3600)
     await asyncio.to_thread(hold.wait_until_held)
     callbacks.emulator.finish("t1")
-    await callbacks.emulator.await_callbacks(1)
+    await callbacks.emulator.async_wait_for_callbacks(1)
     hold.release()
     await done(wait)
     assert len(callbacks.emulator.calls_for("t1")) == 2
@@ -184,7 +184,7 @@ async def test_a_look_that_fails_after_a_call_is_made_again(old: Waits, callback
 async def test_a_call_before_the_wait_is_remembered_for_some_minutes(old: Waits, callbacks: Callbacks) -> None:
     for trans_no in ("t1", "t2"):
         callbacks.add_trim(trans_no, 0)
-    await callbacks.emulator.await_callbacks(2)
+    await callbacks.emulator.async_wait_for_callbacks(2)
     await done(old.start("t1", first_poll_after=3600))
     old.clock.ahead += TTL
     began = old.clock() - TTL - 1
@@ -200,7 +200,7 @@ async def test_who_expects_a_call_asks_rarely(old: Waits, callbacks: Callbacks) 
         callbacks.add_trim(trans_no)
     old.start("t1")
     old.start("t2", expects_callback=False)
-    await callbacks.emulator.await_calls(30, trans_no="t2")
+    await callbacks.emulator.async_wait_for_calls(30, trans_no="t2")
     assert callbacks.emulator.calls_for("t1") == []
 
 
@@ -209,9 +209,9 @@ async def test_a_lost_call_is_made_up_for_by_asking(emulator: TrimEmulator, fact
     callbacks = Callbacks(emulator, callback_poll_factor=factor)
     waits = Waits(callbacks)
     callbacks.add_trim("t1")
-    emulator.misdeliver("t1", Lost())
+    emulator.inject_callback_faults("t1", Lost())
     wait = waits.start("t1")
-    await emulator.await_calls(3, trans_no="t1")
+    await emulator.async_wait_for_calls(3, trans_no="t1")
     emulator.finish("t1")
     await done(wait)
     await waits.end()
@@ -234,12 +234,12 @@ async def test_callbacks_that_fail_to_come_are_relied_upon_no_more(
     old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By those that wait, and those that come; it is logged once."""
-    callbacks.emulator.misdeliver(None, Lost(), repeat=True)
+    callbacks.emulator.inject_callback_faults(None, Lost(), repeat=True)
     for number in range(6):
         callbacks.add_trim(f"t{number}")
     first, second = old.start("t0"), old.start("t1")
     sensor = old.start("t0", expects_callback=False)
-    await callbacks.emulator.await_calls(3, trans_no="t0")
+    await callbacks.emulator.async_wait_for_calls(3, trans_no="t0")
     assert callbacks.emulator.calls_for("t1") == []
     callbacks.emulator.finish("t0")
     await done(first, sensor)
@@ -247,7 +247,7 @@ async def test_callbacks_that_fail_to_come_are_relied_upon_no_more(
     await done(second)
     for number in range(2, 6):
         wait = old.start(f"t{number}")
-        await callbacks.emulator.await_calls(3, trans_no=f"t{number}")
+        await callbacks.emulator.async_wait_for_calls(3, trans_no=f"t{number}")
         callbacks.emulator.finish(f"t{number}")
         await done(wait)
     assert [record.levelname for record in caplog.records if "fail to come" in record.message] == ["WARNING"]
@@ -269,7 +269,7 @@ async def test_callbacks_that_come_again_are_relied_upon_again(
     callbacks.add_trim("t4")
     old.start("t3")
     old.start("t4", expects_callback=False)
-    await callbacks.emulator.await_calls(30, trans_no="t4")
+    await callbacks.emulator.async_wait_for_calls(30, trans_no="t4")
     assert callbacks.emulator.calls_for("t3") == []
 
 
@@ -279,14 +279,14 @@ async def test_what_was_learned_outlives_the_poller(old: Waits, callbacks: Callb
     waits = Waits(callbacks)
     callbacks.add_trim("t1")
     waits.start("t1")
-    await callbacks.emulator.await_calls(5, trans_no="t1")
+    await callbacks.emulator.async_wait_for_calls(5, trans_no="t1")
     await waits.end()
 
 
-@pytest.mark.parametrize("misdelivery", [Late(0.2), Repeated(3)])
-async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callbacks, misdelivery: Any) -> None:
+@pytest.mark.parametrize("fault", [Late(0.2), Repeated(3)])
+async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callbacks, fault: Any) -> None:
     callbacks.add_trim("t1")
-    callbacks.emulator.misdeliver("t1", misdelivery)
+    callbacks.emulator.inject_callback_faults("t1", fault)
     wait = old.start("t1", interval=3600)
     await asyncio.sleep(0)
     callbacks.emulator.finish("t1")
@@ -310,7 +310,7 @@ async def test_repeated_calls_of_a_trim_that_is_not_done_cost_one_look(old: Wait
     for _ in range(20):
         assert OK in await callbacks.call(callbacks.target("t1"))
         old.clock.ahead += 60
-    await callbacks.emulator.await_calls(1, trans_no="t1")
+    await callbacks.emulator.async_wait_for_calls(1, trans_no="t1")
     callbacks.add_trim("t2", 0)
     await done(old.start("t2", expects_callback=False))
     assert len(callbacks.emulator.calls_for("t1")) == 1
@@ -321,12 +321,12 @@ async def test_forged_unknown_and_senseless_requests_cost_no_call_and_no_line(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     callbacks.add_trim("t1")
-    callbacks.emulator.misdeliver("t1", Forged())
+    callbacks.emulator.inject_callback_faults("t1", Forged())
     old.start("t1", interval=3600)
     await asyncio.sleep(0)
     caplog.clear()
     callbacks.emulator.finish("t1")
-    await callbacks.emulator.await_callbacks(1)
+    await callbacks.emulator.async_wait_for_callbacks(1)
     for number in range(100):
         assert OK in await callbacks.call(callbacks.forged_target("t1"))
         assert OK in await callbacks.call(callbacks.target(f"unknown-{number}"), b"{}", "GET")
@@ -348,7 +348,7 @@ async def test_an_enormous_body_is_read_to_a_limit_and_dropped(old: Waits, callb
     callbacks.add_trim("t1")
     wait = old.start("t1")
     await asyncio.sleep(0)
-    callbacks.emulator.misdeliver("t1", Lost())
+    callbacks.emulator.inject_callback_faults("t1", Lost())
     callbacks.emulator.finish("t1")
     head = f"POST {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\nContent-Length: {10**12}\r\n\r\n".encode()
     async with asyncio.timeout(20):
@@ -361,7 +361,7 @@ async def test_a_compressed_body_is_not_unpacked(old: Waits, callbacks: Callback
     callbacks.add_trim("t1")
     wait = old.start("t1")
     await asyncio.sleep(0)
-    callbacks.emulator.misdeliver("t1", Lost())
+    callbacks.emulator.inject_callback_faults("t1", Lost())
     callbacks.emulator.finish("t1")
     answer = await callbacks.call(callbacks.target("t1"), b"no gzip at all", "POST", "Content-Encoding: gzip")
     assert OK in answer
@@ -452,7 +452,7 @@ async def test_an_address_that_is_taken_fails_no_wait(
     callbacks.add_trim("t1")
     with socket.create_server((HOST, callbacks.port)):
         wait = waits.start("t1")
-        await callbacks.emulator.await_calls(5, trans_no="t1")
+        await callbacks.emulator.async_wait_for_calls(5, trans_no="t1")
     assert [record.levelname for record in caplog.records if "Can't listen" in record.message] == ["WARNING"]
     await callbacks.listening()
     callbacks.emulator.finish("t1")
@@ -466,8 +466,8 @@ async def test_an_address_that_cannot_be_one_fails_no_wait(
     waits = Waits(callbacks)
     callbacks.add_trim("t1")
     wait = waits.start("t1")
-    await emulator.await_calls(3, trans_no="t1")
-    emulator.misdeliver("t1", Lost())
+    await emulator.async_wait_for_calls(3, trans_no="t1")
+    emulator.inject_callback_faults("t1", Lost())
     emulator.finish("t1")
     await done(wait)
     await waits.end()
@@ -496,7 +496,7 @@ async def test_without_the_extra_nobody_listens(emulator: TrimEmulator, callback
     waits = Waits(callbacks)
     emulator.add_trim("t1")
     waits.start("t1")
-    await emulator.await_calls(5, trans_no="t1")
+    await emulator.async_wait_for_calls(5, trans_no="t1")
     assert not await callbacks.heard()
     await waits.end()
 

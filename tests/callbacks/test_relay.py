@@ -117,13 +117,13 @@ async def test_of_two_on_one_host_the_other_listens_when_the_first_has_gone(
         await callbacks.listening()
         between, later = (start(callbacks, trans_no, 0.5) for trans_no in ("t2", "t3"))
         for trans_no in ("t2", "t3"):
-            await emulator.await_calls(1, trans_no=trans_no)
+            await emulator.async_wait_for_calls(1, trans_no=trans_no)
         emulator.finish("t1")
         await asyncio.to_thread(first.wait)
     emulator.finish("t2")
     await done(between)
     await callbacks.listening()
-    await emulator.await_calls(2, trans_no="t3")
+    await emulator.async_wait_for_calls(2, trans_no="t3")
     emulator.finish("t3")
     await done(later)
     assert len(emulator.calls_for("t3")) == 3
@@ -149,16 +149,16 @@ async def test_what_is_passed_on_is_verified(redis: RedisServer, emulator: TrimE
     """Who can write to Redis can make up no callback."""
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     callbacks.add_trim("t1")
-    emulator.misdeliver("t1", Lost())
+    emulator.inject_callback_faults("t1", Lost())
     wait = start(callbacks, "t1")
-    await emulator.await_calls(1)
+    await emulator.async_wait_for_calls(1)
     emulator.finish("t1")
     name = channel_of(callbacks.settings.account)
     with Redis.from_url(redis.url) as client:
         for nonsense in (b"", b"\xff\xfe", b"/t1", callbacks.forged_target("t1").encode(), b"/" * 100_000):
             assert client.publish(name, nonsense) == 1
         callbacks.add_trim("t2")
-        emulator.call_back("t2")  # published, too, after all of that
+        emulator.send_callback("t2")  # published, too, after all of that
         await until(lambda: emulator.callbacks_for("t2") != [])
         assert not wait.done()
         assert emulator.call_count == 1
@@ -175,7 +175,7 @@ async def test_a_redis_that_is_away_fails_no_wait_and_is_found_again(
     first.add_trim("t1")
     emulator.add_trim("t2", notify_url=first.address("t2"))
     direct, passed_on = start(first, "t1"), start(second, "t2")
-    await emulator.await_calls(2, 20)
+    await emulator.async_wait_for_calls(2, 20)
     redis.start()
     await until(lambda: subscribers(redis, first) == 2)
     emulator.finish("t1")
@@ -196,7 +196,7 @@ async def test_it_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmu
     callbacks.add_trim("t1")
     wait = start(callbacks, "t1")
     await until(lambda: subscribers(redis, callbacks) == 1)
-    await emulator.await_calls(1)
+    await emulator.async_wait_for_calls(1)
     emulator.finish("t1")
     await done(wait)
     await until(lambda: subscribers(redis, callbacks) == 0)

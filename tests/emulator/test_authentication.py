@@ -92,11 +92,11 @@ def test_calls_over_the_quota_are_refused_until_the_window_has_moved(client: Any
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "200"
         assert refused.json()["code"] == 429
-        assert emulator.refused == 1
+        assert emulator.rate_limited == 1
         clock.now += 199.5
         assert client.post("t1").status_code == 200
         assert client.post("t1").status_code == 429
-        assert emulator.refused == 2
+        assert emulator.rate_limited == 2
         assert [call.http_status for call in emulator.calls] == [200, 200, 429, 200, 429]
 
 
@@ -107,7 +107,7 @@ def test_the_quota_counts_what_meets_a_fault_but_not_what_is_refused(client: Any
         emulator.misbehave("t1", HttpError(500))
         assert client.post("t1").status_code == 500
         assert client.post("t1").status_code == 429
-        assert emulator.refused == 1
+        assert emulator.rate_limited == 1
 
 
 def test_a_quota_may_refuse_without_saying_for_how_long(client: Any) -> None:
@@ -121,5 +121,5 @@ def test_a_quota_may_refuse_without_saying_for_how_long(client: Any) -> None:
 
 @pytest.mark.parametrize("quota", [(0, 300), (5, 0)])
 def test_an_impossible_quota_is_refused(quota: tuple[int, float]) -> None:
-    with pytest.raises(ValueError, match="at least 1 call and more than 0 seconds"):
+    with pytest.raises(ValueError, match="at least 1 call in more than 0 seconds"):
         TrimEmulator(quota=quota)

@@ -93,7 +93,7 @@ def test_it_does_not_follow_redirects(emulator: TrimEmulator, listener: RawServe
 def test_callbacks_may_be_lost_late_repeated_or_forged(
     emulator: TrimEmulator, clock: Any, listener: RawServer, url: str
 ) -> None:
-    emulator.misdeliver(None, Lost(), Late(5), Repeated(3), Delivered(), Forged())
+    emulator.inject_callback_faults(None, Lost(), Late(5), Repeated(3), Delivered(), Forged())
     for number in range(1, 6):
         emulator.add_trim(f"t{number}", 0, notify_url=url)
         emulator.wait_for_callbacks([0, 0, 3, 4, 5][number - 1])
@@ -107,30 +107,30 @@ def test_callbacks_may_be_lost_late_repeated_or_forged(
 def test_a_trims_own_misdelivery_comes_first_and_may_be_dropped(
     emulator: TrimEmulator, listener: RawServer, url: str
 ) -> None:
-    emulator.misdeliver("t1", Repeated(2))
-    emulator.misdeliver("t2", Lost())
-    emulator.misdeliver(None, Lost(), repeat=True)
-    emulator.behave("t2")
+    emulator.inject_callback_faults("t1", Repeated(2))
+    emulator.inject_callback_faults("t2", Lost())
+    emulator.inject_callback_faults(None, Lost(), repeat=True)
+    emulator.clear_faults("t2")
     emulator.add_trim("t2", 0, notify_url=url)
     emulator.add_trim("t1", 0, notify_url=url)
     emulator.wait_for_callbacks(2)
-    emulator.behave()
+    emulator.clear_faults()
     emulator.add_trim("t3", 0, notify_url=url)
     assert [callback.trans_no for callback in emulator.wait_for_callbacks(3)] == ["t1", "t1", "t3"]
 
 
 def test_a_call_may_be_made_at_any_time_to_any_address(emulator: TrimEmulator, listener: RawServer, url: str) -> None:
     emulator.add_trim("t1", 60, notify_url=url)
-    emulator.call_back("t1")
+    emulator.send_callback("t1")
     emulator.wait_for_callbacks(1)
-    emulator.call_back("nobody's", f"{url}/other")
+    emulator.send_callback("nobody's", f"{url}/other")
     assert [callback.url for callback in emulator.wait_for_callbacks(2)] == [url, f"{url}/other"]
     assert [body["status"] for body in bodies(listener)] == [1, 1]
     with pytest.raises(KeyError):
-        emulator.call_back("nobody's")
+        emulator.send_callback("nobody's")
     emulator.add_trim("t2", 60)
     with pytest.raises(ValueError, match="no notifyUrl"):
-        emulator.call_back("t2")
+        emulator.send_callback("t2")
 
 
 def test_what_is_due_while_it_is_stopped_comes_when_it_is_back(

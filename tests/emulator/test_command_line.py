@@ -121,7 +121,7 @@ def test_a_port_in_use_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -
         assert main(["--port", str(port)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("can't listen: ")
+    assert err.startswith("cannot listen: ")
     assert "in use" in err
     assert str(port) in err
     assert err.count("\n") == 1
@@ -130,20 +130,20 @@ def test_a_port_in_use_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--port", "seven"], "a port is an integer from 0 to 65535, not 'seven'"),
-        (["--port", "65536"], "a port is an integer from 0 to 65535, not '65536'"),
+        (["--port", "seven"], "must be an integer from 0 to 65535, not 'seven'"),
+        (["--port", "65536"], "must be an integer from 0 to 65535, not '65536'"),
         (["--auth", "basic"], "argument --auth: invalid choice: 'basic'"),
         (["--auth", ""], "argument --auth: invalid choice: ''"),
-        (["--user", ""], "argument --user: may not be empty"),
-        (["--token", ""], "argument --token: may not be empty"),
-        (["--duration", "-1"], "a time is a number of seconds, 0 or more, not '-1'"),
-        (["--duration", "inf"], "a time is a number of seconds, 0 or more, not 'inf'"),
+        (["--user", ""], "argument --user: must not be empty"),
+        (["--token", ""], "argument --token: must not be empty"),
+        (["--duration", "-1"], "must be a number of seconds, 0 or more, not '-1'"),
+        (["--duration", "inf"], "must be a number of seconds, 0 or more, not 'inf'"),
         (["--trim", ""], "TRANSNO of 1 to 32 characters, not ''"),
         (["--trim", "x" * 33], "TRANSNO of 1 to 32 characters"),
-        (["--trim", "t:1:fail:now"], "a trim is TRANSNO[:SECONDS[:success|fail]]"),
-        (["--trim", "t:soon"], "a time is a number of seconds, 0 or more, not 'soon'"),
-        (["--trim", "t:1:maybe"], "a trim ends in success or fail, not 'maybe'"),
-        (["--trim", "t", "--trim", "t"], "there is a trim 't' already"),
+        (["--trim", "t:1:fail:now"], "must be TRANSNO[:SECONDS[:success|fail]]"),
+        (["--trim", "t:soon"], "must be a number of seconds, 0 or more, not 'soon'"),
+        (["--trim", "t:1:maybe"], "outcome must be success or fail, not 'maybe'"),
+        (["--trim", "t", "--trim", "t"], "trim 't' exists already"),
         (["--colour"], "unrecognized arguments: --colour"),
     ],
 )

@@ -13,16 +13,16 @@ import requests
 from aiohttp import web
 
 from airflow_provider_trim.emulator import (
-    Answer,
     ConnectionReset,
     Delay,
     Exchange,
     Fault,
     Hold,
     HttpError,
-    Normal,
-    RawAnswer,
-    ResetMidAnswer,
+    NoFault,
+    RawResponse,
+    ResetMidResponse,
+    Response,
     ServiceCode,
     ServiceData,
     TrimEmulator,
@@ -59,7 +59,7 @@ def test_an_http_error_is_a_final_status(status: int) -> None:
 
 
 def test_a_raw_answer_is_those_bytes(emulator: TrimEmulator, client: Any) -> None:
-    emulator.misbehave("t1", RawAnswer(b'{"code": 200, '), RawAnswer(b"\xff", 202, {"Content-Type": "image/png"}))
+    emulator.misbehave("t1", RawResponse(b'{"code": 200, '), RawResponse(b"\xff", 202, {"Content-Type": "image/png"}))
     response = client.post("t1")
     assert (response.status_code, response.content) == (200, b'{"code": 200, ')
     assert response.headers["Content-Type"] == "application/json;charset=UTF-8"
@@ -108,7 +108,7 @@ def test_a_reset_comes_before_any_byte(emulator: TrimEmulator, client: Any) -> N
 
 def test_a_reset_in_the_middle_of_the_answer(emulator: TrimEmulator, client: Any) -> None:
     whole = client.post("t1").content
-    emulator.misbehave("t1", ResetMidAnswer())
+    emulator.misbehave("t1", ResetMidResponse())
     received = bytearray()
     with raw_call(emulator, client) as connection, pytest.raises(ConnectionResetError):
         receive_all(connection, received)
@@ -204,7 +204,7 @@ class Echo(Fault):
     """A fault of one's own, that looks at the request."""
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        return await exchange.reply(Answer(299, exchange.request.body, {}))
+        return await exchange.reply(Response(299, exchange.request.body, {}))
 
 
 def test_a_fault_of_ones_own(emulator: TrimEmulator, client: Any) -> None:
@@ -214,16 +214,16 @@ def test_a_fault_of_ones_own(emulator: TrimEmulator, client: Any) -> None:
 
 
 def test_faults_are_met_one_per_call_and_in_order(emulator: TrimEmulator, client: Any) -> None:
-    emulator.misbehave("t1", HttpError(500), Normal(), HttpError(502))
+    emulator.misbehave("t1", HttpError(500), NoFault(), HttpError(502))
     emulator.misbehave("t1", HttpError(503))
     assert [client.post("t1").status_code for _ in range(6)] == [500, 200, 502, 503, 200, 200]
-    assert [call.fault for call in emulator.calls] == ["HttpError", "Normal", "HttpError", "HttpError", None, None]
+    assert [call.fault for call in emulator.calls] == ["HttpError", "NoFault", "HttpError", "HttpError", None, None]
 
 
 def test_repeated_faults_start_again_until_told_to_behave(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", HttpError(500), HttpError(502), repeat=True)
     assert [client.post("t1").status_code for _ in range(5)] == [500, 502, 500, 502, 500]
-    emulator.behave("t1")
+    emulator.clear_faults("t1")
     assert client.post("t1").status_code == 200
 
 
@@ -244,10 +244,10 @@ def test_behave_drops_the_faults_of_one_trim_or_of_all(emulator: TrimEmulator, c
     emulator.add_trim("t2", seconds=0)
     emulator.misbehave("t1", HttpError(500), repeat=True)
     emulator.misbehave("t2", HttpError(500), repeat=True)
-    emulator.behave("t1")
+    emulator.clear_faults("t1")
     assert [client.post(trans_no).status_code for trans_no in ("t1", "t2")] == [200, 500]
     emulator.misbehave(None, HttpError(500))
-    emulator.behave()
+    emulator.clear_faults()
     assert [client.post(trans_no).status_code for trans_no in ("t1", "t2")] == [200, 200]
 
 

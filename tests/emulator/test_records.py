@@ -96,7 +96,7 @@ def test_waiting_in_vain_ends_in_a_timeout(emulator: TrimEmulator, client: Any) 
 
 @pytest.mark.asyncio
 async def test_a_coroutine_waits_for_calls_without_blocking_its_loop(emulator: TrimEmulator, client: Any) -> None:
-    waiting = asyncio.create_task(emulator.await_calls(1, trans_no="t1"))
+    waiting = asyncio.create_task(emulator.async_wait_for_calls(1, trans_no="t1"))
     await asyncio.sleep(0)
     await asyncio.to_thread(client.post, "t1")
     assert [call.trans_no for call in await waiting] == ["t1"]

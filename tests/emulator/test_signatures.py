@@ -279,7 +279,7 @@ def test_the_other_label_is_refused(caller: Caller, auth: str, method: str) -> N
 @pytest.mark.parametrize("names", [("content-type",), ("host",), ("x-request-note",)], ids=";".join)
 def test_content_type_and_host_have_to_be_signed(caller: Caller, method: str, names: tuple[str, ...]) -> None:
     request = caller.build(method, names=names, extra={"x-request-note": "1"})
-    assert_refused(caller.send(request), "content-type and host have to be signed")
+    assert_refused(caller.send(request), "content-type and host must be signed")
 
 
 @every_hmac
@@ -312,7 +312,7 @@ def test_a_time_stamp_far_off_is_refused(caller: Caller, at: object) -> None:
     ["", "yesterday", str(NOW), "Wed, 17 Foo 2018 09:47:58 GMT", "Wed, 32 Jan 2018 09:47:58 GMT", "2018-01-17"],
 )
 def test_a_nonsensical_date_is_refused(caller: Caller, method: str, date: str) -> None:
-    assert_refused(caller.call(method, date=date), "Date is none of RFC 1123")
+    assert_refused(caller.call(method, date=date), "Date is not an RFC 1123 date")
 
 
 PROOFS = [
@@ -331,7 +331,7 @@ PROOFS = [
     ("cnc-hmac-sha256", "x-cnc-auth-method", "auth-method is not AKSK", "BASIC", "auth-method is not AKSK"),
     ("api-key", "Authorization", KEY_WRONG, "another", KEY_WRONG),
     ("api-key", "x-cnc-auth-method", "auth-method is not BASIC", "AKSK", "auth-method is not BASIC"),
-    ("api-key", "Date", "Date is none of RFC 1123", formatdate(NOW + 1, usegmt=True), KEY_WRONG),
+    ("api-key", "Date", "Date is not an RFC 1123 date", formatdate(NOW + 1, usegmt=True), KEY_WRONG),
 ]
 
 
@@ -485,5 +485,5 @@ def test_a_secret_set_at_run_time_counts_from_the_next_call(
 
 @pytest.mark.parametrize("auth", ["nonsense", "", "WS3-HMAC-SHA256", None])
 def test_an_unknown_scheme_is_an_error(auth: Any) -> None:
-    with pytest.raises(ValueError, match="auth is one of token, ws3-hmac-sha256, cnc-hmac-sha256, api-key, not"):
+    with pytest.raises(ValueError, match="auth must be one of token, ws3-hmac-sha256, cnc-hmac-sha256, api-key, not"):
         TrimEmulator(auth=auth)

@@ -15,7 +15,7 @@ from airflow_provider_trim.emulator import (
     Delay,
     Hold,
     HttpError,
-    ResetMidAnswer,
+    ResetMidResponse,
     TrimEmulator,
 )
 
@@ -102,7 +102,7 @@ def test_a_client_may_leave_before_or_after(
 
 
 def test_half_of_the_ordinary_answer_is_that_of_an_accepted_submission(emulator: TrimEmulator, client: Any) -> None:
-    emulator.fail_submission("after", ResetMidAnswer())
+    emulator.fail_submission("after", ResetMidResponse())
     with pytest.raises(requests.RequestException):
         client.submit("t1")
     assert submitted(emulator) == ["t1"]
@@ -138,15 +138,16 @@ def test_a_submission_without_the_token_meets_no_fault(emulator: TrimEmulator, c
 
 def test_behave_drops_the_faults_of_submissions_unless_it_means_one_trim(emulator: TrimEmulator, client: Any) -> None:
     emulator.fail_submission("before", ConnectionReset(), times=2)
-    emulator.behave("t1")
+    emulator.clear_faults("t1")
     with pytest.raises(requests.ConnectionError):
         client.submit("t1")
-    emulator.behave()
+    emulator.clear_faults()
     assert client.submit("t1").json()["code"] == 200
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(("during",), "before or after it is accepted"), (("after", None, 0), "not 0 times")]
+    ("arguments", "message"),
+    [(("during",), "when must be before or after"), (("after", None, 0), "times must be at least 1, not 0")],
 )
 def test_an_impossible_failure_is_refused(emulator: TrimEmulator, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

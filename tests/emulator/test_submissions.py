@@ -152,8 +152,8 @@ def test_submissions_are_listed_in_order_and_by_trim(emulator: TrimEmulator, cli
 def test_submitted_trims_end_as_told(
     emulator: TrimEmulator, client: Any, clock: Any, outcome: Any, status: int
 ) -> None:
-    assert emulator.outcome_of_submitted == "success"
-    emulator.outcome_of_submitted = outcome
+    assert emulator.submission_outcome == "success"
+    emulator.submission_outcome = outcome
     client.submit("t1")
     assert client.post("t1").json()["data"]["status"] == 1
     clock.now += 5
@@ -168,8 +168,8 @@ def test_the_outcome_may_be_decided_for_each_submission_that_is_accepted(emulato
         return "fail" if len(asked) == 1 else "success"
 
     emulator.duration = 0
-    emulator.outcome_of_submitted = first_fails
-    assert emulator.outcome_of_submitted is first_fails
+    emulator.submission_outcome = first_fails
+    assert emulator.submission_outcome is first_fails
     client.submit("t1", duration=0)
     for trans_no in ("t1", "t1", "t2"):
         client.submit(trans_no)
@@ -184,7 +184,7 @@ def test_a_trim_added_while_its_submission_is_decided_makes_that_a_duplicate(
         emulator.add_trim(submission.trans_no)
         return "success"
 
-    emulator.outcome_of_submitted = overtake
+    emulator.submission_outcome = overtake
     assert client.submit("t1").json()["code"] == DUPLICATE_CODE
     assert emulator.submissions == []
 
@@ -194,7 +194,7 @@ def test_a_trim_added_while_its_submission_is_decided_makes_that_a_duplicate(
     [
         ("duration", -1, "0 seconds or more, not -1"),
         ("duration", math.nan, "0 seconds or more"),
-        ("outcome_of_submitted", "broken", "success or fail, not 'broken'"),
+        ("submission_outcome", "broken", "success or fail, not 'broken'"),
     ],
 )
 def test_an_impossible_setting_is_refused(emulator: TrimEmulator, setting: str, value: Any, message: str) -> None:
@@ -204,9 +204,7 @@ def test_an_impossible_setting_is_refused(emulator: TrimEmulator, setting: str, 
     assert getattr(emulator, setting) == before
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("duration", lambda _: -1), ("outcome_of_submitted", lambda _: "broken")]
-)
+@pytest.mark.parametrize(("setting", "value"), [("duration", lambda _: -1), ("submission_outcome", lambda _: "broken")])
 def test_what_gives_something_impossible_makes_an_error_of_the_server(
     emulator: TrimEmulator, client: Any, setting: str, value: Any
 ) -> None:
@@ -251,7 +249,7 @@ def test_submissions_and_queries_share_the_quota(client: Any, clock: Any) -> Non
         assert client.post("t1").json()["code"] == 200
         assert client.submit("t2").status_code == 429
         assert client.post("t1").status_code == 429
-        assert emulator.refused == 2
+        assert emulator.rate_limited == 2
         assert [submission.trans_no for submission in emulator.submissions] == ["t1"]
 
 
@@ -265,7 +263,7 @@ def test_waiting_for_submissions_returns_when_they_were_accepted(emulator: TrimE
 
 @pytest.mark.asyncio
 async def test_a_coroutine_waits_for_submissions_without_blocking_its_loop(emulator: TrimEmulator, client: Any) -> None:
-    waiting = asyncio.create_task(emulator.await_submissions(1))
+    waiting = asyncio.create_task(emulator.async_wait_for_submissions(1))
     await asyncio.sleep(0)
     await asyncio.to_thread(client.submit, "t1")
     assert [submission.trans_no for submission in await waiting] == ["t1"]

@@ -128,8 +128,8 @@ def _requests(words: Sequence[str]) -> list[bytes]:
     return [*found, b"\0\0\0\1\4" + b"".join(pack_text(word, words) for word in words[:4])]
 
 
-def _desk() -> list[bytes]:
-    words = WORDS["desk"]
+def _submission() -> list[bytes]:
+    words = WORDS["submission"]
     changed = [
         bytes([rate, 0, 1]) + place.to_bytes(2) + b"\0" + value
         for rate in (0, 1)
@@ -166,7 +166,7 @@ SEEDS: Mapping[str, list[bytes]] = {
     "callback": _callbacks(),
     "parameters": _parameters(),
     "received": _requests(WORDS["received"]),
-    "desk": _desk(),
+    "submission": _submission(),
     "authentication": _authentication(),
 }
 """By target."""

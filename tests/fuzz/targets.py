@@ -23,13 +23,13 @@ from urllib.parse import quote, quote_plus
 from multidict import CIMultiDict
 from values import EXAMPLE, Reader, to_json
 
-from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationRefused, TokenAuthentication
+from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationError, TokenAuthentication
 from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.signatures import ApiKeyAuthentication, SignatureAuthentication
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
-from airflow_provider_trim.emulator.submissions import Submission, SubmissionDesk
+from airflow_provider_trim.emulator.submissions import Submission, SubmissionHandler
 from airflow_provider_trim.emulator.trims import TrimStore
-from airflow_provider_trim.emulator.wire import ServiceRequest, UnreadableBody, parse_parameters
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
+from airflow_provider_trim.emulator.wire import ServiceRequest, UnreadableBodyError, parse_parameters
 from airflow_provider_trim.transports.decoding import MAX_BODY, decode
 from airflow_provider_trim.vod.callbacks import callback_address, callback_key, is_genuine, read_claim
 from airflow_provider_trim.vod.errors import (
@@ -474,7 +474,7 @@ def check_received(method: str, query_string: str, content_type: str, body: byte
     """The parameters, where they can be read."""
     try:
         read = parse_parameters(method, query_string, content_type, body)
-    except UnreadableBody:
+    except UnreadableBodyError:
         return {}
     assert all(isinstance(name, str) for name in read)
     return read
@@ -494,27 +494,27 @@ def _sent(reader: Reader, document: Any) -> bytes:
             return reader.rest()
 
 
-def desk(data: bytes) -> None:
+def submission(data: bytes) -> None:
     """A submission, as the emulator takes it, and queries of what it has taken."""
     reader = Reader(data, _EMULATOR_WORDS)
     name = reader.pick(get_args(SamplingRateParameter))
-    check_desk(check_received("POST", "", "application/json", _sent(reader, SUBMISSION)), name)
+    check_submission(check_received("POST", "", "application/json", _sent(reader, SUBMISSION)), name)
 
 
-def check_desk(given: Mapping[str, Any], sampling_rate_parameter: SamplingRateParameter) -> None:
+def check_submission(given: Mapping[str, Any], sampling_rate_parameter: SamplingRateParameter) -> None:
     trims = TrimStore()
     log: RecordLog[Submission] = RecordLog("submissions", True)
-    takes = SubmissionDesk(trims, log, 5.0, sampling_rate_parameter, lambda: 0.0, lambda: NOW)
-    first = takes.submit(given)
-    again = takes.submit(given)
+    handler = SubmissionHandler(trims, log, 5.0, sampling_rate_parameter, lambda: 0.0, lambda: NOW)
+    first = handler.submit(given)
+    again = handler.submit(given)
     accepted = first.code == 200
     assert len(log.all()) == accepted
     assert again.code == (1604 if accepted else first.code)
-    for answered in (first, again, *(trims.answer(given.get("transNo"), now) for now in (0.0, 9.0))):
+    for answered in (first, again, *(trims.query(given.get("transNo"), now) for now in (0.0, 9.0))):
         assert answered.http_status == 200
         assert json.loads(answered.body)["code"] == answered.code
     if accepted:
-        task = parse_task(200, {}, trims.answer(given["transNo"], 9.0).body, trans_no=given["transNo"])
+        task = parse_task(200, {}, trims.query(given["transNo"], 9.0).body, trans_no=given["transNo"])
         assert task.status is TrimStatus.SUCCESSFUL
 
 
@@ -556,7 +556,7 @@ def check_authentication(request: ServiceRequest) -> dict[Scheme, bool]:
     for auth, authenticate in schemes().items():
         try:
             let_in[auth] = authenticate.authenticate(request) == "me"
-        except AuthenticationRefused:
+        except AuthenticationError:
             let_in[auth] = False
     return let_in
 
@@ -588,7 +588,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
         callback,
         parameters,
         received,
-        desk,
+        submission,
         authentication,
     )
 }
@@ -600,6 +600,6 @@ WORDS: Mapping[str, Sequence[str]] = {
     "callback": _CALLBACK_WORDS,
     "parameters": _PARAMETER_WORDS,
     "received": _EMULATOR_WORDS,
-    "desk": _EMULATOR_WORDS,
+    "submission": _EMULATOR_WORDS,
     "authentication": _EMULATOR_WORDS,
 }

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
-from targets import PARAMETERS, SECRETS, SUBMISSION, check_desk, check_parameters
+from targets import PARAMETERS, SECRETS, SUBMISSION, check_parameters, check_submission
 
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.protocol import parse_task
 
@@ -85,5 +85,5 @@ def test_a_number_with_too_many_digits_for_a_text(name: str) -> None:
 
 @pytest.mark.parametrize("sampling_rate_parameter", get_args(SamplingRateParameter))
 def test_a_resolution_with_too_many_zeros(sampling_rate_parameter: SamplingRateParameter) -> None:
-    """The emulator takes it, and then Python does not: ValueError from the desk, HTTP status 500."""
-    check_desk({**SUBMISSION, "resolution": f"{'0' * 4300}640x480"}, sampling_rate_parameter)
+    """The emulator takes it, and then Python does not: ValueError from the handler, HTTP status 500."""
+    check_submission({**SUBMISSION, "resolution": f"{'0' * 4300}640x480"}, sampling_rate_parameter)

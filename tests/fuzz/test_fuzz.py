@@ -30,16 +30,16 @@ from targets import (
     check_callback,
     check_connection,
     check_content,
-    check_desk,
     check_parameters,
     check_received,
+    check_submission,
     check_time,
     encoded,
     to_wire,
 )
 from values import EXAMPLE, Reader, mutate, pack, to_json
 
-from airflow_provider_trim.emulator.submission_checks import SamplingRateParameter
+from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.wire import ServiceRequest
 from airflow_provider_trim.vod.settings import Scheme
 
@@ -197,7 +197,7 @@ def test_what_the_emulator_receives(method: str, query_string: str, content_type
 @given(sent(SUBMISSION), st.sampled_from(get_args(SamplingRateParameter)))
 @some
 def test_what_the_emulator_takes(body: bytes, name: SamplingRateParameter) -> None:
-    check_desk(check_received("POST", "", "application/json", body), name)
+    check_submission(check_received("POST", "", "application/json", body), name)
 
 
 proofs = st.fixed_dictionaries(

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider_trim.emulator import Fault, HttpError, RawAnswer, ServiceCode, TrimEmulator
+from airflow_provider_trim.emulator import Fault, HttpError, RawResponse, ServiceCode, TrimEmulator
 from tests.support.live_airflow import LiveAirflow
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -37,7 +37,7 @@ def forms(secret: str) -> set[bytes]:
 def echoes(secret: str) -> list[Fault]:
     """Faults of a service that repeats what it was sent."""
     return [
-        RawAnswer(f"not JSON: {secret}".encode()),
+        RawResponse(f"not JSON: {secret}".encode()),
         HttpError(401, body=json.dumps({"code": 401, "message": f"token {secret} has expired"}).encode()),
         HttpError(502, body=f"<html>upstream got token={quote_plus(secret)}</html>".encode()),
         ServiceCode(1560, f"processing for {base64.b64encode(secret.encode()).decode()}"),

@@ -200,7 +200,7 @@ async def test_who_comes_during_a_look_is_served_by_it(poller: Poller, emulator:
 async def test_who_comes_sooner_than_the_next_look_gets_an_earlier_one(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1")
     patient = start(poller, "t1", interval=3600)
-    await emulator.await_calls(1)
+    await emulator.async_wait_for_calls(1)
     emulator.finish("t1")
     newcomer = start(poller, "t1")
     assert all(isinstance(verdict, Success) for verdict in await finished(patient, newcomer))
@@ -226,11 +226,11 @@ async def test_many_waits_need_one_look_up_and_survive_a_rotated_token(
     for trans_no in trims:
         emulator.add_trim(trans_no)
     waits = [start(poller, trans_no, interval=0.1) for trans_no in trims]
-    await emulator.await_calls(150, 10)
+    await emulator.async_wait_for_calls(150, 10)
     assert load.count == 1
     emulator.token = "rotated"
     emulator.clear_calls()
-    await emulator.await_calls(250, 10)
+    await emulator.async_wait_for_calls(250, 10)
     for trans_no in trims:
         emulator.finish(trans_no)
     verdicts = await finished(*waits)
@@ -316,10 +316,10 @@ async def test_a_connection_is_looked_up_afresh_from_time_to_time(emulator: Trim
     later = 0.0
     load = Loader(emulator)
     waiting = start(Poller(load, clock=lambda: time.time() + later), "t1")
-    await emulator.await_calls(3)
+    await emulator.async_wait_for_calls(3)
     assert load.count == 1
     later = CONNECTION_LIFETIME
-    await emulator.await_calls(6)
+    await emulator.async_wait_for_calls(6)
     emulator.finish("t1")
     await finished(waiting)
     assert (load.count, emulator.connections_opened) == (2, 1)
@@ -332,10 +332,10 @@ async def test_an_aged_connection_is_kept_where_it_cannot_be_looked_up(emulator:
     load = Loader(emulator)
     poller = Poller(load, clock=lambda: time.time() + later)
     waiting = start(poller, "t1", max_consecutive_failures=1)
-    await emulator.await_calls(1)
+    await emulator.async_wait_for_calls(1)
     load.errors.append(TrimSettingsError("there is no connection"))
     later = CONNECTION_LIFETIME
-    await emulator.await_calls(len(emulator.calls) + 3)
+    await emulator.async_wait_for_calls(len(emulator.calls) + 3)
     assert load.count == 2
     emulator.finish("t1")
     assert isinstance((await finished(waiting))[0], Success)
@@ -368,8 +368,8 @@ async def test_a_cancelled_wait_is_asked_for_no_more(poller: Poller, emulator: T
     await held(hold)
     await cancel(waiting)
     hold.release()
-    await emulator.await_calls(1, trans_no="t1")
-    await emulator.await_calls(len(emulator.calls_for("t2")) + 5, trans_no="t2")
+    await emulator.async_wait_for_calls(1, trans_no="t1")
+    await emulator.async_wait_for_calls(len(emulator.calls_for("t2")) + 5, trans_no="t2")
     assert len(emulator.calls_for("t1")) == 1
     emulator.finish("t2")
     assert isinstance((await finished(other))[0], Success)
@@ -388,7 +388,7 @@ async def test_a_wait_cancelled_between_looks_is_asked_for_no_more(poller: Polle
 async def test_a_cancelled_wait_leaves_the_others_of_its_trim(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1")
     waiting, other = start(poller, "t1"), start(poller, "t1")
-    await emulator.await_calls(1)
+    await emulator.async_wait_for_calls(1)
     await cancel(waiting)
     emulator.finish("t1")
     assert isinstance((await finished(other))[0], Success)
@@ -409,7 +409,7 @@ async def test_who_waits_next_gets_a_poller_of_its_own(emulator: TrimEmulator, l
     assert poller_for("c1", load) is first
     assert poller_for("c2", load) is not first
     waiting = start(first, "t1")
-    await emulator.await_calls(1)
+    await emulator.async_wait_for_calls(1)
     assert poller_for("c1", load) is first
     emulator.finish("t1")
     await finished(waiting)
@@ -561,7 +561,7 @@ async def test_every_watch_is_told_what_it_asked_for(poller: Poller, emulator: T
 
     emulator.add_trim("t1")
     waiting = start(poller, "t1", kind=Curious)
-    await emulator.await_calls(2)
+    await emulator.async_wait_for_calls(2)
     emulator.token = "rotated"
     emulator.finish("t1")
     await finished(waiting)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.emulator import HttpError, Normal, TrimEmulator
+from airflow_provider_trim.emulator import HttpError, NoFault, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut, Verdict
 from airflow_provider_trim.polling.sync import look, wait
@@ -172,7 +172,7 @@ def test_a_second_refusal_is_a_failure(emulator: TrimEmulator, run: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("between", "refreshed"), [(HttpError(503), 1), (HttpError(429), 1), (Normal(), 2)], ids=["503", "429", "answer"]
+    ("between", "refreshed"), [(HttpError(503), 1), (HttpError(429), 1), (NoFault(), 2)], ids=["503", "429", "answer"]
 )
 def test_only_an_answer_in_between_allows_another_refresh(
     emulator: TrimEmulator, run: Any, between: Any, refreshed: int

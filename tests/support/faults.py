@@ -28,8 +28,8 @@ from airflow_provider_trim.emulator import (
     ConnectionReset,
     Fault,
     HttpError,
-    RawAnswer,
-    ResetMidAnswer,
+    RawResponse,
+    ResetMidResponse,
     ServiceCode,
     ServiceData,
     TrimEmulator,
@@ -286,7 +286,7 @@ def _with(old: str, new: str | bytes) -> Fault:
     """The answer of a finished trim, with a part of it replaced."""
     part = old.encode()
     assert BODY.count(part) == 1, old
-    return RawAnswer(BODY.replace(part, new if isinstance(new, bytes) else new.encode()))
+    return RawResponse(BODY.replace(part, new if isinstance(new, bytes) else new.encode()))
 
 
 def _data(**changes: Any) -> Fault:
@@ -295,7 +295,7 @@ def _data(**changes: Any) -> Fault:
 
 
 def _encoded(encoding: str, body: bytes) -> Fault:
-    return RawAnswer(body, headers={"Content-Type": "application/json", "Content-Encoding": encoding})
+    return RawResponse(body, headers={"Content-Type": "application/json", "Content-Encoding": encoding})
 
 
 _NOON = "Tue, 16 Jan 2018 12:00:00 GMT"
@@ -332,7 +332,7 @@ CASES: tuple[Case, ...] = (
     Case("headers that drip", _W, spoils(_drip_after(b"HTTP/1.1 200 OK\r\nX: ")), (_SLOW,), CALL_TIMEOUT),
     Case("body that drips", _W, spoils(_drip_after(head(9999))), (_SLOW,), CALL_TIMEOUT),
     Case("reset before the answer", _W, answers(ConnectionReset()), (_RESET,)),
-    Case("reset in the middle of the answer", _W, answers(ResetMidAnswer()), (_RESET, _BROKEN)),
+    Case("reset in the middle of the answer", _W, answers(ResetMidResponse()), (_RESET, _BROKEN)),
     Case("reset after the answer", Verdict.SUCCEEDS, spoils(_reset_after_the_answer)),
     Case("connection closed without an answer", _W, spoils(lambda connection, body: None), (_CLOSED,)),
     Case("no HTTP", _W, spoils(lambda connection, body: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")), (_BROKEN,)),
@@ -369,7 +369,7 @@ CASES: tuple[Case, ...] = (
         answers(HttpError(301, headers={"Location": "http://127.0.0.1:1/"})),
         ("redirects are not followed",),
     ),
-    Case("HTTP 204", _W, answers(RawAnswer(b"", 204)), ("HTTP status 204",)),
+    Case("HTTP 204", _W, answers(RawResponse(b"", 204)), ("HTTP status 204",)),
     Case("HTTP 400 with HTML", _W, answers(HttpError(400)), ("HTTP status 400",)),
     Case("HTTP 401", Verdict.ASKS_ONCE_MORE, answers(HttpError(401)), (_REFUSED,)),
     Case("HTTP 403", Verdict.ASKS_ONCE_MORE, answers(HttpError(403)), (_REFUSED,)),
@@ -412,18 +412,18 @@ CASES: tuple[Case, ...] = (
     Case(
         "page that repeats the token",
         _W,
-        answers(RawAnswer(f"<p>Bad request: userId=emulator&token={TOKEN}</p>".encode())),
+        answers(RawResponse(f"<p>Bad request: userId=emulator&token={TOKEN}</p>".encode())),
         ("token=***",),
     ),
-    Case("empty body", _W, answers(RawAnswer(b"")), (_NO_JSON,)),
-    Case("body of NUL bytes", _W, answers(RawAnswer(b"\0" * 1000)), (_NO_JSON,)),
+    Case("empty body", _W, answers(RawResponse(b"")), (_NO_JSON,)),
+    Case("body of NUL bytes", _W, answers(RawResponse(b"\0" * 1000)), (_NO_JSON,)),
     Case("NUL byte in a value", _W, answers(_with("射门", b"\0")), (_NO_JSON,)),
     Case("invalid UTF-8 in a value", _W, answers(_with("射门", b"\xff\xfe")), (_NO_JSON,)),
-    Case("invalid UTF-8 around the values", _W, answers(RawAnswer(b"\xff" + BODY)), (_NO_JSON,)),
-    Case("UTF-16", _W, answers(RawAnswer(BODY.decode().encode("utf-16"))), (_NO_JSON,)),
-    Case("byte order mark", Verdict.SUCCEEDS, answers(RawAnswer(b"\xef\xbb\xbf" + BODY))),
+    Case("invalid UTF-8 around the values", _W, answers(RawResponse(b"\xff" + BODY)), (_NO_JSON,)),
+    Case("UTF-16", _W, answers(RawResponse(BODY.decode().encode("utf-16"))), (_NO_JSON,)),
+    Case("byte order mark", Verdict.SUCCEEDS, answers(RawResponse(b"\xef\xbb\xbf" + BODY))),
     Case("body of 50 MB", _W, spoils(_50_megabytes), ("it has more than 1,048,576 bytes",)),
-    Case("100,000 nested lists", _W, answers(RawAnswer(b"[" * 100_000)), (_NO_JSON,)),
+    Case("100,000 nested lists", _W, answers(RawResponse(b"[" * 100_000)), (_NO_JSON,)),
     Case(
         "gzip bomb",
         _W,
@@ -433,7 +433,7 @@ CASES: tuple[Case, ...] = (
     Case("gzip that is none", _W, answers(_encoded("gzip", BODY)), ("can't be decompressed",)),
     Case("Content-Encoding br", _W, answers(_encoded("br", BODY)), ("compressed as 'br', which was not asked for",)),
     # Envelopes.
-    Case("a list instead of an envelope", _W, answers(RawAnswer(b"[]")), (_SHAPE,)),
+    Case("a list instead of an envelope", _W, answers(RawResponse(b"[]")), (_SHAPE,)),
     Case("`code` missing", _W, answers(_with('"code": 200, ', "")), ("code: Field required",)),
     Case('`code` as a string, "200"', Verdict.SUCCEEDS, answers(_with("200", '"200"'))),
     Case("`code` NaN", _W, answers(_with("200", "NaN")), (_NO_JSON,)),

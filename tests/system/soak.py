@@ -15,7 +15,14 @@ import sys
 import time
 from pathlib import Path
 
-from airflow_provider_trim.emulator import ConnectionReset, Delay, HttpError, RawAnswer, ResetMidAnswer, TrimEmulator
+from airflow_provider_trim.emulator import (
+    ConnectionReset,
+    Delay,
+    HttpError,
+    RawResponse,
+    ResetMidResponse,
+    TrimEmulator,
+)
 from tests.system.account import TRIMS_PER_RUN, WITHOUT_WORKERS, Account
 from tests.system.deployment import TRIGGERERS, Deployment
 from tests.system.figures import most_in_any, say
@@ -24,7 +31,7 @@ from tests.system.soak_report import Sample, Soak
 OUT = Path(__file__).parents[2] / "build" / "soak"
 QUOTA = (3000, 300)
 """Ten times that of an account, for ten times as many trims as one sustains well."""
-FAULTS = (ConnectionReset(), ResetMidAnswer(), HttpError(503), RawAnswer(b"<html>busy</html>"), Delay(8.0))
+FAULTS = (ConnectionReset(), ResetMidResponse(), HttpError(503), RawResponse(b"<html>busy</html>"), Delay(8.0))
 RANDOM = random.Random(6)
 SURVIVOR, VICTIM = TRIGGERERS
 SAMPLE_EVERY, FAULT_EVERY, KILL_EVERY, OUTAGE_EVERY = 15.0, 3.0, 300.0, 720.0
@@ -105,7 +112,7 @@ class Soaking:
                     action[0]()
                     action[2] = self.minute * 60 + action[1]
             time.sleep(0.5)
-        self.emulator.behave()
+        self.emulator.clear_faults()
         self.by_hand = set(self.account.waiting)
         self.account.finish(self.by_hand)
 
@@ -128,7 +135,7 @@ class Soaking:
             ("trims lost, results that were wrong or came twice, tasks that failed", "0, 0, 0"),
             ("calls, for each trim", f"{len(calls):,}, {len(calls) / self.count:.1f}"),
             (f"most calls in any {QUOTA[1]} s, of {QUOTA[0]:,}; calls refused",
-             f"{most_in_any(calls, QUOTA[1]):,}; {self.emulator.refused}"),
+             f"{most_in_any(calls, QUOTA[1]):,}; {self.emulator.rate_limited}"),
         ]  # fmt: skip
         self.soak.note_delays()
         self.soak.note_memory(SURVIVOR)

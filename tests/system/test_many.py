@@ -36,11 +36,11 @@ def test_many_runs_share_a_quota(airflow: Deployment, account: Callable[..., Acc
          f"{len(trans_nos)}, in {runs}; {runs - with_workers}")  # fmt: skip
     note(SCENARIO, "tasks that held a worker while all trims ran", str(held))
     note(SCENARIO, f"most calls in any {window} s, of {calls}", str(most))
-    note(SCENARIO, "calls refused by the service", str(many.emulator.refused))
+    note(SCENARIO, "calls refused by the service", str(many.emulator.rate_limited))
     note(
         SCENARIO,
         "until all were deferred, until all runs had ended",
         f"{deferred - started:.0f} s, {time.monotonic() - started:.0f} s",
     )
-    assert many.emulator.refused == 0
+    assert many.emulator.rate_limited == 0
     assert calls * 0.8 < most <= calls

@@ -40,7 +40,7 @@ def test_service_and_quota_storage_are_down(airflow: Deployment, account: Callab
     unserved.emulator.misbehave(None, Delay(5.0), repeat=True)
     unserved.emulator.start()
     recovered = unserved.looked_at(unserved.waiting, since=up)
-    unserved.emulator.behave()
+    unserved.emulator.clear_faults()
     for waits in (unserved, uncounted):
         waits.finish(waits.waiting)
         waits.check_results()
@@ -55,8 +55,8 @@ def test_service_and_quota_storage_are_down(airflow: Deployment, account: Callab
     most = most_in_any(during, WINDOW)
     note(scenario, "down for", f"{seconds:.0f} s")
     note(scenario, f"calls meanwhile; most in any {WINDOW} s, of {CALLS}", f"{len(during)}; {most}")
-    note(scenario, "calls refused by the service, tasks that failed", f"{uncounted.emulator.refused}, 0")
-    assert uncounted.emulator.refused == 0
+    note(scenario, "calls refused by the service, tasks that failed", f"{uncounted.emulator.rate_limited}, 0")
+    assert uncounted.emulator.rate_limited == 0
     # Workers look as well, each task in a process of its own, but here all waits are in the two triggerers: a tenth of
     # the quota each, and no more.
     assert 0 < most <= 2 * CALLS // 10

@@ -23,8 +23,8 @@ from airflow_provider_trim.emulator import (
     Delay,
     Hold,
     HttpError,
-    RawAnswer,
-    ResetMidAnswer,
+    RawResponse,
+    ResetMidResponse,
     TrimEmulator,
 )
 from airflow_provider_trim.transports.aio import AioTransport
@@ -80,7 +80,7 @@ def failure(connect: Connect, host: str, **extra: Any) -> str:
 def test_any_answer_comes_back_as_it_is(connect: Connect, emulator: TrimEmulator, http_status: int) -> None:
     """Pitfall 3: a status is no exception; what it means is decided in one place, from all of the answer."""
     body = b"" if http_status == 204 else "\x00\xff 操作成功".encode()
-    emulator.misbehave(None, RawAnswer(body, http_status, {"X-One": "1", "Retry-After": "7"}))
+    emulator.misbehave(None, RawResponse(body, http_status, {"X-One": "1", "Retry-After": "7"}))
     connection = settings(emulator.url)
     answer = connect(connection).send(query(connection))
     assert (answer.status, answer.body) == (http_status, body)
@@ -212,7 +212,7 @@ def test_unknown_host(connect: Connect) -> None:
     ("fault", "reasons"),
     [
         (ConnectionReset(), {"Connection reset by peer"}),
-        (ResetMidAnswer(), {"Connection reset by peer", "its answer was broken off, or is no HTTP"}),
+        (ResetMidResponse(), {"Connection reset by peer", "its answer was broken off, or is no HTTP"}),
     ],
 )
 def test_reset(connect: Connect, emulator: TrimEmulator, fault: Any, reasons: set[str]) -> None:

@@ -256,4 +256,4 @@ async def test_it_serves_a_client_in_another_event_loop() -> None:
         data = {"userId": emulator.user, "token": emulator.token, "timeStamp": "1", "transNo": "t1"}
         async with session.post(emulator.url + PATH, data=data) as response:
             assert (await response.json())["data"]["status"] == 2
-        assert [call.trans_no for call in await emulator.await_calls(1)] == ["t1"]
+        assert [call.trans_no for call in await emulator.async_wait_for_calls(1)] == ["t1"]

@@ -21,7 +21,7 @@ def threads() -> list[str]:
 def test_the_address_is_known_once_it_runs() -> None:
     emulator = TrimEmulator()
     for name in ("port", "url"):
-        with pytest.raises(RuntimeError, match="not started"):
+        with pytest.raises(RuntimeError, match="until the emulator is started"):
             getattr(emulator, name)
     with emulator:
         assert emulator.port > 0
@@ -57,7 +57,7 @@ def test_it_starts_again_on_its_port_and_remembers(client: Any, emulator: TrimEm
 
 
 def test_it_does_not_start_twice(emulator: TrimEmulator) -> None:
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="running already"):
         emulator.start()
 
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the service takes as the parameters of a new trim, and with which code it refuses the rest. No I/O.
+"""Validates the parameters of a submission. No I/O.
 
-Parameters, codes 1561 to 1565 and the sampling rates of flv are those of the vendor's documentation; that all other
-ill-formed parameters are answered with the common code 1000, and the wording of all messages, are this emulator's
-assumptions. So is its strictness: an optional parameter that is empty or null is ill-formed, not left out. A number may
-be a string of digits in a JSON body, too.
+The parameters, the codes 1561 to 1565 and the sampling rates of flv come from the vendor's documentation. The rest is
+this emulator's assumption: code 1000 for every other invalid parameter, the wording of the messages, and that an empty
+or null optional parameter is invalid. In a JSON body, a number may also be a string of digits.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from airflow_provider_trim.emulator.video_info import Clip
 from airflow_provider_trim.emulator.wire import PARAMETER_ERROR, is_text
 
 SamplingRateParameter = Literal["samplingRate", "tassamplingRatekId"]
-"""The older page of the documentation has the first, the newer ones the second, which is a slip of theirs."""
+"""The vendor's older page documents the first name, the newer pages the second, which looks like a typing error."""
 
 FRAME_RATE_ILLEGAL = 1561
 SAMPLING_RATE_ILLEGAL = 1562
@@ -28,14 +28,14 @@ RESOLUTION_ILLEGAL = 1565
 
 DEFAULT_SUFFIX = "flv"
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
-"""The sampling rates that flv takes, in Hz."""
+"""The sampling rates of flv, in Hz."""
 
 _DIGITS = re.compile("[0-9]{1,18}")
 _RESOLUTION = re.compile("0{0,8}[1-9][0-9]{0,8}x0{0,8}[1-9][0-9]{0,8}")
 
 
-class ParameterRefused(Exception):
-    """A parameter is missing or ill-formed; ``str()`` of the exception names it, ``code`` goes into the answer."""
+class ParameterError(Exception):
+    """A parameter is missing or invalid. ``str()`` of the exception names it; ``code`` is that of the response."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -43,37 +43,40 @@ class ParameterRefused(Exception):
 
 
 class _Rule(NamedTuple):
-    """``read`` gives a parameter's value in its documented type, or None if it is not ``expected``."""
+    """``parse`` returns the value of a parameter in its documented type, or None if the value is not ``expected``."""
 
     name: str
-    read: Callable[[Any], object]
+    parse: Callable[[Any], object]
     expected: str
     code: int = PARAMETER_ERROR
     required: bool = False
 
 
-def read_parameters(parameters: Mapping[str, Any], sampling_rate_parameter: str) -> dict[str, Any]:
-    """Those of ``parameters`` that the service knows, ``transNo`` aside, in their documented types.
+def validate_parameters(parameters: Mapping[str, Any], sampling_rate_parameter: str) -> dict[str, Any]:
+    """Return the known ones of ``parameters`` in their documented types, without ``transNo``.
 
-    :param sampling_rate_parameter: the name under which the sampling rate is known
-    :raises ParameterRefused: for the first that is missing or ill-formed
+    :param sampling_rate_parameter: the name of the sampling rate
+    :raises ParameterError: for the first parameter that is missing or invalid
     """
     sampling_rate = _Rule(sampling_rate_parameter, _positive, "a positive integer", SAMPLING_RATE_ILLEGAL)
     known: dict[str, Any] = {}
     for rule in (*_RULES, sampling_rate):
         if rule.name in parameters:
-            known[rule.name] = _read(rule, parameters[rule.name])
+            known[rule.name] = _parse(rule, parameters[rule.name])
         elif rule.required:
-            raise ParameterRefused(rule.code, f"{rule.name} is missing")
+            raise ParameterError(rule.code, f"{rule.name} is missing")
     rate = known.get(sampling_rate_parameter)
     if rate is not None and known.get("suffix", DEFAULT_SUFFIX) == "flv" and rate not in FLV_SAMPLING_RATES:
         allowed = ", ".join(map(str, FLV_SAMPLING_RATES))
-        raise ParameterRefused(SAMPLING_RATE_ILLEGAL, f"{sampling_rate_parameter} of flv is none of {allowed}")
+        raise ParameterError(SAMPLING_RATE_ILLEGAL, f"{sampling_rate_parameter} of flv is none of {allowed}")
     return known
 
 
 def requested_clip(known: Mapping[str, Any]) -> Clip:
-    """The clip that parameters, as :func:`read_parameters` gave them, ask for."""
+    """Return the clip that a submission requests.
+
+    :param known: the result of :func:`validate_parameters`
+    """
     clip = Clip(
         known["filename"],
         known["duration"],
@@ -83,14 +86,14 @@ def requested_clip(known: Mapping[str, Any]) -> Clip:
     if "resolution" not in known:
         return clip
     width, height = map(int, known["resolution"].split("x"))
-    return Clip(clip.name, clip.seconds, width, height, clip.video_bit_rate, clip.audio_bit_rate)
+    return replace(clip, width=width, height=height)
 
 
-def _read(rule: _Rule, value: object) -> object:
-    read = rule.read(value)
-    if read is None:
-        raise ParameterRefused(rule.code, f"{rule.name} is not {rule.expected}")
-    return read
+def _parse(rule: _Rule, value: object) -> object:
+    parsed = rule.parse(value)
+    if parsed is None:
+        raise ParameterError(rule.code, f"{rule.name} is not {rule.expected}")
+    return parsed
 
 
 def _text(value: object) -> str | None:
@@ -98,7 +101,7 @@ def _text(value: object) -> str | None:
 
 
 def _integer(value: object) -> int | None:
-    # By its text, so that what is an int to Python but not to JSON, True and False, is none here either.
+    # By its text: True and False are int in Python, but not in JSON.
     text = str(value) if isinstance(value, int | str) else ""
     return int(text) if _DIGITS.fullmatch(text) else None
 
@@ -131,10 +134,10 @@ def _http_url(value: object) -> str | None:
 
 
 _RULES = (
-    _Rule("videoId", _text, "a string with something in it", required=True),
+    _Rule("videoId", _text, "a non-empty string", required=True),
     _Rule("seekStart", _integer, "an integer of 0 or more", required=True),
     _Rule("duration", _positive, "an integer above 0", required=True),
-    _Rule("filename", _text, "a string with something in it", required=True),
+    _Rule("filename", _text, "a non-empty string", required=True),
     _Rule("suffix", _suffix, "flv or mp4"),
     _Rule("notifyUrl", _http_url, "an http or https URL"),
     _Rule("enableVideoTranscode", _zero_or_one, "0 or 1"),
