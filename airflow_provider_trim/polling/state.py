@@ -30,6 +30,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from airflow_provider_trim.polling.options import DEFAULT_OPTIONS, WaitOptions
 from airflow_provider_trim.vod.errors import (
     TrimApiError,
     TrimAuthError,
@@ -39,13 +40,8 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 
-DEFAULT_INTERVAL = 10.0
-"""Seconds; the account's quota, not the interval, protects the service."""
-
 MIN_INTERVAL = 0.01
 """Seconds; Airflow's sensors take an interval of 0, but nothing is to be asked without a pause."""
-
-DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
 
 FINAL_POLL_QUOTA_TIMEOUT = 30.0
 """Seconds for which the quota may hold up the last look of a wait."""
@@ -110,46 +106,26 @@ class PollState:
     """The wait for one trim.
 
     :param trans_no: whose wait it is
+    :param options: how to wait
     :param now: Unix seconds
-    :param interval: least pause between two looks, in seconds; at least :data:`MIN_INTERVAL`
-    :param deadline: Unix seconds after which nobody waits any more, or None
-    :param first_poll_after: seconds from ``started_at`` before which the trim can't be done, or None to look at once
-    :param started_at: Unix seconds when the wait began, if that was before ``now`` (in another process, say)
-    :param max_consecutive_failures: looks in a row that may fail; None for any number
-    :param exponential_backoff: double the pause with every look
-    :param max_interval: seconds; where the doubling ends, or None
-    :param expects_callback: the service was asked to call when the trim is done
     """
 
-    def __init__(
-        self,
-        trans_no: str,
-        *,
-        now: float,
-        interval: float = DEFAULT_INTERVAL,
-        deadline: float | None = None,
-        first_poll_after: float | None = None,
-        started_at: float | None = None,
-        max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
-        exponential_backoff: bool = False,
-        max_interval: float | None = None,
-        expects_callback: bool = False,
-    ) -> None:
-        self.expects_callback = expects_callback
+    def __init__(self, trans_no: str, options: WaitOptions = DEFAULT_OPTIONS, *, now: float) -> None:
+        self.expects_callback = options.expects_callback
         self.callback_pause = 0.0
         """Seconds between two looks, at least, as long as a callback is relied upon."""
         self.hears = False
         """Whether a callback has had to be heard, had it come since the last look."""
         self._was_hinted = False
         self.trans_no = trans_no
-        self.interval = max(interval, MIN_INTERVAL)
-        self.deadline = deadline
-        self.started_at = now if started_at is None else started_at
-        self.next_poll_at = self._before_deadline(max(now, self.started_at + (first_poll_after or 0.0)))
+        self.interval = max(options.interval, MIN_INTERVAL)
+        self.deadline = options.deadline
+        self.started_at = now if options.started_at is None else options.started_at
+        self.next_poll_at = self._before_deadline(max(now, self.started_at + (options.first_poll_after or 0.0)))
         self._next_poll_without_callback = self.next_poll_at
-        self._max_consecutive_failures = max_consecutive_failures
-        self._exponential_backoff = exponential_backoff
-        self._max_interval = max_interval
+        self._max_consecutive_failures = options.max_consecutive_failures
+        self._exponential_backoff = options.exponential_backoff
+        self._max_interval = options.max_interval
         self._heartbeat_at = max(now, self.started_at) + FIRST_PROGRESS_LOG
         self._looks = 0
         self._failures = 0
