@@ -152,11 +152,10 @@ class TrimTaskStatusTrigger(BaseTrigger):
         return float(aware.timestamp()) - self.deferral_timeout
 
     def _watch(self, trans_no: str, started_at: float | None, deadline: float | None) -> PollState:
+        from airflow_provider_trim.polling.options import WaitOptions
         from airflow_provider_trim.polling.state import PollState
 
-        return PollState(
-            trans_no,
-            now=time.time(),
+        options = WaitOptions(
             interval=self.poll_interval,
             deadline=deadline,
             first_poll_after=self.first_poll_after,
@@ -166,3 +165,4 @@ class TrimTaskStatusTrigger(BaseTrigger):
             max_interval=self.max_interval,
             expects_callback=self.expects_callback,
         )
+        return PollState(trans_no, options, now=time.time())

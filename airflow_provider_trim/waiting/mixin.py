@@ -77,6 +77,7 @@ class TrimWaitingMixin(BaseOperator):
         :raises AirflowFailException: the service can't know such a transNo
         """
         from airflow_provider_trim.polling.group import WaitGroup
+        from airflow_provider_trim.polling.options import WaitOptions
         from airflow_provider_trim.polling.state import PollState
         from airflow_provider_trim.vod.errors import TrimError
         from airflow_provider_trim.vod.protocol import check_trans_no
@@ -86,18 +87,14 @@ class TrimWaitingMixin(BaseOperator):
             trans_nos = [check_trans_no(name) for name in (trans_no if is_list(trans_no) else [trans_no])]
         except TrimError as error:
             raise AirflowFailException(str(error)) from error
-        watches = [
-            PollState(
-                name,
-                now=now,
-                interval=interval,
-                deadline=(now if started_at is None else started_at) + timeout,
-                first_poll_after=self.first_poll_after,
-                started_at=started_at,
-                max_consecutive_failures=self.max_consecutive_failures,
-            )
-            for name in trans_nos
-        ]
+        options = WaitOptions(
+            interval=interval,
+            deadline=(now if started_at is None else started_at) + timeout,
+            first_poll_after=self.first_poll_after,
+            started_at=started_at,
+            max_consecutive_failures=self.max_consecutive_failures,
+        )
+        watches = [PollState(name, options, now=now) for name in trans_nos]
         return WaitGroup(watches, stop_at_failure=self.on_failure == "fail")
 
     def _wait(self, trans_no: Any, **more: Any) -> list[TrimTask | None]:

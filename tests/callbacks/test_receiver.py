@@ -18,6 +18,7 @@ from airflow_provider_trim.callbacks.health import TTL
 from airflow_provider_trim.callbacks.listener import Listener
 from airflow_provider_trim.callbacks.receiver import WARM_UP
 from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollAgain, PollState, Success, TimedOut
 from airflow_provider_trim.vod.callbacks import Claim
@@ -49,8 +50,8 @@ class Waits:
         self.running: list[asyncio.Task[Any]] = []
 
     def start(self, trans_no: str, **parameters: Any) -> asyncio.Task[Any]:
-        facts = {"interval": 0.02, "expects_callback": True, "now": self.clock(), **parameters}
-        self.running.append(asyncio.create_task(self.poller.wait(PollState(trans_no, **facts))))
+        options = WaitOptions(**{"interval": 0.02, "expects_callback": True, **parameters})
+        self.running.append(asyncio.create_task(self.poller.wait(PollState(trans_no, options, now=self.clock()))))
         return self.running[-1]
 
     async def end(self) -> None:
@@ -522,7 +523,7 @@ def processing() -> TrimTask:
 
 
 def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_interval() -> None:
-    watch = PollState("t1", now=NOW, interval=10, deadline=NOW + 1000, expects_callback=True)
+    watch = PollState("t1", WaitOptions(interval=10, deadline=NOW + 1000, expects_callback=True), now=NOW)
     watch.callback_pause = 600
     watch.looked(processing(), NOW)
     assert watch.next_poll_at == NOW + 600
@@ -532,17 +533,17 @@ def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_inter
 
 def test_one_that_is_postponed_keeps_its_deadline_and_its_first_look() -> None:
     for deadline, at in ((NOW + 100, NOW + 100), (NOW + 9000, NOW + 600)):
-        watch = PollState("t1", now=NOW, deadline=deadline, first_poll_after=20, expects_callback=True)
+        watch = PollState("t1", WaitOptions(deadline=deadline, first_poll_after=20, expects_callback=True), now=NOW)
         watch.callback_pause = 600
         watch.postpone(NOW)
         assert watch.next_poll_at == at
-    late = PollState("t1", now=NOW, first_poll_after=2000, expects_callback=True)
+    late = PollState("t1", WaitOptions(first_poll_after=2000, expects_callback=True), now=NOW)
     late.postpone(NOW)
     assert late.next_poll_at == NOW + 2000
 
 
 def test_one_that_is_told_looks_at_once_and_is_told_once() -> None:
-    watch = PollState("t1", now=NOW, interval=10, first_poll_after=3600, expects_callback=True)
+    watch = PollState("t1", WaitOptions(interval=10, first_poll_after=3600, expects_callback=True), now=NOW)
     watch.callback_pause = 600
     assert watch.hinted(NOW + 5)
     assert watch.next_poll_at == NOW + 5
@@ -552,7 +553,7 @@ def test_one_that_is_told_looks_at_once_and_is_told_once() -> None:
 
 @pytest.mark.parametrize(("doubts_after", "looks_after"), [(3, 10), (50, 50)])
 def test_one_that_doubts_looks_when_it_would_have_without_a_call(doubts_after: float, looks_after: float) -> None:
-    watch = PollState("t1", now=NOW, interval=10, expects_callback=True)
+    watch = PollState("t1", WaitOptions(interval=10, expects_callback=True), now=NOW)
     watch.callback_pause = 600
     watch.looked(processing(), NOW)
     watch.doubt(NOW + doubts_after)

@@ -20,6 +20,7 @@ from redis import Redis
 from airflow_provider_trim.callbacks import relay
 from airflow_provider_trim.callbacks.relay import channel_of
 from airflow_provider_trim.emulator import Lost, TrimEmulator
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState, Success
 from tests.support import callback_waiter
@@ -52,7 +53,7 @@ async def start() -> AsyncIterator[Start]:
     running: list[asyncio.Task[Any]] = []
 
     def start(callbacks: Callbacks, trans_no: str, interval: float = 3600) -> asyncio.Task[Any]:
-        watch = PollState(trans_no, now=time.time(), interval=interval, expects_callback=True)
+        watch = PollState(trans_no, WaitOptions(interval=interval, expects_callback=True), now=time.time())
         running.append(asyncio.create_task(Poller(callbacks.load).wait(watch)))
         return running[-1]
 

@@ -18,6 +18,7 @@ import pytest
 from airflow_provider_trim.client import session as connection
 from airflow_provider_trim.client.session import CONNECTION_LIFETIME
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller, poller_for
 from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut
 from airflow_provider_trim.vod.errors import (
@@ -60,7 +61,7 @@ class Loader:
 
 
 def watch(trans_no: str, kind: type[PollState] = PollState, **parameters: Any) -> PollState:
-    return kind(trans_no, now=time.time(), **{"interval": INTERVAL, **parameters})
+    return kind(trans_no, WaitOptions(**{"interval": INTERVAL, **parameters}), now=time.time())
 
 
 def start(poller: Poller, trans_no: str, **parameters: Any) -> asyncio.Task[Any]:

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import (
-    DEFAULT_INTERVAL,
-    DEFAULT_MAX_CONSECUTIVE_FAILURES,
     FINAL_POLL_QUOTA_TIMEOUT,
     MIN_INTERVAL,
     Failure,
@@ -66,7 +65,7 @@ def label(outcome: TrimTask | TrimError) -> str:
 
 
 def begin(**parameters: Any) -> PollState:
-    return PollState("t1", now=T, **parameters)
+    return PollState("t1", WaitOptions(**parameters), now=T)
 
 
 def again(decision: Any) -> PollAgain:
@@ -106,8 +105,8 @@ def test_what_cannot_pass_is_a_failure_at_once_and_not_worth_a_retry(error: Trim
 
 def test_the_defaults() -> None:
     watch = begin()
-    assert (watch.next_poll_at, watch.interval, watch.deadline, watch.started_at) == (T, DEFAULT_INTERVAL, None, T)
-    decisions = [watch.looked(NO_ANSWER, watch.next_poll_at) for _ in range(DEFAULT_MAX_CONSECUTIVE_FAILURES)]
+    assert (watch.next_poll_at, watch.interval, watch.deadline, watch.started_at) == (T, 10.0, None, T)
+    decisions = [watch.looked(NO_ANSWER, watch.next_poll_at) for _ in range(10)]
     assert decisions[-1] == Failure(NO_ANSWER, worth_retrying=True)
     assert all(isinstance(decision, PollAgain) for decision in decisions[:-1])
 

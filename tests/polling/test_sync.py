@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_trim.emulator import HttpError, NoFault, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut, Verdict
 from airflow_provider_trim.polling.sync import look, wait
 from airflow_provider_trim.transports.sync import SyncTransport
@@ -81,7 +82,7 @@ def run(emulator: TrimEmulator, clock: Clock) -> Any:
     """Waits for trim t1 and returns the verdict and when the calls came, in seconds from the start."""
 
     def run(client: Client | None = None, **parameters: Any) -> tuple[Verdict, list[float]]:
-        watch = PollState("t1", now=T, **parameters)
+        watch = PollState("t1", WaitOptions(**parameters), now=T)
         (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.sleep)
         return verdict, [call.time - T for call in emulator.calls]
 

@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.ratelimit.fair_share import PEER_TTL, REPORT_PAUSE, FairShare
@@ -118,7 +119,8 @@ async def test_a_poller_plans_with_its_part(redis: RedisServer, monkeypatch: pyt
         waits = []
         for number in range(20):
             emulator.add_trim(f"t{number}")
-            waits.append(asyncio.create_task(poller.wait(PollState(f"t{number}", now=time.time(), interval=0.01))))
+            state = PollState(f"t{number}", WaitOptions(interval=0.01), now=time.time())
+            waits.append(asyncio.create_task(poller.wait(state)))
         await until(lambda: poller._schedule._calls == 25)
         for wait in waits:
             wait.cancel()

@@ -14,6 +14,7 @@ import logging
 import sys
 import time
 
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState, Success
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -26,7 +27,8 @@ async def wait(connection: str, trims: list[str], interval: float) -> None:
         return settings
 
     async def one(trans_no: str) -> None:
-        verdict = await poller.wait(PollState(trans_no, now=time.time(), interval=interval, expects_callback=True))
+        options = WaitOptions(interval=interval, expects_callback=True)
+        verdict = await poller.wait(PollState(trans_no, options, now=time.time()))
         print(json.dumps([trans_no, time.time(), isinstance(verdict, Success)]), flush=True)
 
     poller = Poller(load)
