@@ -252,7 +252,7 @@ class TrimVideoOperator(TrimWaitingMixin):
                 return self.notify_url or None
             return callback_address(hook.settings, trans_no)
 
-        with self._hook(patience=self.timeout) as hook:
+        with self._hook(quota_timeout=self.timeout) as hook:
             try:
                 trans_no, task = submit_once(
                     hook,

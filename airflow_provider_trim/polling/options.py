@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +30,14 @@ class WaitOptions:
     exponential_backoff: bool = False
     max_interval: float | None = None
     expects_callback: bool = False
+
+    def shifted(self, offset: float) -> WaitOptions:
+        """Return the same options on another clock.
+
+        :param offset: seconds from a time on this clock to the same time on the other
+        """
+        return replace(
+            self,
+            deadline=None if self.deadline is None else self.deadline + offset,
+            started_at=None if self.started_at is None else self.started_at + offset,
+        )

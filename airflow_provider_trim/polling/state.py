@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from airflow_provider_trim.client.credentials import retry_delay
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.vod.errors import (
     TrimApiError,
@@ -89,20 +90,6 @@ FIRST_PROGRESS_LOG = 60.0
 MAX_PROGRESS_LOG_INTERVAL = 600.0
 """Seconds between two such lines, at most."""
 
-AUTH_RETRY_DELAY, MAX_AUTH_RETRY_DELAY = 1.0, 60.0
-"""Seconds between refused credentials and the next poll: the first delay, and where its doubling ends."""
-
-
-def auth_retry_delay(refusals: int, interval: float, jitter: Callable[[], float]) -> float:
-    """Return the seconds until credentials that were refused are tried again.
-
-    :param refusals: in a row, at least one
-    :param interval: seconds between two polls, where that is less than the first delay
-    :param jitter: returns a random number from 0 to 1, so that processes don't retry together
-    """
-    delay = min(AUTH_RETRY_DELAY, interval) * 2.0 ** min(refusals - 1, 16)
-    return min(delay, MAX_AUTH_RETRY_DELAY) * (0.5 + 0.5 * jitter())
-
 
 @dataclass(frozen=True, slots=True)
 class Success:
@@ -139,14 +126,12 @@ class PollAgain:
 
     :param at: when the next poll is due
     :param reload_connection: reload the Airflow connection before that poll
-    :param new_session: make that poll over a new network connection
     :param message: what a reader of the log should know, None where nothing has changed
     :param level: of the message, as in :mod:`logging`
     """
 
     at: float
     reload_connection: bool = False
-    new_session: bool = False
     message: str | None = None
     level: int = logging.WARNING
 
@@ -183,7 +168,6 @@ class PollState:
         "_credentials_accepted",
         "_failing_since",
         "_failures",
-        "_final_poll_repeated",
         "_jitter",
         "_last_error",
         "_polls",
@@ -192,6 +176,7 @@ class PollState:
         "interval",
         "next_poll_at",
         "options",
+        "repeats_last_poll",
         "started_at",
         "state",
         "trans_no",
@@ -219,7 +204,8 @@ class PollState:
         self._auth_failures = 0
         self._refused_version: int | None = None
         self._credentials_accepted = False
-        self._final_poll_repeated = False
+        self.repeats_last_poll = False
+        """Whether the next poll repeats the last one, over a new network connection."""
         self._last_error: TrimError | None = None
 
     @property
@@ -248,13 +234,16 @@ class PollState:
             return self._fail(Event.REJECTED, self._rejection(outcome))
         if now < self.next_poll_at:  # the poll was made for another wait of the trim
             return PollAgain(self.next_poll_at)
-        before = self.state
         decision = self._decide(event, outcome, now, version, credentials_accepted)
-        if isinstance(decision, PollAgain):
-            if self.is_final(now) and not decision.new_session:
+        if not isinstance(decision, PollAgain):
+            return decision
+        if self.is_final(now):
+            if event is not Event.TRANSIENT_ERROR or self.repeats_last_poll:
                 return self.expire()
-            self.state = TRANSITIONS[before][event]
-            self.next_poll_at = decision.at
+            self.repeats_last_poll = True
+            decision = PollAgain(now, message=f"{outcome}; repeating the last poll over a new network connection")
+        self.state = TRANSITIONS[self.state][event]
+        self.next_poll_at = decision.at
         return decision
 
     def record_refused_credentials(self, error: TrimAuthError, refusals: int, credentials_accepted: bool) -> Decision:
@@ -312,7 +301,7 @@ class PollState:
         allowed = self._allowed_auth_failures(credentials_accepted)
         if self._auth_failures >= allowed:
             return self._fail(Event.GIVE_UP, error, worth_retrying=True)
-        delay = max(auth_retry_delay(self._auth_failures, self.interval, self._jitter), error.retry_after or 0.0)
+        delay = max(retry_delay(self._auth_failures, self.interval, self._jitter), error.retry_after or 0.0)
         message = f"{error}; reloading the connection in case its credentials were rotated"
         at = self._before_deadline(now + delay)
         first = self.state is not State.REAUTHENTICATING
@@ -326,9 +315,6 @@ class PollState:
         return PollAgain(at, message=f"{error}; next poll in {max(0.0, at - now):.0f} s" if first else None)
 
     def _on_transient_error(self, error: TrimError, now: float) -> Decision:
-        if self.is_final(now) and not self._final_poll_repeated:
-            self._final_poll_repeated = True
-            return PollAgain(now, new_session=True, message=f"{error}; repeating the last poll over a new connection")
         if not self._failures:
             self._failing_since = now
         self._failures += 1
@@ -345,7 +331,9 @@ class PollState:
         if self._failures < 2:
             return error
         counted = copy.copy(error)
-        counted.message = f"{error.message}; {self._failures} polls in a row failed in {now - self._failing_since:.0f} s"
+        counted.message = (
+            f"{error.message}; {self._failures} polls in a row failed in {now - self._failing_since:.0f} s"
+        )
         return counted
 
     def _allowed_auth_failures(self, credentials_accepted: bool) -> float:

@@ -119,10 +119,10 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
-            if self._current_tally is None or self._current_tally.over:
+            if self._current_tally is None or self._current_tally.finished:
                 raise
             # Airflow's own clock has run out, between two looks; it knows neither what they showed nor on_failure.
-            self._current_tally.time_out()
+            self._current_tally.expire()
             tasks = self._tasks(self.trans_no, self._current_tally.verdicts)
             return self._video_info(tasks, self.trans_no, context)
         finally:
@@ -133,7 +133,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Look once at every trim whose look is due."""
-        from airflow_provider_trim.polling.sync import poll_due
+        from airflow_provider_trim.polling.sync import SyncPoller
 
         if self._current_tally is None:
             self._current_tally = self._tally(
@@ -144,14 +144,16 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
                 self._current_hook = self._hook()
                 if self.reschedule:
                     # Nothing counts failed looks there, and a mistyped trim_conn_id is not to last until the timeout.
-                    self._current_hook.check_exists()
+                    self._current_hook.require_connection()
             # A rescheduled sensor forgets what it has seen, so it does not look beyond the first trim that is not done.
-            poll_due(self._current_tally, self._current_hook, self.log, in_order=self.reschedule)
+            SyncPoller(self._current_hook, self.log, clock=time.time).poll_due(
+                self._current_tally, in_order=self.reschedule
+            )
         except Exception:
-            for _, watch in self._current_tally.open():
-                watch.put_off(time.time())  # silent_fail has Airflow go on
+            for _, watch in self._current_tally.pending():
+                watch.skip_poll(time.time())  # silent_fail has Airflow go on
             raise
-        if not self._current_tally.over:
+        if not self._current_tally.finished:
             return False
         tasks = self._tasks(self.trans_no, self._current_tally.verdicts)
         return PokeReturnValue(True, self._video_info(tasks, self.trans_no, context))
@@ -232,7 +234,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Return the pause to the next look, which is at the timeout at the latest."""
-        watches = [watch for _, watch in self._current_tally.open()] if self._current_tally else []
+        watches = [watch for _, watch in self._current_tally.pending()] if self._current_tally else []
         # In reschedule mode only the first was looked at.
         looks = [watch.next_poll_at for watch in (watches[:1] if self.reschedule else watches)]
         pause = min(looks, default=0.0) - time.time()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import hashlib
 import os
 import socket
 import ssl
@@ -62,6 +63,16 @@ def ca_file(settings: TrimSettings) -> str | None:
         if path := os.environ.get(name):
             return _checked(path, f"environment variable {name}")
     return certifi.where()
+
+
+def network_fingerprint(settings: TrimSettings) -> object:
+    """Return what changes when a session must be made anew: the proxy, and the content of the CA file.
+
+    :raises TrimSettingsError: the certificate authorities to trust can't be read
+    """
+    path = ca_file(settings)
+    content = Path(path).read_bytes() if path is not None and Path(path).is_file() else b""
+    return proxy_url(settings), path, hashlib.sha256(content).digest()
 
 
 def tls_context(path: str) -> ssl.SSLContext:

@@ -165,4 +165,6 @@ class TrimTaskStatusTrigger(BaseTrigger):
             max_interval=self.max_interval,
             expects_callback=self.expects_callback,
         )
-        return PollState(trans_no, options, now=time.time())
+        # The clock of the poller does not jump; times that cross processes are on the wall clock.
+        now = time.monotonic()
+        return PollState(trans_no, options.shifted(now - time.time()), now=now)

@@ -58,10 +58,10 @@ class TrimWaitingMixin(BaseOperator):
         if self.on_failure not in ("fail", "collect", "ignore"):
             raise ValueError(f"on_failure should be 'fail', 'collect' or 'ignore', not {self.on_failure!r}")
 
-    def _hook(self, patience: float | None = None) -> TrimApiHook:
+    def _hook(self, quota_timeout: float | None = None) -> TrimApiHook:
         from airflow_provider_trim.hooks.trim import TrimApiHook
 
-        return TrimApiHook(self.trim_conn_id, patience=patience)
+        return TrimApiHook(self.trim_conn_id, quota_timeout=quota_timeout)
 
     def pre_execute(self, context: Any) -> None:
         """Do what Airflow does, and note that this process runs the task."""
@@ -102,23 +102,23 @@ class TrimWaitingMixin(BaseOperator):
 
         :param more: arguments of the trigger
         """
-        from airflow_provider_trim.polling.sync import wait
+        from airflow_provider_trim.polling.sync import SyncPoller
 
         tally = self._tally(trans_no, interval=self.poll_interval, timeout=self.timeout)
         if self.deferrable:
             return self._tasks(trans_no, self._wait_deferred(tally, trans_no, **more))
         with self._hook() as hook:
-            return self._tasks(trans_no, wait(tally, hook, self.log))
+            return self._tasks(trans_no, SyncPoller(hook, self.log, clock=time.time).wait(tally))
 
     def _wait_deferred(self, tally: WaitGroup, trans_no: Any, **more: Any) -> Verdicts:
         """Return the verdicts if they are there at once; otherwise defer, which does not return."""
-        from airflow_provider_trim.polling.sync import poll_due
+        from airflow_provider_trim.polling.sync import SyncPoller
 
         if not is_list(trans_no):  # looks at several would hold the worker for as long as the quota wants
             with self._hook() as hook:
-                poll_due(tally, hook, self.log)
-        if not tally.over:
-            self._defer(list(tally.watches), is_list(trans_no), more)
+                SyncPoller(hook, self.log, clock=time.time).poll_due(tally)
+        if not tally.finished:
+            self._defer(list(tally.states), is_list(trans_no), more)
         return tally.verdicts
 
     def _trigger_arguments(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def pauses(watch: PollState, outcome: TrimTask | TrimError, looks: int) -> list[
     """The pauses after looks that are made exactly when they are due."""
     times = [watch.next_poll_at]
     for _ in range(looks):
-        times.append(again(watch.looked(outcome, times[-1])).at)
+        times.append(again(watch.record_response(outcome, times[-1])).at)
     return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
@@ -88,25 +88,25 @@ def pauses(watch: PollState, outcome: TrimTask | TrimError, looks: int) -> list[
 def test_what_may_pass_is_looked_at_again_after_the_interval(outcome: TrimTask | TrimError) -> None:
     """Pitfalls 2, 3 and 15: never the end, never without a pause, and the pause is the one asked for."""
     watch = begin(interval=7)
-    decision = again(watch.looked(outcome, T + 1))
+    decision = again(watch.record_response(outcome, T + 1))
     assert decision.at == watch.next_poll_at == T + 8
     assert not decision.reload_connection
 
 
 def test_status_2_is_success() -> None:
-    assert begin().looked(DONE, T) == Success(DONE)
+    assert begin().record_response(DONE, T) == Success(DONE)
 
 
 @pytest.mark.parametrize("error", FINAL, ids=label)
 def test_what_cannot_pass_is_a_failure_at_once_and_not_worth_a_retry(error: TrimError) -> None:
     """Pitfall 10."""
-    assert begin().looked(error, T) == Failure(error, worth_retrying=False)
+    assert begin().record_response(error, T) == Failure(error, worth_retrying=False)
 
 
 def test_the_defaults() -> None:
     watch = begin()
     assert (watch.next_poll_at, watch.interval, watch.deadline, watch.started_at) == (T, 10.0, None, T)
-    decisions = [watch.looked(NO_ANSWER, watch.next_poll_at) for _ in range(10)]
+    decisions = [watch.record_response(NO_ANSWER, watch.next_poll_at) for _ in range(10)]
     assert decisions[-1] == Failure(NO_ANSWER, worth_retrying=True)
     assert all(isinstance(decision, PollAgain) for decision in decisions[:-1])
 
@@ -140,8 +140,8 @@ def test_the_nth_failure_in_a_row_ends_the_wait_with_the_last_cause(limit: int) 
     """Pitfall 4."""
     watch = begin(max_consecutive_failures=limit)
     for n in range(limit - 1):
-        again(watch.looked(NONSENSE, T + 100 * n))
-    assert watch.looked(NO_ANSWER, T + 1000) == Failure(NO_ANSWER, worth_retrying=True)
+        again(watch.record_response(NONSENSE, T + 100 * n))
+    assert watch.record_response(NO_ANSWER, T + 1000) == Failure(NO_ANSWER, worth_retrying=True)
 
 
 @pytest.mark.parametrize("answer", [PROCESSING, BUSY], ids=["status 1", "1560"])
@@ -149,8 +149,8 @@ def test_an_answer_makes_failures_count_from_zero(answer: TrimTask | TrimError) 
     """Pitfall 4."""
     watch = begin(max_consecutive_failures=2)
     for outcome in (NO_ANSWER, answer, NO_ANSWER, answer, NO_ANSWER):
-        again(watch.looked(outcome, watch.next_poll_at))
-    assert isinstance(watch.looked(NO_ANSWER, watch.next_poll_at), Failure)
+        again(watch.record_response(outcome, watch.next_poll_at))
+    assert isinstance(watch.record_response(NO_ANSWER, watch.next_poll_at), Failure)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ def test_what_counts_as_no_failure(outcome: TrimTask | TrimError, looks: int) ->
     """Pitfall 27."""
     watch = begin(max_consecutive_failures=1)
     for _ in range(looks):
-        again(watch.looked(outcome, watch.next_poll_at))
+        again(watch.record_response(outcome, watch.next_poll_at))
 
 
 def test_http_429_does_not_interrupt_a_row_of_failures() -> None:
     watch = begin(max_consecutive_failures=2)
     for outcome in (NO_ANSWER, TOO_OFTEN):
-        again(watch.looked(outcome, watch.next_poll_at))
-    assert watch.looked(NO_ANSWER, watch.next_poll_at) == Failure(NO_ANSWER, worth_retrying=True)
+        again(watch.record_response(outcome, watch.next_poll_at))
+    assert watch.record_response(NO_ANSWER, watch.next_poll_at) == Failure(NO_ANSWER, worth_retrying=True)
 
 
 def test_none_allows_any_number_of_failures() -> None:
@@ -182,33 +182,33 @@ def test_none_allows_any_number_of_failures() -> None:
 @pytest.mark.parametrize(("interval", "pause"), [(10.0, 1.0), (0.25, 0.25)])
 def test_refused_credentials_get_a_fresh_connection_soon_and_once(interval: float, pause: float) -> None:
     watch = begin(interval=interval)
-    decision = again(watch.looked(REFUSED, T, connection=3))
+    decision = again(watch.record_response(REFUSED, T, version=3))
     assert (decision.at, decision.reload_connection) == (T + pause, True)
     second = TrimAuthError("still refused", http_status=403)
-    assert watch.looked(second, decision.at, connection=4) == Failure(second, worth_retrying=False)
+    assert watch.record_response(second, decision.at, version=4) == Failure(second, worth_retrying=False)
 
 
 def test_an_answer_to_the_old_connection_is_no_second_refusal() -> None:
     watch = begin()
-    again(watch.looked(REFUSED, T, connection=1))
-    assert again(watch.looked(REFUSED, T + 1, connection=1)).reload_connection
-    assert isinstance(watch.looked(REFUSED, T + 2, connection=2), Failure)
+    again(watch.record_response(REFUSED, T, version=1))
+    assert again(watch.record_response(REFUSED, T + 1, version=1)).reload_connection
+    assert isinstance(watch.record_response(REFUSED, T + 2, version=2), Failure)
 
 
 def test_credentials_that_worked_in_between_may_be_refused_once_more() -> None:
     watch = begin()
-    again(watch.looked(REFUSED, T, connection=1))
-    again(watch.looked(PROCESSING, T + 10, connection=2))
-    assert again(watch.looked(REFUSED, T + 20, connection=2)).reload_connection
-    assert isinstance(watch.looked(REFUSED, T + 30, connection=3), Failure)
+    again(watch.record_response(REFUSED, T, version=1))
+    again(watch.record_response(PROCESSING, T + 10, version=2))
+    assert again(watch.record_response(REFUSED, T + 20, version=2)).reload_connection
+    assert isinstance(watch.record_response(REFUSED, T + 30, version=3), Failure)
 
 
 @pytest.mark.parametrize("between", [NO_ANSWER, TOO_OFTEN], ids=["no answer", "429"])
 def test_what_proves_no_credentials_does_not_allow_another_refusal(between: TrimError) -> None:
     watch = begin()
-    again(watch.looked(REFUSED, T, connection=1))
-    again(watch.looked(between, T + 10, connection=2))
-    assert watch.looked(REFUSED, T + 20, connection=2) == Failure(REFUSED)
+    again(watch.record_response(REFUSED, T, version=1))
+    again(watch.record_response(between, T + 10, version=2))
+    assert watch.record_response(REFUSED, T + 20, version=2) == Failure(REFUSED)
 
 
 # --- HTTP 429 ---
@@ -218,16 +218,16 @@ def test_what_proves_no_credentials_does_not_allow_another_refusal(between: Trim
 def test_retry_after_stretches_the_pause_but_never_shortens_it(retry_after: float | None, pause: float) -> None:
     """Pitfall 27."""
     error = TrimQuotaExceededError("too often", http_status=429, retry_after=retry_after)
-    assert again(begin(interval=10).looked(error, T)).at == T + pause
+    assert again(begin(interval=10).record_response(error, T)).at == T + pause
 
 
 def test_a_call_that_was_not_made_begins_no_interval() -> None:
     """The quota is used up in this process already: look as soon as it has a call, and that counts as no failure."""
     watch = begin(interval=10, max_consecutive_failures=1)
     for second in range(5):
-        decision = again(watch.looked(TrimQuotaExceededError("used up", retry_after=1.0), T + second))
+        decision = again(watch.record_response(TrimQuotaExceededError("used up", retry_after=1.0), T + second))
         assert decision.at == T + second + 1
-        assert (decision.news is None) == (second > 0)
+        assert (decision.message is None) == (second > 0)
 
 
 def test_only_the_last_look_may_wait_for_its_turn() -> None:
@@ -239,7 +239,7 @@ def test_only_the_last_look_may_wait_for_its_turn() -> None:
 
 def test_retry_after_ends_at_the_deadline() -> None:
     error = TrimQuotaExceededError("too often", retry_after=3600.0)
-    assert again(begin(deadline=T + 60).looked(error, T)).at == T + 60
+    assert again(begin(deadline=T + 60).record_response(error, T)).at == T + 60
 
 
 # --- the deadline ---
@@ -249,29 +249,29 @@ def test_retry_after_ends_at_the_deadline() -> None:
 def test_the_last_look_is_exactly_at_the_deadline(outcome: TrimTask | TrimError) -> None:
     """Pitfall 9: the deadline is looked at after the last status only; the interval does not move it."""
     watch = begin(interval=1000, deadline=T + 0.5)
-    assert again(watch.looked(outcome, T)).at == T + 0.5
+    assert again(watch.record_response(outcome, T)).at == T + 0.5
     processing = isinstance(outcome, TrimTask | VideoProcessingError)
     expected = TimedOut(None if processing else outcome)
-    assert watch.looked(outcome, T + 0.5) == expected
+    assert watch.record_response(outcome, T + 0.5) == expected
 
 
 @pytest.mark.parametrize("late", [0.0, 3600.0])
 def test_success_at_the_last_look_wins(late: float) -> None:
     """Pitfall 9."""
     watch = begin(deadline=T + 60)
-    again(watch.looked(PROCESSING, T))
-    assert watch.looked(DONE, T + 60 + late) == Success(DONE)
+    again(watch.record_response(PROCESSING, T))
+    assert watch.record_response(DONE, T + 60 + late) == Success(DONE)
 
 
 @pytest.mark.parametrize(("outcome", "verdict"), [(PROCESSING, TimedOut()), (DONE, Success(DONE))], ids=["1", "2"])
 def test_even_a_wait_that_begins_after_its_deadline_gets_one_look(outcome: TrimTask, verdict: Verdict) -> None:
     """Pitfall 9."""
-    assert begin(deadline=T - 60).looked(outcome, T) == verdict
+    assert begin(deadline=T - 60).record_response(outcome, T) == verdict
 
 
 def test_the_nth_failure_at_the_deadline_is_a_failure() -> None:
     watch = begin(deadline=T, max_consecutive_failures=1)
-    assert watch.looked(NO_ANSWER, T) == Failure(NO_ANSWER, worth_retrying=True)
+    assert watch.record_response(NO_ANSWER, T) == Failure(NO_ANSWER, worth_retrying=True)
 
 
 # --- answers that another watch of the trim has asked for ---
@@ -281,13 +281,13 @@ def test_the_nth_failure_at_the_deadline_is_a_failure() -> None:
 def test_a_passing_answer_that_came_early_counts_for_nothing(outcome: TrimTask | TrimError) -> None:
     watch = begin(first_poll_after=60, max_consecutive_failures=1)
     for _ in range(3):
-        assert watch.looked(outcome, T + 59) == PollAgain(T + 60)
-    assert isinstance(watch.looked(NO_ANSWER, T + 60), Failure)
+        assert watch.record_response(outcome, T + 59) == PollAgain(T + 60)
+    assert isinstance(watch.record_response(NO_ANSWER, T + 60), Failure)
 
 
 @pytest.mark.parametrize("outcome", [DONE, *FINAL], ids=label)
 def test_a_terminal_answer_counts_even_if_it_came_early(outcome: TrimTask | TrimError) -> None:
-    verdict = begin(first_poll_after=60).looked(outcome, T)
+    verdict = begin(first_poll_after=60).record_response(outcome, T)
     assert verdict == (Failure(outcome) if isinstance(outcome, TrimError) else Success(outcome))
 
 
@@ -325,9 +325,9 @@ def test_news_come_once_per_change_of_state() -> None:
     watch = begin(max_consecutive_failures=9)
     news = []
     for outcome in [PROCESSING, *[NO_ANSWER] * 3, PROCESSING, PROCESSING, *[TOO_OFTEN] * 3, BUSY, TOO_OFTEN, REFUSED]:
-        decision = again(watch.looked(outcome, watch.next_poll_at))
-        if decision.news:
-            news.append((decision.level, decision.news))
+        decision = again(watch.record_response(outcome, watch.next_poll_at))
+        if decision.message:
+            news.append((decision.level, decision.message))
     assert news == [
         (logging.WARNING, "no answer; waiting on (at most 9 failed looks in a row)"),
         (logging.INFO, "answered again after 3 failed looks"),
@@ -342,12 +342,12 @@ def test_news_come_once_per_change_of_state() -> None:
 
 
 def test_news_about_failures_name_no_limit_where_there_is_none() -> None:
-    assert again(begin(max_consecutive_failures=None).looked(NO_ANSWER, T)).news == "no answer; waiting on"
+    assert again(begin(max_consecutive_failures=None).record_response(NO_ANSWER, T)).message == "no answer; waiting on"
 
 
 def test_news_about_http_429_tell_the_time_of_the_look_that_will_be() -> None:
     error = TrimQuotaExceededError("too often", retry_after=3600.0)
-    assert again(begin(deadline=T + 60).looked(error, T)).news == "too often; next look in 60 s"
+    assert again(begin(deadline=T + 60).record_response(error, T)).message == "too often; next look in 60 s"
 
 
 @pytest.mark.parametrize(("started_at", "first"), [(None, 60), (T - 1000, 60)])
@@ -358,10 +358,10 @@ def test_heartbeats_come_with_growing_pauses(started_at: float | None, first: in
     heard = {}
     while watch.next_poll_at <= T + 4000:
         at = watch.next_poll_at
-        decision = again(watch.looked(PROCESSING, at))
-        if decision.news:
+        decision = again(watch.record_response(PROCESSING, at))
+        if decision.message:
             assert decision.level == logging.INFO
-            heard[int(at - T)] = decision.news
+            heard[int(at - T)] = decision.message
     expected = [60, 120, 240, 480, 960, 1920, 3840] if not before else [60, 1120, 3240]
     assert heard == {at: f"still processing after {at + before} s" for at in expected}
 
@@ -401,7 +401,7 @@ def test_any_wait(deadline: float | None, interval: float, looks: list[Any], **p
         assert deadline is None or due <= deadline
         now = max(now, due + late if early is None else now + early * (due - now))
         connection += looked_up
-        decision = watch.looked(outcome, now, connection=connection)
+        decision = watch.record_response(outcome, now, version=connection)
         if deadline is not None and now >= deadline:
             assert isinstance(decision, TimedOut | Failure)
         if not isinstance(decision, PollAgain):
@@ -416,7 +416,7 @@ def test_any_wait(deadline: float | None, interval: float, looks: list[Any], **p
 @pytest.mark.parametrize("status", [0, 3, 4])
 def test_a_status_that_is_neither_is_no_reason_to_wait(status: int) -> None:
     """Pitfall 10: fails closed, whoever made the answer."""
-    decision = begin().looked(TrimTask.model_validate({"transNo": "t1", "status": status}), T)
+    decision = begin().record_response(TrimTask.model_validate({"transNo": "t1", "status": status}), T)
     assert isinstance(decision, Failure)
     assert not decision.worth_retrying
 
@@ -424,4 +424,4 @@ def test_a_status_that_is_neither_is_no_reason_to_wait(status: int) -> None:
 @pytest.mark.parametrize("interval", [0.0, -1.0])
 def test_nothing_is_asked_without_a_pause(interval: float) -> None:
     """Pitfall 2."""
-    assert again(begin(interval=interval).looked(PROCESSING, T)).at == T + MIN_INTERVAL
+    assert again(begin(interval=interval).record_response(PROCESSING, T)).at == T + MIN_INTERVAL
