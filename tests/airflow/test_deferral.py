@@ -82,7 +82,7 @@ def test_no_secret_in_the_trigger(trim_default: TrimEmulator, make: Any) -> None
 
 
 @both
-def test_first_poll_after_saves_the_early_looks(trim_default: TrimEmulator, make: Any) -> None:
+def test_first_poll_after_saves_early_polls(trim_default: TrimEmulator, make: Any) -> None:
     """No look in the worker, none in the triggerer before its time, and none later than the deadline."""
     trim_default.add_trim("T", seconds=0)
     wait = make("deferrable", first_poll_after=timedelta(seconds=0.3))
@@ -202,7 +202,7 @@ def test_a_crashed_trigger_is_a_skip_under_never_fail() -> None:
 
 
 @pytest.mark.parametrize(("soft_fail", "expected"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
-def test_the_backstop_and_execution_timeout(soft_fail: bool, expected: type[Exception]) -> None:
+def test_trigger_timeout_counts_as_the_timeout(soft_fail: bool, expected: type[Exception]) -> None:
     """Pitfall 7: an execution_timeout that ends a deferral never reaches execute_complete; a timeout it is."""
     task = TrimTaskStatusSensor(task_id="wait", trans_no="T", deferrable=True, soft_fail=soft_fail)
     with pytest.raises(expected):
@@ -229,7 +229,7 @@ def test_every_call_has_a_timeout(trim_default: TrimEmulator, monkeypatch: pytes
         hold.release()
 
 
-def test_a_quiet_log(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: Any) -> None:
+def test_log_has_no_line_per_poll(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: Any) -> None:
     """Pitfall 26: lines for the beginning and the end, none per look."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", *[PROCESSING] * 30)

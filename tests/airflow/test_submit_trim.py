@@ -129,7 +129,7 @@ def test_a_connection_that_asks_with_get_submits_by_post(connect: Connect, emula
         ({"colour": "red"}, TrimParameterError, "^colour: is unknown"),
     ],
 )
-def test_what_the_check_refuses_costs_no_call(
+def test_invalid_parameters_cost_no_call(
     hook: TrimApiHook, emulator: TrimEmulator, wrong: dict[str, Any], kind: type[TrimError], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
@@ -152,7 +152,7 @@ def test_what_the_check_refuses_costs_no_call(
         (1560, VideoProcessingError, None),
     ],
 )
-def test_what_the_service_refuses_is_not_sent_again(
+def test_refused_submission_is_not_retried(
     hook: TrimApiHook,
     emulator: TrimEmulator,
     slept: list[float],
@@ -184,7 +184,7 @@ LOST = [ConnectionReset(), ResetMidResponse(), HttpError(502), RawResponse(b"<ht
 
 @pytest.mark.parametrize("fault", LOST, ids=repr)
 @pytest.mark.parametrize("ends", ["runs", "success", "fail", "1560"])
-def test_an_answer_lost_after_acceptance(
+def test_response_lost_after_acceptance(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Fault, ends: str
 ) -> None:
     """Pitfall 21: the service is asked, and nothing is sent again."""
@@ -202,7 +202,7 @@ def test_an_answer_lost_after_acceptance(
 
 
 @pytest.mark.parametrize("fault", [ConnectionReset(), HttpError(502), HttpError(408), RawResponse(b"<html>")], ids=repr)
-def test_an_answer_lost_before_acceptance(
+def test_response_lost_before_acceptance(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Fault
 ) -> None:
     """It is asked for, and then sent again once."""
@@ -213,7 +213,7 @@ def test_an_answer_lost_before_acceptance(
     assert len(slept) == 1
 
 
-def test_a_service_that_never_answers_is_asked_too(connect: Connect, emulator: TrimEmulator) -> None:
+def test_submission_timeout_is_resolved_by_a_query(connect: Connect, emulator: TrimEmulator) -> None:
     """Pitfall 23: the call times out, and what it did is found out."""
     connect(timeout=0.2)
     hold = Hold()
@@ -227,7 +227,7 @@ def test_a_service_that_never_answers_is_asked_too(connect: Connect, emulator: T
     assert len(emulator.submissions) == 1
 
 
-def test_an_answer_lost_twice(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_response_lost_twice(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     """Lost before acceptance, then after."""
     emulator.fail_submission("before")
     emulator.fail_submission("after")
@@ -236,7 +236,7 @@ def test_an_answer_lost_twice(hook: TrimApiHook, emulator: TrimEmulator) -> None
     assert paths(emulator) == [S, Q, S, Q]
 
 
-def test_nothing_is_sent_again_while_the_question_stays_open(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_no_resubmission_while_the_query_fails(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     """A lost answer to the question is no "no"."""
     emulator.fail_submission("after")
     emulator.misbehave("T", HttpError(500), ConnectionReset())
@@ -245,7 +245,7 @@ def test_nothing_is_sent_again_while_the_question_stays_open(hook: TrimApiHook, 
     assert paths(emulator) == [S, Q, Q, Q]
 
 
-def test_a_question_that_is_never_answered(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+def test_query_that_never_succeeds(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     emulator.fail_submission("after")
     emulator.misbehave("T", HttpError(500), repeat=True)
     with pytest.raises(TrimTransportError) as lost:
@@ -256,7 +256,7 @@ def test_a_question_that_is_never_answered(hook: TrimApiHook, emulator: TrimEmul
     assert len(emulator.submissions) == 1
 
 
-def test_sending_again_has_an_end(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+def test_resubmissions_are_bounded(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     """Pitfall 4."""
     emulator.fail_submission("before", HttpError(503), times=9)
     with pytest.raises(TrimTransportError) as lost:
@@ -278,7 +278,7 @@ class AcceptedLate(Fault):
         return await exchange.reply(exchange.default_response())
 
 
-def test_refused_as_a_duplicate_after_a_lost_answer(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_refused_as_a_duplicate_after_a_lost_response(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     """What looked lost has arrived in the meantime, and is adopted, whichever code the service has for it."""
     emulator.fail_submission("before")
     emulator.fail_submission("before", AcceptedLate(emulator))
@@ -287,7 +287,7 @@ def test_refused_as_a_duplicate_after_a_lost_answer(hook: TrimApiHook, emulator:
     assert emulator.running == ["T"]
 
 
-def test_refused_for_another_reason_after_a_lost_answer(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_refused_for_another_reason_after_a_lost_response(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     emulator.fail_submission("before")
     emulator.fail_submission("before", ServiceCode(1565, "too large"))
     with pytest.raises(TrimParameterError, match="resolution was refused: the service says: too large"):
