@@ -95,7 +95,9 @@ def test_connection_test_succeeds(emulator: TrimEmulator, connect: Connect, extr
 
 
 @every_connection
-def test_deferred_wait_is_authenticated_at_each_poll(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
+def test_deferred_wait_is_authenticated_at_each_poll(
+    emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]
+) -> None:
     """At each of its looks, which come more than once a second."""
     connect(emulator, **extra)
     emulator.add_trim("T", seconds=math.inf)
@@ -157,7 +159,9 @@ async def test_polls_of_a_thread_and_a_loop_within_a_second_are_authenticated(
 
 
 @every_connection
-def test_wrong_secret_is_reported_but_not_shown(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
+def test_wrong_secret_is_reported_but_not_shown(
+    emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]
+) -> None:
     connect(emulator, "wr0ng-s3cret", **extra)
     works, message = TrimApiHook().test_connection()
     assert not works

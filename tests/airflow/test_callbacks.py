@@ -109,9 +109,7 @@ def test_empty_notify_url_counts_as_none(callbacks: Callbacks, emulator: TrimEmu
     assert notify_urls(emulator) == [callbacks.address(OURS)]
 
 
-def test_clip_without_a_wait_still_gets_a_callback(
-    callbacks: Callbacks, emulator: TrimEmulator
-) -> None:
+def test_clip_without_a_wait_still_gets_a_callback(callbacks: Callbacks, emulator: TrimEmulator) -> None:
     assert video("deferrable", wait_for_completion=False).run() == OURS
     assert notify_urls(emulator) == [callbacks.address(OURS)]
     assert deferral(sensor("deferrable", OURS)).expects_callback is False

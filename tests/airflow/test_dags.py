@@ -24,7 +24,9 @@ def states(run: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_success_failure_skip_and_timeout_in_one_dag(trim_default: TrimEmulator, run_dag: Any, xcom: Any, mode: str) -> None:
+def test_success_failure_skip_and_timeout_in_one_dag(
+    trim_default: TrimEmulator, run_dag: Any, xcom: Any, mode: str
+) -> None:
     """Success, failure without retries, soft_fail, timeout and passing failures, in one DAG."""
     trim_default.add_trim("good", seconds=0.2)
     trim_default.add_trim("bad", seconds=0, outcome="fail")
