@@ -2,7 +2,7 @@
 """The trims that wait for their next poll, and which of them is next. Pure: time is passed in.
 
 Trims of two kinds are polled whatever a call is worth: those at their deadline, and those that were expedited by a
-callback. They come first. The :class:`~airflow_provider_trim.polling.policy.PollingPolicy` says when the others are due.
+callback. They come first. When the others are due, the polling policy says.
 """
 
 from __future__ import annotations
