@@ -16,15 +16,11 @@ from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
 from airflow_provider_trim.operators.submitting import derived_trans_no
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.callback_calls import Callbacks
+from tests.support.emulators import set_connection
 from tests.support.waits import TaskInstance, Wait, sensor, video
 
 OURS = derived_trans_no(TaskInstance(), 0)
 NEXT = derived_trans_no(TaskInstance(), 1)
-
-
-def connection(emulator: TrimEmulator, extra: dict[str, Any]) -> str:
-    fields = {"host": emulator.url, "login": emulator.user, "password": emulator.token, "extra": extra}
-    return json.dumps({"conn_type": "trim", **fields})
 
 
 @pytest.fixture
@@ -33,7 +29,7 @@ def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def connect(**extra: Any) -> Callbacks:
         callbacks = Callbacks(emulator, **extra)
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection(emulator, callbacks.extra))
+        set_connection(monkeypatch, emulator, **callbacks.extra)
         return callbacks
 
     return connect

@@ -25,6 +25,7 @@ from airflow_provider_trim.emulator import Hold, ServiceData, TrimEmulator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
+from tests.support.emulators import set_connection
 from tests.support.running import AIRFLOW_3
 from tests.support.waits import Wait, operator, run_trigger, sensor
 
@@ -211,14 +212,7 @@ def test_the_backstop_and_execution_timeout(soft_fail: bool, expected: type[Exce
 
 def test_every_call_has_a_timeout(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pitfall 23: a service that never answers is a passing failure, in a worker and in the triggerer."""
-    connection = {
-        "conn_type": "trim",
-        "host": trim_default.url,
-        "login": trim_default.user,
-        "password": trim_default.token,
-        "extra": {"timeout": 0.2},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    set_connection(monkeypatch, trim_default, timeout=0.2)
     hold = Hold()
     trim_default.misbehave("T", hold, repeat=True)
     try:

@@ -33,12 +33,12 @@ from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
 from tests.support.absent_secrets import AwayAtFirst
+from tests.support.emulators import connection_to, set_connection
 from tests.support.waits import (
     SENSOR_MODES,
     WAIT_IDS,
     WAITS,
     AirflowRescheduleException,
-    connection_without_quota,
     sensor,
 )
 
@@ -203,8 +203,7 @@ def test_refused_credentials_fail_after_one_fresh_look_up(trim_default: TrimEmul
 @every_wait
 def test_a_rotated_token_is_picked_up(monkeypatch: pytest.MonkeyPatch, make: Any, mode: str) -> None:
     def connect(token: str) -> None:
-        connection = {"conn_type": "trim", "host": emulator.url, "login": emulator.user, "password": token}
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+        set_connection(monkeypatch, emulator, password=token)
 
     def rotate(call: Any) -> None:
         if emulator.token == "old-token":
@@ -290,7 +289,7 @@ def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
 def secrets_away_at_first(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "absent_secrets.AwayAtFirst")
     monkeypatch.setattr(AwayAtFirst, "times", 2)
-    monkeypatch.setattr(AwayAtFirst, "connection", connection_without_quota(emulator))
+    monkeypatch.setattr(AwayAtFirst, "connection", json.dumps(connection_to(emulator, quota="off")))
     yield
     with contextlib.suppress(ImportError):  # Airflow 2.11 keeps no backends
         from airflow.sdk.configuration import clear_secrets_backends_cache
@@ -323,7 +322,7 @@ def test_a_look_up_that_is_refused_is_a_failed_look(
         raise PermissionError(f"access to {conn_id} was denied")
 
     monkeypatch.setattr(TrimApiHook, "get_connection", staticmethod(get_connection))
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
+    set_connection(monkeypatch, emulator, quota="off")
     emulator.add_trim("T", seconds=0)
     if mode == "deferrable":
         assert sensor(mode).run() == emulator.video_info("T")

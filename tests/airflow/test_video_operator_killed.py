@@ -7,7 +7,7 @@ it has come so far, and stops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,9 +24,8 @@ meanwhile = pytest.mark.parametrize("done", [False, True], ids=["runs", "done"])
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=0) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": 0}
 
 
 def kill_while_held(emulator: TrimEmulator, attempt: Try, hold: Hold) -> None:

@@ -8,11 +8,11 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
 from tests.support.worker_starts import PLUGIN
 
@@ -109,11 +109,10 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waits]:
         (folder / name).mkdir()
         (folder / name / f"{name}.py").write_text(textwrap.dedent(text))
     with TrimEmulator(duration=3.0) as service:
-        connection: dict[str, Any] = {"conn_type": "trim", "host": service.url, "login": service.user}
         airflow = LiveAirflow(
             folder / "home",
             folder / "dags",
-            connections={"trim_default": connection | {"password": service.token}},
+            connections={"trim_default": connection_to(service)},
             settings={
                 "CORE__PLUGINS_FOLDER": str(folder / "plugins"),
                 "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,22 +22,11 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, decipher
-from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.clocks import Clock
+from tests.support.emulators import settings_for
 
 T = 1_516_182_478.0
 LOG = logging.getLogger("tests.blocking")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = T
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds >= 0
-        self.now += seconds
 
 
 def alone(watch: Watch) -> Tally:
@@ -56,8 +44,7 @@ class Client:
 
     def refresh(self) -> None:
         self.refreshed += 1
-        token = self.token or self.emulator.token
-        self.settings = TrimSettings.from_connection(host=self.emulator.url, login=self.emulator.user, password=token)
+        self.settings = settings_for(self.emulator, password=self.token)
 
     def ask(self, trans_no: str, patience: float) -> TrimTask:
         with SyncTransport(self.settings) as transport:
@@ -67,13 +54,12 @@ class Client:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(T)
 
 
 @pytest.fixture
-def emulator(clock: Clock) -> Iterator[TrimEmulator]:
-    with TrimEmulator(clock=clock, duration=math.inf) as emulator:
-        yield emulator
+def emulator_options(clock: Clock) -> dict[str, Any]:
+    return {"clock": clock, "duration": math.inf}
 
 
 @pytest.fixture
@@ -82,7 +68,7 @@ def run(emulator: TrimEmulator, clock: Clock) -> Any:
 
     def run(client: Client | None = None, **parameters: Any) -> tuple[Verdict, list[float]]:
         watch = Watch("t1", now=T, **parameters)
-        (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.sleep)
+        (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.advance)
         return verdict, [call.time - T for call in emulator.calls]
 
     return run
@@ -199,7 +185,7 @@ def test_a_refusal_at_the_deadline_is_a_timeout(emulator: TrimEmulator, run: Any
 @pytest.mark.parametrize(("seconds", "kind"), [(0.0, Success), (5.0, LookAgain)])
 def test_one_look_is_one_call(emulator: TrimEmulator, clock: Clock, seconds: float, kind: type[Decision]) -> None:
     emulator.add_trim("t1", seconds=seconds)
-    decision = look(Watch("t1", now=T), Client(emulator), LOG, now=clock, sleep=clock.sleep)
+    decision = look(Watch("t1", now=T), Client(emulator), LOG, now=clock, sleep=clock.advance)
     assert type(decision) is kind
     assert (emulator.call_count, clock.now) == (1, T)
 
@@ -212,4 +198,4 @@ def test_what_is_no_trim_error_is_not_swallowed(clock: Clock, emulator: TrimEmul
             raise LookupError("a bug")
 
     with pytest.raises(LookupError, match="a bug"):
-        wait(alone(Watch("t1", now=T)), Broken(emulator), LOG, now=clock, sleep=clock.sleep)
+        wait(alone(Watch("t1", now=T)), Broken(emulator), LOG, now=clock, sleep=clock.advance)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from airflow_provider_trim.polling.watch import LookAgain, Success, TimedOut, Wa
 from airflow_provider_trim.vod.callbacks import Claim
 from airflow_provider_trim.vod.models import TrimTask
 from tests.support.callback_calls import Callbacks, until
+from tests.support.clocks import Clock
 from tests.support.live_airflow import HOST
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
@@ -31,20 +33,11 @@ NOW = 1_796_000_000.0
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class Clock:
-    """The system's, moved ahead when a test says so."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
 class Waits:
     """A poller's waits, each for a trim whose callback is expected unless told otherwise."""
 
     def __init__(self, callbacks: Callbacks) -> None:
-        self.clock = Clock()
+        self.clock = Clock(0, time.time)
         self.poller = Poller(callbacks.load, clock=self.clock)
         self.running: list[asyncio.Task[Any]] = []
 
@@ -65,9 +58,8 @@ async def done(*waits: asyncio.Task[Any]) -> None:
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=float("inf")) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf}
 
 
 @pytest.fixture
@@ -90,7 +82,7 @@ async def old(waits: Waits, callbacks: Callbacks) -> Waits:
     waits.start("old", expects_callback=False, interval=3600)
     await callbacks.emulator.await_calls(1, trans_no="old")
     await until(lambda: not waits.poller._looks)  # its answer is read before the clock moves
-    waits.clock.ahead = SUBMISSION_TIME + 1
+    waits.clock.advance(SUBMISSION_TIME + 1)
     return waits
 
 
@@ -186,7 +178,7 @@ async def test_a_call_before_the_wait_is_remembered_for_some_minutes(old: Waits,
         callbacks.add_trim(trans_no, 0)
     await callbacks.emulator.await_callbacks(2)
     await done(old.start("t1", first_poll_after=3600))
-    old.clock.ahead += REMEMBERED_FOR
+    old.clock.advance(REMEMBERED_FOR)
     began = old.clock() - REMEMBERED_FOR - 1
     await done(old.start("t2", started_at=began))  # by a look, since what was heard is forgotten by now
     assert callbacks.emulator.call_count == 3
@@ -309,7 +301,7 @@ async def test_repeated_calls_of_a_trim_that_is_not_done_cost_one_look(old: Wait
     old.start("t1", interval=3600)
     for _ in range(20):
         assert OK in await callbacks.call(callbacks.target("t1"))
-        old.clock.ahead += 60
+        old.clock.advance(60)
     await callbacks.emulator.await_calls(1, trans_no="t1")
     callbacks.add_trim("t2", 0)
     await done(old.start("t2", expects_callback=False))
@@ -507,7 +499,7 @@ async def test_a_changed_connection_is_followed(waits: Waits, callbacks: Callbac
     await callbacks.listening()
     moved = Callbacks(emulator)
     callbacks.settings = moved.settings
-    waits.clock.ahead += 600
+    waits.clock.advance(600)
     await moved.listening()
     await callbacks.gone()
     emulator.finish("t1")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.watch import Success, Watch
 from tests.support import callback_waiter
 from tests.support.callback_calls import Callbacks, until
+from tests.support.emulators import connection_parts
 from tests.support.redis_server import RedisServer
 
 Start = Callable[..., asyncio.Task[Any]]
@@ -41,9 +43,8 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=float("inf")) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf}
 
 
 @pytest.fixture
@@ -76,8 +77,7 @@ def subscribers(redis: RedisServer, callbacks: Callbacks) -> int:
 @contextmanager
 def waiting(callbacks: Callbacks, trans_no: str) -> Iterator[subprocess.Popen[str]]:
     """A process of its own that waits for a trim; it is ready when the block begins."""
-    emulator = callbacks.emulator
-    parts = {"host": emulator.url, "login": emulator.user, "password": emulator.token, "extra": callbacks.extra}
+    parts = connection_parts(callbacks.emulator, **callbacks.extra)
     line = [sys.executable, str(Path(callback_waiter.__file__)), f"--connection={json.dumps(parts)}", "--interval=3600"]
     process = subprocess.Popen([*line, trans_no], stdout=subprocess.PIPE, text=True)
     try:

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.connections import await_no_connections
+from tests.support.emulators import settings_for
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
@@ -51,12 +52,7 @@ class Loader:
         await asyncio.sleep(0)
         if self.errors:
             raise self.errors.pop(0)
-        return TrimSettings.from_connection(
-            host=self.emulator.url,
-            login=self.emulator.user,
-            password=self.token or self.emulator.token,
-            extra={"quota": "1000000/minute"},
-        )
+        return settings_for(self.emulator, password=self.token, quota="1000000/minute")
 
 
 def watch(trans_no: str, kind: type[Watch] = Watch, **parameters: Any) -> Watch:
@@ -90,9 +86,8 @@ def on_call() -> list[Callable[[Call], None]]:
 
 
 @pytest.fixture
-def emulator(on_call: list[Callable[[Call], None]]) -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=math.inf, on_call=lambda call: [do(call) for do in on_call] and None) as emulator:
-        yield emulator
+def emulator_options(on_call: list[Callable[[Call], None]]) -> dict[str, Any]:
+    return {"duration": math.inf, "on_call": lambda call: [do(call) for do in on_call] and None}
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import asyncio
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from redis import Redis
@@ -18,6 +17,7 @@ from airflow_provider_trim.polling.shares import FORGOTTEN_AFTER, REPORT_PAUSE, 
 from airflow_provider_trim.polling.watch import Watch
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.callback_calls import until
+from tests.support.emulators import settings_for
 from tests.support.redis_server import RedisServer
 
 NOW = 1_796_000_000.0
@@ -104,10 +104,7 @@ async def test_a_poller_plans_with_its_part(redis: RedisServer, monkeypatch: pyt
     """Another process waits for three times as many: it asks a quarter as often as it would alone, in the long run."""
     monkeypatch.setenv("NO_PROXY", "*")
     with TrimEmulator(duration=math.inf) as emulator:
-        extra: dict[str, Any] = {"quota": "100/5 minutes", "quota_storage": redis.url}
-        settings = TrimSettings.from_connection(
-            host=emulator.url, login=emulator.user, password=emulator.token, extra=extra
-        )
+        settings = settings_for(emulator, quota="100/5 minutes", quota_storage=redis.url)
         client = Redis.from_url(redis.url)
         Shares(client, settings.account).report(60)
 
