@@ -87,6 +87,6 @@ def airflow_db() -> None:
 
 @pytest.fixture(scope="session")
 def example_answer() -> dict:
-    """The example of the interface page."""
+    """The example of the vendor's page "Get Trimming Task Status"."""
     path = Path(__file__).parent / "data" / "interface-example.json"
     return json.loads(path.read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ def test_results_are_in_the_order_asked(trim_default: TrimEmulator, make: Any, m
 
 
 @every_wait
-def test_none_at_all(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+def test_empty_list(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     assert make(mode, trans_no=[]).run() == []
     assert not trim_default.calls
 
@@ -141,8 +141,7 @@ def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.
     assert trim_default.call_count == 1000
 
 
-def test_a_lost_place_in_the_event_is_no_success(trim_default: TrimEmulator) -> None:
-    """Pitfall 11."""
+def test_event_with_a_missing_item_is_no_success(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("a", seconds=0)
     event = run_trigger(TrimTaskStatusTrigger(["a"]))
     wait = sensor("deferrable", trans_no=["a", "b"])

@@ -128,8 +128,8 @@ def test_many_triggers_of_two_connections_to_one_account(counting: TrimEmulator)
     assert counting.call_count == 20
 
 
-def test_a_refusal_slows_the_whole_connection_down(trim_default: TrimEmulator) -> None:
-    """Pitfall 27: HTTP 429 for one trim, and no other is asked until Retry-After has passed."""
+def test_http_429_pauses_the_whole_connection(trim_default: TrimEmulator) -> None:
+    """HTTP 429 for one trim, and no other is asked until Retry-After has passed."""
     for name in ("a", "b", "c"):
         trim_default.add_trim(name, seconds=math.inf)
     trim_default.misbehave("a", HttpError(429, headers={"Retry-After": "1"}))

@@ -38,9 +38,7 @@ async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
 
 
 @pytest.mark.parametrize("first", ["connection", "service"])
-async def test_a_changed_token_fails_nobody(
-    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, first: str
-) -> None:
+async def test_rotated_token_fails_no_wait(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     """Whichever is changed first; the other follows while refused looks are still waiting for their second try."""
     connect(monkeypatch, emulator, emulator.token)
     tasks = await waiting(emulator)

@@ -251,7 +251,6 @@ def machine() -> Iterator[type[OneTaskInstance]]:
 
 
 def test_one_trim_and_never_a_lost_one(machine: type[OneTaskInstance]) -> None:
-    """Pitfall 21."""
     run_state_machine_as_test(
         machine,
         settings=settings(

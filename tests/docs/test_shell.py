@@ -89,7 +89,7 @@ def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if SCRIPTS[page]], ids=name_of)
-def test_what_is_not_run_is_there(page: Path) -> None:
+def test_files_of_commands_that_are_not_run_exist(page: Path) -> None:
     for block in SCRIPTS[page]:
         for target in re.findall(r"^make ([\w.-]+)", block.text, re.MULTILINE):
             assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), f"make {target}"

@@ -62,7 +62,7 @@ def dump(database: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def test_the_secret_is_nowhere(service: TrimEmulator, tmp_path: Path) -> None:
-    """Pitfall 19, and whatever else the examples leave behind: logs, trigger arguments, events, XComs, templates."""
+    """In nothing that the examples leave behind: logs, trigger arguments, events, XComs, templates."""
     connection = connection_to(service, password=SECRET)
     settings = {"LOGGING__LOGGING_LEVEL": "DEBUG", "DAG_PROCESSOR__REFRESH_INTERVAL": "300"}
     airflow = LiveAirflow(tmp_path / "home", EXAMPLES, connections={"trim_default": connection}, settings=settings)

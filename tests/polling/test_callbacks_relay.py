@@ -89,7 +89,7 @@ def waiting(callbacks: Callbacks, trans_no: str) -> Iterator[subprocess.Popen[st
         process.communicate()
 
 
-def test_the_process_that_waits_is_told_whichever_is_called(redis: RedisServer, emulator: TrimEmulator) -> None:
+def test_callback_reaches_the_waiting_process_whichever_receives_it(redis: RedisServer, emulator: TrimEmulator) -> None:
     """Two processes behind one address; neither asks by itself for an hour."""
     first = Callbacks(emulator, quota_storage=redis.url)
     second = Callbacks(emulator, quota_storage=redis.url)
@@ -106,7 +106,7 @@ def test_the_process_that_waits_is_told_whichever_is_called(redis: RedisServer, 
     assert all(callback.http_status == 200 for callback in emulator.callbacks)
 
 
-async def test_of_two_on_one_host_the_other_listens_when_the_first_has_gone(
+async def test_second_process_on_a_host_listens_when_the_first_has_gone(
     redis: RedisServer, emulator: TrimEmulator, start: Start
 ) -> None:
     """Without a look of its own, and asks once for whoever may have been called when nobody listened."""
@@ -129,7 +129,7 @@ async def test_of_two_on_one_host_the_other_listens_when_the_first_has_gone(
     assert len(emulator.calls_for("t3")) == 3
 
 
-async def test_without_redis_the_wrong_one_drops_it_and_polling_catches_up(
+async def test_without_redis_a_misrouted_callback_is_dropped_and_polling_catches_up(
     emulator: TrimEmulator, start: Start
 ) -> None:
     first, second = (Callbacks(emulator, callback_poll_factor=2) for _ in range(2))
@@ -145,7 +145,7 @@ async def test_without_redis_the_wrong_one_drops_it_and_polling_catches_up(
     assert emulator.callbacks[0].http_status == 200
 
 
-async def test_what_is_passed_on_is_verified(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
+async def test_relayed_callbacks_are_verified(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
     """Who can write to Redis can make up no callback."""
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     callbacks.add_trim("t1")
@@ -166,7 +166,7 @@ async def test_what_is_passed_on_is_verified(redis: RedisServer, emulator: TrimE
     await done(wait)
 
 
-async def test_a_redis_that_is_away_fails_no_wait_and_is_found_again(
+async def test_unreachable_redis_fails_no_wait_and_is_found_again(
     redis: RedisServer, emulator: TrimEmulator, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, relay.__name__)
@@ -191,7 +191,7 @@ async def test_a_redis_that_is_away_fails_no_wait_and_is_found_again(
     assert sum("is back" in text for text in said) == 2
 
 
-async def test_it_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
+async def test_relay_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     callbacks.add_trim("t1")
     wait = start(callbacks, "t1")

@@ -65,7 +65,7 @@ def vendors_headers(asked: AkSkConfig, content_type: str, body: str, now: float)
     return {name.lower(): value for name, value in message.headers.items()}
 
 
-# The SDK knows no WS3, which is the same algorithm under another label (interface page §5): hence the replaced one.
+# The SDK knows no WS3, which is the same algorithm under another label: hence the replaced one.
 @pytest.mark.parametrize(
     ("auth", "label", "prefix"),
     [("cnc-hmac-sha256", "CNC-HMAC-SHA256", "x-cnc"), ("ws3-hmac-sha256", "WS3-HMAC-SHA256", "x-ws")],
