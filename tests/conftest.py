@@ -33,6 +33,11 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of ``make coverage``."""
+    parser.addoption("--full", action="store_true", help="every fault in every mode, and more of generated data")
+
+
 def pytest_sessionfinish() -> None:
     """Leave nothing behind."""
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
