@@ -51,7 +51,7 @@ another-python:
 	@rm -rf $(VENV)
 
 demo: $(VENV)/.runtime  ## wait for a trim on the emulator and show what came out; needs no account
-	@$(BIN)/python tests/system/demo.py
+	@$(BIN)/python -m tests.system.demo
 
 ui: $(VENV)/.runtime  ## Airflow's web UI with the examples and the emulator, to try; needs no account; Ctrl-C ends it
 	@$(BIN)/python -m tests.system.ui

@@ -233,9 +233,9 @@ def test_log_has_no_line_per_poll(trim_default: TrimEmulator, capsys: pytest.Cap
     assert any("Waiting for trim T until" in line for line in lines)
     info = trim_default.video_info("T")
     (done,) = [line for line in lines if "Trim T is done" in line]
-    assert f"video {info['videoId']} {info['videoName']!r}, " in done
-    assert f", best rendition 1280x720 of {len(info['videoResolutions'])}, " in done
-    assert f", {int(info['videoSize']) / 1e6:.1f} MB in all" in done
+    size, renditions = int(info["videoSize"]) / 1e6, len(info["videoResolutions"])
+    assert f", {size:.1f} MB, {renditions} renditions up to 1280x720, " in done
+    assert f", video {info['videoId']} {info['videoName']!r}" in done
 
 
 def test_two_deferred_waits_of_one_trim_share_their_calls(trim_default: TrimEmulator) -> None:

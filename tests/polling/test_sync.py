@@ -13,7 +13,6 @@ from airflow_provider_trim.emulator import HttpError, NoFault, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut, Verdict
-from airflow_provider_trim.polling.sync import SyncPoller
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,

@@ -18,11 +18,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests" / "support"))
-
-from example_service import ExampleService  # noqa: E402
-
 from airflow_provider_trim.emulator import Call  # noqa: E402
+from tests.support.example_service import ExampleService
 
 HOME = ROOT / ".demo"
 LOG = HOME / "airflow.log"

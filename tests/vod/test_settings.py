@@ -216,6 +216,13 @@ def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
         assert "geheim" not in text
 
 
+def test_every_extra_is_among_these() -> None:
+    extras = TrimSettings.model_fields.keys() - {"base_url", "login", "password"}
+    for test in (test_extra, test_refused_extra):
+        (parametrized,) = test.pytestmark
+        assert {row[0] for row in parametrized.args[1]} == extras
+
+
 def test_unknown_extra_names_those_there_are() -> None:
     assert refusal(extra={"time_out": 5}) == (
         "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, "
