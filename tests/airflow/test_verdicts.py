@@ -325,7 +325,7 @@ def test_refused_connection_lookup_is_a_failed_poll(
     if mode == "deferrable":
         assert sensor(mode).run() == emulator.video_info("T")
         return
-    with pytest.raises(AirflowSensorTimeout, match=r"could not be looked up: PermissionError"):
+    with pytest.raises(AirflowSensorTimeout, match=r"could not be loaded: PermissionError"):
         sensor(mode, poke_interval=0.1, timeout=0.5, silent_fail=True).run()
     assert 4 <= len(refused) <= 8
 
