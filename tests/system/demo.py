@@ -17,10 +17,10 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
-ROOT = Path(__file__).parents[2]
-from airflow_provider_trim.emulator import Call  # noqa: E402
+from airflow_provider_trim.emulator import Call
 from tests.support.example_service import ExampleService
 
+ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".demo"
 LOG = HOME / "airflow.log"
 TRANS_NO = "036b6f4a01611000a79c3a7800000000"
