@@ -172,7 +172,7 @@ class TrimApiHook(BaseHook):
             if waited + pause > patience:
                 raise quota_exhausted(pause)
             if pause >= MIN_LOGGED_WAIT:
-                self.log.info("The account's quota is used up for now: the call has to wait for %.0f s", pause)
+                self.log.info("Quota exhausted; waiting %.0f s", pause)
             self._sleep(pause)
             waited += pause
         answer = self.get_conn().send(sign_once(build, time.time()))

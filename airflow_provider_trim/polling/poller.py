@@ -139,7 +139,7 @@ class Poller:
         if not self._ended:
             self._ended = True
             if self._quota is not None:
-                self._quota.waiting.pop(self, None)
+                self._quota.forget(self)
             self._on_idle()
 
     def _reschedule(self, trans_no: str) -> None:
@@ -211,10 +211,10 @@ class Poller:
             return 0.0  # no call will be made: the look itself runs into the same error and tells the watches
         quota = session.quota
         if self._quota is not None and self._quota is not quota:
-            self._quota.waiting.pop(self, None)
+            self._quota.forget(self)
         self._quota = quota
         await self._callbacks.ready(session.settings)
-        quota.waiting[self] = len(self._waiters)
+        quota.report_waiting(self, len(self._waiters))
         pause = await quota.aacquire()
         self._schedule.set_quota(quota.fair_share, quota.window)
         return pause
@@ -279,7 +279,7 @@ class Poller:
         due = self._schedule.due(trans_no)
         if self._quota is None or due is None:
             return ""
-        return f"; quota: {self._quota.usage()}, next look in about {max(0.0, due - now):.0f} s"
+        return f"; {self._quota.usage()}, next look in about {max(0.0, due - now):.0f} s"
 
 
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = weakref.WeakKeyDictionary()
