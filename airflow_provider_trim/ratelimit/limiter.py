@@ -184,13 +184,15 @@ class RateLimiters:
         self, *, clock: Callable[[], float] = time.monotonic, jitter: Callable[[], float] = random.random
     ) -> None:
         self._lock = threading.Lock()
-        self._jitter = jitter
-        self.clear(clock=clock)
+        self.clear(clock=clock, jitter=jitter)
 
-    def clear(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Forget all limiters, and what they have counted. New ones run by the given clock."""
+    def clear(
+        self, *, clock: Callable[[], float] = time.monotonic, jitter: Callable[[], float] = random.random
+    ) -> None:
+        """Forget all limiters, and what they have counted. New ones use the given clock and jitter."""
         with self._lock:
             self._clock = clock
+            self._jitter = jitter
             self._storages = Storages(clock=clock)
             self._limiters: dict[str, RateLimiter] = {}
 

@@ -14,6 +14,7 @@ from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.ratelimit.limiter import limiters
 from tests.support import running
+from tests.support.clock import no_jitter
 
 
 @pytest.fixture
@@ -57,5 +58,5 @@ def hook(connect: Callable[..., None], slept: list[float]) -> Iterator[TrimApiHo
     with TrimApiHook("trim_test") as hook:
         hook._sleep = slept.append
         # The limiter's clock goes on as if the pauses had been made.
-        limiters.clear(clock=lambda: time.monotonic() + sum(slept))
+        limiters.clear(clock=lambda: time.monotonic() + sum(slept), jitter=no_jitter)
         yield hook

@@ -51,7 +51,7 @@ def test_permits_come_back_when_they_leave_the_window(redis: RedisServer, settin
     assert 0 < wait <= 1.505
     while other.acquire():
         pass
-    assert time.monotonic() - started >= wait
+    assert time.monotonic() - started >= wait - 0.1  # Redis goes by another clock
 
 
 @pytest.mark.parametrize("seconds", [-3600, -10, -2, 2, 10, 3600])
