@@ -225,7 +225,7 @@ class Poller:
             async with asyncio.timeout(COLLABORATOR_TIMEOUT):
                 limiter.report_waiting(self, len(self._subscriptions))
                 pause = await limiter.aacquire()
-            self._schedule.set_quota(limiter.fair_share, limiter.window)
+            self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
             async with asyncio.timeout(COLLABORATOR_TIMEOUT):
                 await self._callbacks.ensure_listening(session.settings)
         # Neither a limiter's nor a receiver's fault may stop the polls of all waits.

@@ -525,7 +525,7 @@ async def test_a_heartbeat_says_what_is_next_and_why(
     with caplog.at_level(logging.INFO, logger="airflow_provider_trim.polling.poller"):
         await poller.wait(watch("T", interval=0.3))
     (line,) = caplog.messages
-    assert line == ("Trim T: still processing after 0 s; quota: 1 of 1000000 calls used, next look in about 0 s")
+    assert line == ("Trim T: still processing after 0 s; quota 1/1000000 used, next look in about 0 s")
 
 
 async def test_poller_runs_in_its_own_context(emulator: TrimEmulator, load: Loader) -> None:
