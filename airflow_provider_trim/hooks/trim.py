@@ -59,8 +59,8 @@ class TrimApiHook(BaseHook):
     One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
 
     :param trim_conn_id: Airflow connection of type ``trim``
-    :param patience: seconds for which a call waits for its turn under the account's quota, at most; by default the
-        connection's ``timeout``
+    :param quota_timeout: seconds for which a call waits for the account's quota, at most; by default the connection's
+        ``timeout``
     """
 
     conn_name_attr = "trim_conn_id"
@@ -68,10 +68,12 @@ class TrimApiHook(BaseHook):
     conn_type = "trim"
     hook_name = "Cloud VoD Trim"
 
-    def __init__(self, trim_conn_id: str = default_conn_name, *, patience: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, trim_conn_id: str = default_conn_name, *, quota_timeout: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.trim_conn_id = trim_conn_id
-        self._given_patience = patience
+        self._given_quota_timeout = quota_timeout
         self._settings: TrimSettings | None = None
         self._transport: SyncTransport | None = None
         self._aio_transport: AioTransport | None = None
@@ -97,8 +99,8 @@ class TrimApiHook(BaseHook):
         return self._transport
 
     @property
-    def _patience(self) -> float:
-        return self.settings.timeout if self._given_patience is None else self._given_patience
+    def _quota_timeout(self) -> float:
+        return self.settings.timeout if self._given_quota_timeout is None else self._given_quota_timeout
 
     def get_task(self, trans_no: str) -> TrimTask:
         """Ask how far a trim is.
@@ -115,7 +117,7 @@ class TrimApiHook(BaseHook):
         :raises TrimTaskFailedError: status 3
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        return self._retrying()(self.ask, trans_no, self._patience)
+        return self._retrying()(self.ask, trans_no, self._quota_timeout)
 
     def ask(self, trans_no: str, patience: float = 0.0) -> TrimTask:
         """Ask once, without retries; otherwise as :meth:`get_task`.
@@ -148,7 +150,7 @@ class TrimApiHook(BaseHook):
                 if again and self._knows(submission.trans_no):
                     break
                 try:
-                    self._call(build, parse_submission, self._patience)
+                    self._call(build, parse_submission, self._quota_timeout)
                 except TrimError as error:
                     # Refused as a duplicate, say: what looked lost may have arrived in the meantime.
                     if not (again and not error.retryable and self._knows(submission.trans_no)):
@@ -157,7 +159,7 @@ class TrimApiHook(BaseHook):
 
     def _knows(self, trans_no: str) -> bool:
         try:
-            self.ask(trans_no, self._patience)
+            self.ask(trans_no, self._quota_timeout)
         except TransNoNotFoundError:
             return False
         except (VideoProcessingError, TrimTaskFailedError):
@@ -199,7 +201,7 @@ class TrimApiHook(BaseHook):
         quota = limiter_for(self._settings)
         waited = 0.0
         while pause := await quota.aacquire():
-            if waited + pause > self._patience:
+            if waited + pause > self._quota_timeout:
                 raise quota_exhausted(pause)
             await asyncio.sleep(pause)
             waited += pause

@@ -39,7 +39,7 @@ def exceeds_max_map_length(xcoms: Mapping[str, Any]) -> bool:
     return bool(len(xcoms[RETURN_VALUE]) > conf.getint("core", "max_map_length", fallback=1024))
 
 
-async def success(ti: Any, xcoms: Mapping[str, Any]) -> TriggerEvent:
+async def push_and_succeed(ti: Any, xcoms: Mapping[str, Any]) -> TriggerEvent:
     """Push XComs and return the event that ends the task.
 
     :param ti: the task instance, as the triggerer knows it

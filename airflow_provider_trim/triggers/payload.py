@@ -13,6 +13,7 @@ from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verd
 from airflow_provider_trim.vod import errors
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+from airflow_provider_trim.waiting.trans_nos import TransNos
 
 _FACTS = ("code", "request_id", "http_status", "retryable", "retry_after")
 
@@ -47,6 +48,14 @@ def decode(event: Any, trans_no: str) -> Verdict:
     except (KeyError, TypeError, ValueError) as error:
         raise _not_understood(f"trim {trans_no}", f"{type(error).__name__} in it") from None
     raise _not_understood(f"trim {trans_no}", "there is none" if event is None else "it is of an unknown kind")
+
+
+def decode_event(event: Any, trans_nos: TransNos) -> list[Verdict | None]:
+    """Read what the trigger tells about a task's trims.
+
+    :raises TrimError: it is not understood
+    """
+    return decode_many(event, trans_nos.names) if trans_nos.is_list else [decode(event, trans_nos.names[0])]
 
 
 def encode_many(verdicts: Sequence[Verdict | None]) -> dict[str, Any]:

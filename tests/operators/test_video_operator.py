@@ -230,26 +230,28 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
 @every_mode
 def test_no_reuse_of_one_that_is_done(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
-    first = video(mode, reuse=False).run()
-    second = video(mode, retry(2), reuse=False).run()
+    first = video(mode, reuse_finished=False).run()
+    second = video(mode, retry(2), reuse_finished=False).run()
     assert second == trim_default.video_info(NEXT) != first
-    video(mode, retry(3), reuse=False).run()
+    video(mode, retry(3), reuse_finished=False).run()
     assert submitted(trim_default) == [task_trans_no(TaskInstance(), generation) for generation in range(3)]
 
 
 def test_no_reuse_still_adopts_one_that_runs(trim_default: TrimEmulator) -> None:
     trim_default.add_trim(OURS, seconds=math.inf)
-    assert video("worker", retry(), reuse=False, wait_for_completion=False).run() == OURS
+    assert video("worker", retry(), reuse_finished=False, wait_for_completion=False).run() == OURS
     assert submitted(trim_default) == []
 
 
-@pytest.mark.parametrize("reuse", [True, False])
+@pytest.mark.parametrize("reuse_finished", [True, False])
 @pytest.mark.parametrize("seconds", [0, math.inf])
-def test_without_waiting_a_retry_returns_the_same(trim_default: TrimEmulator, reuse: bool, seconds: float) -> None:
+def test_without_waiting_a_retry_returns_the_same(
+    trim_default: TrimEmulator, reuse_finished: bool, seconds: float
+) -> None:
     """Pitfall 16: trans_no, whether the trim is done by then or not."""
     trim_default.add_trim(OURS, seconds=seconds)
-    wait = video("worker", retry(), wait_for_completion=False, reuse=reuse)
-    expected = OURS if reuse or seconds else NEXT
+    wait = video("worker", retry(), wait_for_completion=False, reuse_finished=reuse_finished)
+    expected = OURS if reuse_finished or seconds else NEXT
     assert wait.run() == expected
     assert wait.ti.pushed == {"trans_no": expected}
 
@@ -272,8 +274,8 @@ def test_a_trans_no_of_ones_own_is_asked_for_too(trim_default: TrimEmulator, sec
 def test_a_trans_no_of_ones_own_has_no_next(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("done", seconds=0)
     trim_default.add_trim("failed", seconds=0, outcome="fail")
-    with pytest.raises(AirflowFailException, match=r"trim done is done already.*needs another trans_no"):
-        video("worker", retry(), trans_no="done", reuse=False).run()
+    with pytest.raises(AirflowFailException, match=r"trim done is already finished .*choose another trans_no"):
+        video("worker", retry(), trans_no="done", reuse_finished=False).run()
     with pytest.raises(AirflowFailException, match=r"trim failed .*status 3"):
         video("worker", retry(), trans_no="failed").run()
     assert submitted(trim_default) == []
@@ -370,7 +372,7 @@ def test_killing_the_task_leaves_the_trim_alone_and_says_so(
     running.execute(wait.context)
     with caplog.at_level(logging.WARNING):
         running.on_kill()
-    assert "Its trim goes on at the service, which has no call to cancel one" in capsys.readouterr().out + caplog.text
+    assert "The trim keeps running: the API has no cancel call" in capsys.readouterr().out + caplog.text
     assert (paths(trim_default), trim_default.running) == ([S], [OURS])
 
 

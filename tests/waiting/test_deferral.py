@@ -238,7 +238,7 @@ def test_a_quiet_log(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, 
     lines = [line for line in (capsys.readouterr().out + caplog.text).splitlines() if "trim" in line.lower()]
     assert len(trim_default.calls) == 31
     assert len(lines) <= 6, lines
-    assert any("Waiting for trim T until" in line for line in lines)
+    assert any("Polling trim T every" in line for line in lines)
     info = trim_default.video_info("T")
     (done,) = [line for line in lines if "Trim T is done" in line]
     assert f"video {info['videoId']} {info['videoName']!r}, " in done

@@ -16,7 +16,7 @@ from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.payload import decode, decode_many
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
-from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMEOUT_MARGIN
+from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 from tests.support.running import AIRFLOW_3
 from tests.support.waits import run_trigger
 
@@ -98,9 +98,9 @@ def test_when_the_wait_began(execution_timeout: datetime.timedelta | None) -> No
     trigger: Any = TrimTaskStatusTrigger(**(arguments.trigger_kwargs or {}))
     began = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     trigger.timeout_after = began + arguments.timeout
-    assert trigger._when_started() == began.timestamp()
+    assert trigger._effective_start() == began.timestamp()
     trigger.timeout_after = trigger.timeout_after.replace(tzinfo=None)
-    assert trigger._when_started() == began.timestamp()
+    assert trigger._effective_start() == began.timestamp()
 
 
 async def test_the_timeout_of_a_wait_that_began_long_ago(trim_default: TrimEmulator) -> None:

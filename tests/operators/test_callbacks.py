@@ -83,7 +83,7 @@ def test_a_lost_call_is_made_up_for_by_asking(connect: Any, emulator: TrimEmulat
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
-        ({"notify": False}, {}),
+        ({"use_callback": False}, {}),
         ({}, {"callback_url": None}),
         ({}, {"callback_listen": None}),
         ({"trans_no": "a/b"}, {}),  # a proxy might spell it differently

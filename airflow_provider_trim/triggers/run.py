@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the trigger does in the triggerer. A worker that only defers to it does not load this, nor HTTP clients."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_trim.hooks.connections import load_settings
+from airflow_provider_trim.polling.group import Verdicts, WaitGroup, wait_for_group
+from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.polling.poller import poller_for
+from airflow_provider_trim.polling.state import Failure, PollState, Success, Verdict
+from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exceeds_max_map_length, push_and_succeed
+from airflow_provider_trim.triggers.payload import encode, encode_many
+from airflow_provider_trim.triggers.results import unwrap_verdicts
+from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.protocol import check_trans_no
+from airflow_provider_trim.waiting.protocols import Log
+
+_START_MESSAGE = "Polling %s every %g s (less often if the quota is short) until %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRun:
+    """One run of a trigger.
+
+    :param trans_no: one or several, as Airflow has rendered them
+    :param options: how to wait for each
+    :param stop_at_failure: of several trims, the first that ends without success ends the wait for all
+    :param finish: end the task in the triggerer where all trims were successful
+    :param task_instance: as the triggerer knows it, None in ``dag.test()``
+    """
+
+    trans_no: Any
+    trim_conn_id: str
+    options: WaitOptions
+    stop_at_failure: bool
+    finish: bool
+    task_instance: Any
+    log: Log
+
+    async def event(self) -> TriggerEvent:
+        """Wait for the trims, and return the trigger's event."""
+        is_list = isinstance(self.trans_no, list | tuple)
+        names = list(self.trans_no) if is_list else [self.trans_no]
+        deadline = self.options.deadline
+        until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
+        subject = f"{len(names)} trims" if is_list else f"trim {names[0]}"
+        self.log.info(_START_MESSAGE, subject, self.options.interval, until)
+        now = time.time()
+        states = [PollState(name, self.options, now=now) for name in names]
+        group = WaitGroup(states, stop_at_failure=self.stop_at_failure)
+        verdicts = await wait_for_group(self._wait, group, functools.partial(self.log.info, "Trims: %s"))
+        return await self._event(names, is_list, verdicts)
+
+    async def _wait(self, state: PollState) -> Verdict:
+        try:
+            check_trans_no(state.trans_no)  # which a template may have rendered to anything
+        except TrimError as error:
+            return Failure(error)
+        return await poller_for(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(state)
+
+    async def _event(self, names: Sequence[str], is_list: bool, verdicts: Verdicts) -> TriggerEvent:
+        """Tell a worker the verdicts, or end the task where all trims were successful and no worker is needed."""
+        if self.finish and all(isinstance(verdict, Success) for verdict in verdicts):
+            xcoms = build_xcoms(unwrap_verdicts(names, verdicts, "fail", self.log), many=is_list)
+            if not exceeds_max_map_length(xcoms):
+                return await push_and_succeed(self.task_instance, xcoms)
+        (first, *_) = verdicts or [None]
+        return TriggerEvent(encode_many(verdicts) if is_list or first is None else encode(first))
