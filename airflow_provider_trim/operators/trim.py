@@ -101,7 +101,7 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
-        return self._push(self._results_from_event(event, self.trans_no if trans_no is None else trans_no), context)
+        return self._push(self._results_from_event(event, trans_no), context)
 
     def _poll_once(self, hook: TrimApiHook, trans_no: str) -> Verdict:
         try:
@@ -227,8 +227,6 @@ class TrimVideoOperator(TrimWaitingMixin):
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
-        # dag.test() loses the arguments of a deferral; its tries are all the first, with the first attempt's trim.
-        trans_no = trans_no or self.trans_no or task_trans_no(context["ti"], 0)
         return self._push(self._results_from_event(event, trans_no), context)
 
     def on_kill(self) -> None:

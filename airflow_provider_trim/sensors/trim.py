@@ -159,9 +159,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
         with self._apply_soft_fail():
-            return self._return(
-                self._results_from_event(event, self.trans_no if trans_no is None else trans_no), context
-            )
+            return self._return(self._results_from_event(event, trans_no), context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume: a deferral that timed out is a sensor's timeout, and a crashed trigger no skip for ``soft_fail``.

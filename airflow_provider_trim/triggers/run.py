@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +15,14 @@ from airflow_provider_trim.hooks.connections import load_settings
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup, wait_for_group
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import poller_for
-from airflow_provider_trim.polling.state import Failure, PollState, Success, Verdict
+from airflow_provider_trim.polling.state import PollState, Success, Verdict
 from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exceeds_max_map_length, push_and_succeed
-from airflow_provider_trim.triggers.payload import encode, encode_many
+from airflow_provider_trim.triggers.payload import encode_event, encode_refusal
 from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
-from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.waiting.protocols import Log
+from airflow_provider_trim.waiting.results import TrimResults
+from airflow_provider_trim.waiting.trans_nos import TransNos
 
 _START_MESSAGE = "Polling %s every %g s (less often if the quota is short) until %s"
 
@@ -48,30 +48,29 @@ class TriggerRun:
 
     async def event(self) -> TriggerEvent:
         """Wait for the trims, and return the trigger's event."""
-        is_list = isinstance(self.trans_no, list | tuple)
-        names = list(self.trans_no) if is_list else [self.trans_no]
+        try:
+            trans_nos = TransNos.parse(self.trans_no)  # which a template may have rendered to anything
+        except TrimError as error:
+            return TriggerEvent(encode_refusal(error))
         deadline = self.options.deadline
         until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
-        subject = f"{len(names)} trims" if is_list else f"trim {names[0]}"
+        subject = f"{len(trans_nos)} trims" if trans_nos.is_list else f"trim {trans_nos.argument}"
         self.log.info(_START_MESSAGE, subject, self.options.interval, until)
         now = time.time()
-        states = [PollState(name, self.options, now=now) for name in names]
+        states = [PollState(name, self.options, now=now) for name in trans_nos]
         group = WaitGroup(states, stop_at_failure=self.stop_at_failure)
         verdicts = await wait_for_group(self._wait, group, functools.partial(self.log.info, "Trims: %s"))
-        return await self._event(names, is_list, verdicts)
+        return await self._event(trans_nos, verdicts)
 
     async def _wait(self, state: PollState) -> Verdict:
-        try:
-            check_trans_no(state.trans_no)  # which a template may have rendered to anything
-        except TrimError as error:
-            return Failure(error)
         return await poller_for(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(state)
 
-    async def _event(self, names: Sequence[str], is_list: bool, verdicts: Verdicts) -> TriggerEvent:
+    async def _event(self, trans_nos: TransNos, verdicts: Verdicts) -> TriggerEvent:
         """Tell a worker the verdicts, or end the task where all trims were successful and no worker is needed."""
-        if self.finish and all(isinstance(verdict, Success) for verdict in verdicts):
-            xcoms = build_xcoms(unwrap_verdicts(names, verdicts, "fail", self.log), many=is_list)
+        # dag.test() runs triggers without a task instance, which can't be ended here.
+        if self.finish and self.task_instance and all(isinstance(verdict, Success) for verdict in verdicts):
+            tasks = unwrap_verdicts(trans_nos, verdicts, "fail", self.log)
+            xcoms = build_xcoms(TrimResults(trans_nos, tasks))
             if not exceeds_max_map_length(xcoms):
                 return await push_and_succeed(self.task_instance, xcoms)
-        (first, *_) = verdicts or [None]
-        return TriggerEvent(encode_many(verdicts) if is_list or first is None else encode(first))
+        return TriggerEvent(encode_event(trans_nos, verdicts))

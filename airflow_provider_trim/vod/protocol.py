@@ -39,6 +39,7 @@ from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import Integer, TrimStatus, TrimTask
 from airflow_provider_trim.vod.redaction import quote, redact
 from airflow_provider_trim.vod.settings import TrimSettings
+from airflow_provider_trim.vod.storable import unstorable
 
 TRANS_NO_MAX_LENGTH = 32
 """Characters; interface page, request parameter ``transNo``."""
@@ -171,6 +172,8 @@ def parse_task(
     data = answer.data()
     if not isinstance(data, dict):
         raise answer.malformed("data should be an object")
+    if why := unstorable(data, "data"):
+        raise answer.malformed(f"{answer.quote(why)}, which Airflow can't store")
     try:
         task = TrimTask.model_validate(data).model_copy(update={"request_id": answer.request_id})
     except ValidationError as error:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_trim.triggers.payload import decode_event as decode_event
     from airflow_provider_trim.triggers.results import unwrap_verdicts as unwrap_verdicts
     from airflow_provider_trim.vod.callbacks import callback_address as callback_address
+    from airflow_provider_trim.vod.errors import TransNoEmptyError as TransNoEmptyError
+    from airflow_provider_trim.vod.errors import TransNoIllegalError as TransNoIllegalError
     from airflow_provider_trim.vod.errors import TransNoNotFoundError as TransNoNotFoundError
     from airflow_provider_trim.vod.errors import TrimError as TrimError
     from airflow_provider_trim.vod.errors import TrimTaskFailedError as TrimTaskFailedError
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 PLACES = {
     "Failure": "polling.state",
     "Success": "polling.state",
+    "TransNoEmptyError": "vod.errors",
+    "TransNoIllegalError": "vod.errors",
     "TransNoNotFoundError": "vod.errors",
     "TransNos": "waiting.trans_nos",
     "TrimApiHook": "hooks.trim",

@@ -103,10 +103,16 @@ class TrimWaitingMixin(BaseOperator):
         """Return the finished trims, or raise what failed ones mean to Airflow."""
         return lazy.TrimResults(trans_nos, lazy.unwrap_verdicts(trans_nos, verdicts, self.on_failure, self.log))
 
-    def _results_from_event(self, event: Any, trans_no: object) -> TrimResults:
-        """Read a trigger's event, otherwise as :meth:`_results`."""
-        trans_nos = self._parse_trans_nos(trans_no)
-        return self._results(trans_nos, lazy.decode_event(event, trans_nos))
+    def _results_from_event(self, event: Any, deferred: object) -> TrimResults:
+        """Read a trigger's event, otherwise as :meth:`_results`.
+
+        :param deferred: the transNos with which this task was deferred; None where it began in the triggerer
+        """
+        try:
+            trans_nos, verdicts = lazy.decode_event(event, deferred=deferred, argument=self.trans_no)
+        except (lazy.TransNoEmptyError, lazy.TransNoIllegalError) as error:
+            raise AirflowFailException(str(error)) from error
+        return self._results(trans_nos, verdicts)
 
     def _publish(self, results: TrimResults, context: Context) -> None:
         """Have asset events, the link and OpenLineage say which videos came out."""

@@ -22,11 +22,12 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_trim.emulator import Hold, ServiceData, TrimEmulator
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
 from tests.support.running import AIRFLOW_3
-from tests.support.waits import Wait, operator, run_trigger, sensor
+from tests.support.waits import Wait, operator, run_trigger, sensor, verdicts_of
 
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
 
@@ -159,7 +160,8 @@ def test_the_event_loop_is_never_made_to_wait_for_a_connection(
         raise AssertionError("blocking look-up in the event loop")
 
     monkeypatch.setattr(BaseHook, "get_connection", blocking)
-    assert run_trigger(TrimTaskStatusTrigger("T"))["verdict"] == "success"
+    (verdict,) = verdicts_of(run_trigger(TrimTaskStatusTrigger("T")))
+    assert isinstance(verdict, Success)
 
 
 @both
@@ -180,7 +182,7 @@ def test_the_event_loop_is_never_made_to_wait_for_a_connection(
 def test_events_that_are_not_understood_fail_closed(make: Any, soft_fail: bool, event: Any) -> None:
     """Pitfalls 6 and 11: no success, and no skip either."""
     arguments = {"soft_fail": True} if soft_fail and make is sensor else {}
-    with pytest.raises(TrimError, match="not understood") as failed:
+    with pytest.raises(TrimError, match="cannot decode the trigger event") as failed:
         make("deferrable", **arguments).resume(event)
     assert not isinstance(failed.value, AirflowException)
 
@@ -255,5 +257,5 @@ def test_two_deferred_waits_of_one_trim_share_their_calls(trim_default: TrimEmul
         return await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
 
     events = asyncio.run(first_events())
-    assert [event.payload["verdict"] for event in events] == ["success", "success"]
+    assert all(isinstance(verdict, Success) for event in events for verdict in verdicts_of(event.payload))
     assert len(trim_default.calls) <= 7
