@@ -172,8 +172,6 @@ def parse_task(
     data = answer.data()
     if not isinstance(data, dict):
         raise answer.malformed("data should be an object")
-    if why := unstorable(data, "data"):
-        raise answer.malformed(f"{answer.quote(why)}, which Airflow can't store")
     try:
         task = TrimTask.model_validate(data).model_copy(update={"request_id": answer.request_id})
     except ValidationError as error:
@@ -183,6 +181,8 @@ def parse_task(
     if task.status is TrimStatus.SUCCESSFUL:
         if task.video_info is None:
             raise answer.malformed("status 2 (successful) without videoInfo")
+        if why := unstorable(data, "data"):
+            raise answer.malformed(f"{answer.quote(why)}, which Airflow can't store")
         return task
     if task.status is TrimStatus.PROCESSING:
         return task
