@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +96,37 @@ def example_answer() -> dict:
     """The example of the vendor's page "Get Trimming Task Status"."""
     path = Path(__file__).parent / "data" / "interface-example.json"
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def run_dag(airflow_db: None) -> Callable[..., Any]:
+    """Return a function that runs a DAG to its end, deferred tasks included, and returns its DagRun."""
+    from tests.support import running
+
+    return running.run
+
+
+@pytest.fixture
+def xcom(run_dag: Any) -> Callable[..., Any]:
+    """Return a function that reads what a task of a DagRun has pushed."""
+    from tests.support import running
+
+    return running.xcom
+
+
+@pytest.fixture
+def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Write the connection ``trim_test`` to the environment as it is now; its extras come as keyword arguments."""
+
+    def connect(password: str | None = None, **extra: Any) -> None:
+        connection = {
+            "conn_type": "trim",
+            "host": emulator.url,
+            "login": emulator.user,
+            "password": password or emulator.token,
+            "extra": extra,
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps(connection))
+
+    connect()
+    return connect

@@ -132,7 +132,11 @@ class LocalWindow:
         """Do as :meth:`acquire`, which never blocks."""
         return self.acquire()
 
-    def release(self) -> Call | None:
+    def release(self) -> None:
+        """Give back the last permit."""
+        self.pop()
+
+    def pop(self) -> Call | None:
         """Stop counting the last call, which is not made, and return it."""
         with self._lock:
             return self._made.pop() if self._made else None

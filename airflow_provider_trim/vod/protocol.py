@@ -39,6 +39,7 @@ from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import Integer, TrimStatus, TrimTask
 from airflow_provider_trim.vod.redaction import quote, redact
 from airflow_provider_trim.vod.settings import TrimSettings
+from airflow_provider_trim.vod.storable import unstorable
 
 TRANS_NO_MAX_LENGTH = 32
 """Characters; the vendor's limit of the request parameter ``transNo``."""
@@ -180,6 +181,8 @@ def parse_task(
     if task.status is TrimStatus.SUCCESSFUL:
         if task.video_info is None:
             raise answer.malformed("status 2 (successful) without videoInfo")
+        if why := unstorable(data, "data"):
+            raise answer.malformed(f"{answer.quote(why)}, which Airflow can't store")
         return task
     if task.status is TrimStatus.PROCESSING:
         return task

@@ -9,6 +9,7 @@ import math
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import time_machine
@@ -17,11 +18,12 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import poller
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.ratelimit.limiter import limiters
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError
 from tests.support.emulators import set_connection
-from tests.support.waits import AirflowRescheduleException, TaskInstance, operator, sensor, video
+from tests.support.waits import AirflowRescheduleException, TaskInstance, operator, sensor, verdicts_of, video
 
 CALLS, SECONDS = 4, 1
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
@@ -125,16 +127,18 @@ def test_many_triggers_of_two_connections_to_one_account(counting: TrimEmulator)
     for number in range(10):
         counting.add_trim(f"clip-{number}", seconds=0)
 
-    async def run() -> list[str]:
+    async def run() -> list[Any]:
         triggers = [
             TrimTaskStatusTrigger(f"clip-{number}", conn_id, poll_interval=0.05)
             for number in range(10)
             for conn_id in ("trim_default", "trim_again")
         ]
         events = await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
-        return [event.payload["verdict"] for event in events]
+        return [verdict for event in events for verdict in verdicts_of(event.payload)]
 
-    assert asyncio.run(run()) == ["success"] * 20
+    verdicts = asyncio.run(run())
+    assert len(verdicts) == 20
+    assert all(isinstance(verdict, Success) for verdict in verdicts)
     assert counting.call_count == 20
 
 

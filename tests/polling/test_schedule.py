@@ -20,7 +20,7 @@ from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.ratelimit.window import WINDOW_MARGIN
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support import schedule_simulation as simulation
-from tests.support.clock import Clock
+from tests.support.clocks import Clock
 
 NOW = 1_796_000_000.0
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.vod.settings import TrimSettings
-from tests.support.clock import Clock
+from tests.support.clocks import Clock
 from tests.support.redis_server import RedisServer
 
 

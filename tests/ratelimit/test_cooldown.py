@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_trim.ratelimit.cooldown import DEFAULT_MAX_COOLDOWN, INITIAL_COOLDOWN, Cooldown
 from airflow_provider_trim.ratelimit.jitter import JITTER_FRACTION, MAX_JITTER
-from tests.support.clock import Clock, no_jitter
+from tests.support.clocks import Clock, no_jitter
 
 
 @pytest.fixture

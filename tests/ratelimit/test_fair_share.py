@@ -20,7 +20,7 @@ from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.ratelimit.storage import RedisStorage, Storages
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.callback_calls import until
-from tests.support.clock import Clock
+from tests.support.clocks import Clock
 from tests.support.redis_server import RedisServer
 
 

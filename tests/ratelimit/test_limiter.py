@@ -19,7 +19,7 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
-from tests.support.clock import Clock, no_jitter
+from tests.support.clocks import Clock, no_jitter
 from tests.support.redis_server import RedisServer
 
 Settings = Callable[..., TrimSettings]

@@ -15,7 +15,7 @@ from redis import Redis
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.ratelimit.storage import STORAGE_RETRY_DELAY
 from airflow_provider_trim.vod.settings import TrimSettings
-from tests.support.clock import Clock, no_jitter
+from tests.support.clocks import Clock, no_jitter
 from tests.support.redis_server import RedisServer
 
 Settings = Callable[..., TrimSettings]

@@ -21,7 +21,7 @@ from airflow_provider_trim.ratelimit.storage import (
 )
 from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.settings import TrimSettings
-from tests.support.clock import Clock
+from tests.support.clocks import Clock
 from tests.support.redis_server import RedisServer
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trim.ratelimit.window import WINDOW_MARGIN, Call, FallbackPace, LocalWindow
-from tests.support.clock import Clock
+from tests.support.clocks import Clock
 
 PERIOD = 10.55
 """A window of ten seconds with its margin."""

@@ -449,7 +449,7 @@ CASES: tuple[Case, ...] = (
         "code 1560: being processed",
         Verdict.KEEPS_WAITING,
         answers(ServiceCode(1560, "being processed")),
-        ("was not done when the timeout was reached",),
+        ("not finished within the timeout",),
     ),
     Case("code 1601: empty transNo", _F, answers(ServiceCode(1601, "empty")), ("code 1601",)),
     Case("code 1602: illegal transNo", _F, answers(ServiceCode(1602, "illegal")), ("code 1602",)),

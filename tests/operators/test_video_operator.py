@@ -32,8 +32,9 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
-from tests.support.waits import TaskInstance, run_trigger, video
+from tests.support.waits import TaskInstance, run_trigger, verdicts_of, video
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 S, Q = SUBMIT_PATH, QUERY_PATH
@@ -228,26 +229,28 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
 @every_mode
 def test_finished_trim_is_not_reused_with_reuse_off(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
-    first = video(mode, reuse=False).run()
-    second = video(mode, retry(2), reuse=False).run()
+    first = video(mode, reuse_finished=False).run()
+    second = video(mode, retry(2), reuse_finished=False).run()
     assert second == trim_default.video_info(NEXT) != first
-    video(mode, retry(3), reuse=False).run()
+    video(mode, retry(3), reuse_finished=False).run()
     assert submitted(trim_default) == [task_trans_no(TaskInstance(), generation) for generation in range(3)]
 
 
 def test_running_trim_is_adopted_with_reuse_off(trim_default: TrimEmulator) -> None:
     trim_default.add_trim(OURS, seconds=math.inf)
-    assert video("worker", retry(), reuse=False, wait_for_completion=False).run() == OURS
+    assert video("worker", retry(), reuse_finished=False, wait_for_completion=False).run() == OURS
     assert submitted(trim_default) == []
 
 
-@pytest.mark.parametrize("reuse", [True, False])
+@pytest.mark.parametrize("reuse_finished", [True, False])
 @pytest.mark.parametrize("seconds", [0, math.inf])
-def test_without_waiting_a_retry_returns_the_same(trim_default: TrimEmulator, reuse: bool, seconds: float) -> None:
-    """The trans_no, whether the trim is done by then or not."""
+def test_without_waiting_a_retry_returns_the_same(
+    trim_default: TrimEmulator, reuse_finished: bool, seconds: float
+) -> None:
+    """Pitfall 16: trans_no, whether the trim is done by then or not."""
     trim_default.add_trim(OURS, seconds=seconds)
-    wait = video("worker", retry(), wait_for_completion=False, reuse=reuse)
-    expected = OURS if reuse or seconds else NEXT
+    wait = video("worker", retry(), wait_for_completion=False, reuse_finished=reuse_finished)
+    expected = OURS if reuse_finished or seconds else NEXT
     assert wait.run() == expected
     assert wait.ti.pushed == {"trans_no": expected}
 
@@ -270,8 +273,8 @@ def test_explicit_trans_no_is_queried_too(trim_default: TrimEmulator, seconds: f
 def test_explicit_trans_no_has_no_successor(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("done", seconds=0)
     trim_default.add_trim("failed", seconds=0, outcome="fail")
-    with pytest.raises(AirflowFailException, match=r"trim done is done already.*needs another trans_no"):
-        video("worker", retry(), trans_no="done", reuse=False).run()
+    with pytest.raises(AirflowFailException, match=r"trim done is already finished .*choose another trans_no"):
+        video("worker", retry(), trans_no="done", reuse_finished=False).run()
     with pytest.raises(AirflowFailException, match=r"trim failed .*status 3"):
         video("worker", retry(), trans_no="failed").run()
     assert submitted(trim_default) == []
@@ -368,7 +371,7 @@ def test_killing_the_task_leaves_the_trim_alone_and_says_so(
     running.execute(wait.context)
     with caplog.at_level(logging.WARNING):
         running.on_kill()
-    assert "Its trim goes on at the service, which has no call to cancel one" in capsys.readouterr().out + caplog.text
+    assert "The trim keeps running: the API has no cancel call" in capsys.readouterr().out + caplog.text
     assert (paths(trim_default), trim_default.running) == ([S], [OURS])
 
 
@@ -379,7 +382,7 @@ def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator)
     with pytest.raises(TaskDeferred) as deferred:
         wait.task().execute(wait.context)
     events = [run_trigger(deferred.value.trigger) for _ in range(2)]
-    assert events[0]["verdict"] == events[1]["verdict"] == "success"
+    assert all(isinstance(verdict, Success) for event in events for verdict in verdicts_of(event))
     assert paths(trim_default) == [S, Q, Q]
     assert wait.resume(events[1], **deferred.value.kwargs) == trim_default.video_info(OURS)
     assert submitted(trim_default) == [OURS]
@@ -391,9 +394,9 @@ def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         wait.task().execute(wait.context)
     event = run_trigger(deferred.value.trigger)
-    event["data"]["transNo"] = "another"
+    event["content"] = event["content"].replace(OURS, "another")
     for broken in (event, None, {"verdict": "?"}):
-        with pytest.raises(TrimError, match=r"the event about trim .* is not understood"):
+        with pytest.raises(TrimError, match=r"cannot decode the trigger event for trim "):
             wait.resume(broken, **deferred.value.kwargs)
 
 
