@@ -44,9 +44,9 @@ def use_up(emulator: TrimEmulator) -> None:
     emulator.add_trim("other", seconds=math.inf)
     with TrimApiHook() as hook:
         for _ in range(CALLS):
-            hook.ask("other")
+            hook.query_once("other")
         with pytest.raises(TrimQuotaExceededError) as quota_exhausted:
-            hook.ask("other")
+            hook.query_once("other")
     assert quota_exhausted.value.http_status is None
     assert 0 < quota_exhausted.value.retry_after <= SECONDS + 1
     emulator.clear_calls()
