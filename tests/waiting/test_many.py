@@ -154,10 +154,10 @@ def test_progress_in_the_log() -> None:
     done = Success(TrimTask.model_validate({"status": 2, "videoInfo": {}}))
     tally = WaitGroup([PollState(f"clip-{n}", now=1000.0) for n in range(40)], stop_at_failure=False)
     for place in range(17):
-        tally.verdicts[place] = done
-    tally.verdicts[20] = Failure(TrimTaskFailedError("status 3"))
-    assert tally.progress(1250.0) == "17 of 40 done, 1 failed, oldest waiting 4 min 10 s"
-    assert tally.progress(1009.0).endswith("oldest waiting 9 s")
-    due = [second for second in range(0, 1000, 5) if tally.report_due(1000.0 + second)]
-    assert due == [60, 120, 240, 480, 960]
-    assert not WaitGroup([PollState("one", now=0.0)], stop_at_failure=True).report_due(1e9)
+        tally.record(place, done)
+    tally.record(20, Failure(TrimTaskFailedError("status 3")))
+    assert tally.progress_line(1250.0) == "17/40 done, 1 failed; longest wait 4 min 10 s"
+    assert tally.progress_line(1009.0).endswith("longest wait 9 s")
+    due = [second for second in range(0, 2500, 5) if tally.should_log(1000.0 + second)]
+    assert due == [60, 120, 240, 480, 960, 1560, 2160]
+    assert not WaitGroup([PollState("one", now=0.0)], stop_at_failure=True).should_log(1e9)
