@@ -252,7 +252,10 @@ async def test_a_missing_connection_is_named(emulator: TrimEmulator) -> None:
 )
 async def test_what_is_wrong_with_a_connection_is_named(connect: Connect, extra: dict[str, Any], words: str) -> None:
     connect(**extra)
-    for attempt in (TrimApiHook("trim_test").aget_task(TRANS_NO), asyncio.to_thread(TrimApiHook("trim_test").query_once, "t")):
+    for attempt in (
+        TrimApiHook("trim_test").aget_task(TRANS_NO),
+        asyncio.to_thread(TrimApiHook("trim_test").query_once, "t"),
+    ):
         with pytest.raises(TrimSettingsError, match=words) as caught:
             await attempt
         assert "s3cret" not in str(caught.value)
