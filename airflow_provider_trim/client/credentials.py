@@ -35,6 +35,11 @@ def retry_delay(refusals: int, interval: float, jitter: Callable[[], float]) -> 
     return min(delay, MAX_RETRY_DELAY) * (0.5 + 0.5 * jitter())
 
 
+def proves_credentials(outcome: TrimTask | TrimError) -> bool:
+    """Return whether the outcome of a poll shows that the service has accepted the credentials."""
+    return isinstance(outcome, TrimTask | VideoProcessingError | TrimTaskFailedError | TransNoNotFoundError)
+
+
 class CredentialGate:
     """Holds the polls of a connection while its credentials are refused.
 
@@ -65,7 +70,7 @@ class CredentialGate:
         :param interval: seconds between two polls of the trim
         :returns: whether the outcome is one more refusal: of those that were in flight together, only the first is
         """
-        if isinstance(outcome, TrimTask | VideoProcessingError | TrimTaskFailedError | TransNoNotFoundError):
+        if proves_credentials(outcome):
             self.accepted, self.refusals = True, 0
         elif isinstance(outcome, TrimAuthError) and version > self._refused_version:
             self._refused_version = version

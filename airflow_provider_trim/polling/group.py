@@ -9,13 +9,8 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from airflow_provider_trim.polling.state import (
-    FIRST_PROGRESS_LOG,
-    MAX_PROGRESS_LOG_INTERVAL,
-    PollState,
-    Success,
-    Verdict,
-)
+from airflow_provider_trim.polling.state import FIRST_PROGRESS_LOG, MAX_PROGRESS_LOG_INTERVAL, PollState
+from airflow_provider_trim.polling.verdicts import Success, Verdict
 
 Verdicts = list[Verdict | None]
 """One for each wait, in the order of the transNos; None for a wait that was ended without one."""

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from airflow_provider_trim.client.credentials import proves_credentials
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.state import Decision, PollAgain, PollState
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Decision, PollAgain
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
 from airflow_provider_trim.vod.models import TrimTask
 
@@ -88,7 +90,7 @@ class SyncPoller:
         """Poll a trim: one call, and one more at once where the last poll is repeated."""
         while True:
             outcome = self._query(state)
-            self._credentials_accepted |= not isinstance(outcome, TrimError)
+            self._credentials_accepted |= proves_credentials(outcome)
             decision = state.record_response(
                 outcome, self._clock(), version=self._version, credentials_accepted=self._credentials_accepted
             )

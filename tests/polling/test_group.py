@@ -8,7 +8,8 @@ import asyncio
 import pytest
 
 from airflow_provider_trim.polling.group import WaitGroup, wait_for_group
-from airflow_provider_trim.polling.state import PollState, TimedOut, Verdict
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import TimedOut, Verdict
 
 NOW = 1_796_000_000.0
 

@@ -20,7 +20,8 @@ from airflow_provider_trim.client.session import CONNECTION_LIFETIME
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller, poller_for
-from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,

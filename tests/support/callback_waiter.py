@@ -16,7 +16,8 @@ import time
 
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.state import PollState, Success
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.vod.settings import TrimSettings
 
 
