@@ -16,15 +16,11 @@ from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.callback_calls import Callbacks
+from tests.support.emulators import set_connection
 from tests.support.waits import TaskInstance, Wait, sensor, video
 
 OURS = task_trans_no(TaskInstance(), 0)
 NEXT = task_trans_no(TaskInstance(), 1)
-
-
-def connection(emulator: TrimEmulator, extra: dict[str, Any]) -> str:
-    fields = {"host": emulator.url, "login": emulator.user, "password": emulator.token, "extra": extra}
-    return json.dumps({"conn_type": "trim", **fields})
 
 
 @pytest.fixture
@@ -33,7 +29,7 @@ def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def connect(**extra: Any) -> Callbacks:
         callbacks = Callbacks(emulator, **extra)
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection(emulator, callbacks.extra))
+        set_connection(monkeypatch, emulator, **callbacks.extra)
         return callbacks
 
     return connect
@@ -109,9 +105,7 @@ def test_empty_notify_url_counts_as_none(callbacks: Callbacks, emulator: TrimEmu
     assert notify_urls(emulator) == [callbacks.address(OURS)]
 
 
-def test_clip_without_a_wait_still_gets_a_callback(
-    callbacks: Callbacks, emulator: TrimEmulator
-) -> None:
+def test_clip_without_a_wait_still_gets_a_callback(callbacks: Callbacks, emulator: TrimEmulator) -> None:
     assert video("deferrable", wait_for_completion=False).run() == OURS
     assert notify_urls(emulator) == [callbacks.address(OURS)]
     assert deferral(sensor("deferrable", OURS)).expects_callback is False
@@ -135,7 +129,6 @@ def test_no_callback_expected_for_an_adopted_trim_with_explicit_trans_no(
 
 
 def test_a_trigger_that_was_stored_before_there_were_callbacks_still_runs(callbacks: Callbacks) -> None:
-    """Pitfall 18."""
     path, arguments = deferral(video("deferrable")).serialize()
     assert arguments.pop("expects_callback") is True
     module, _, name = path.rpartition(".")
@@ -144,7 +137,6 @@ def test_a_trigger_that_was_stored_before_there_were_callbacks_still_runs(callba
 
 
 def test_callback_address_is_in_no_trigger(callbacks: Callbacks) -> None:
-    """Pitfall 19."""
     trigger = deferral(video("deferrable"))
     signature = callbacks.address(OURS).rpartition("/")[2]
     assert signature not in repr(trigger) + json.dumps(trigger.serialize())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -57,9 +57,8 @@ Connect = Callable[..., None]
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=math.inf, token="t0ken-of-the-test") as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf, "token": "t0ken-of-the-test"}
 
 
 # --- one question ---
@@ -104,7 +103,6 @@ async def test_an_impossible_trans_no_costs_no_call(
 def test_transient_failure_is_retried(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Pitfall 3."""
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, fault, fault)
     assert hook.get_task(TRANS_NO).status is TrimStatus.SUCCESSFUL
@@ -114,7 +112,6 @@ def test_transient_failure_is_retried(
 
 
 def test_retries_are_bounded(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
-    """Pitfall 4."""
     emulator.misbehave(TRANS_NO, HttpError(503), repeat=True)
     with pytest.raises(TrimTransportError) as caught:
         hook.get_task(TRANS_NO)
@@ -127,7 +124,7 @@ def test_retries_are_bounded(hook: TrimApiHook, emulator: TrimEmulator, slept: l
 def test_http_429_pauses_every_call_of_the_account(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]
 ) -> None:
-    """Pitfall 27: every caller of the account waits, and longer after each refusal in a row."""
+    """Every caller of the account waits, and longer after each refusal in a row."""
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, HttpError(429), HttpError(429))
     with pytest.raises(TrimQuotaExceededError):
@@ -146,7 +143,6 @@ def test_http_429_pauses_every_call_of_the_account(
 def test_retry_after_is_honoured_up_to_a_minute(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], retry_after: str, pauses: list[float] | None
 ) -> None:
-    """Pitfall 27."""
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, HttpError(429, headers={"Retry-After": retry_after}))
     if pauses is None:
@@ -179,7 +175,6 @@ def test_ask_never_retries(hook: TrimApiHook, emulator: TrimEmulator, slept: lis
 
 
 def test_a_call_does_not_wait_for_ever(connect: Connect, emulator: TrimEmulator) -> None:
-    """Pitfall 23."""
     connect(timeout=0.1)
     emulator.misbehave(None, Hold(), repeat=True)
     with TrimApiHook("trim_test") as hook, pytest.raises(TrimTransportError, match="timed out"):
@@ -282,7 +277,7 @@ async def test_extras_that_are_no_object(monkeypatch: pytest.MonkeyPatch, extra:
 
 
 async def test_secrets_backend_failure_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pitfall 12: whatever a backend raises, a wait in the triggerer is not ended by it."""
+    """Whatever a backend raises, a wait in the triggerer is not ended by it."""
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "no_such_module.Backend")
     monkeypatch.setenv("AIRFLOW__WORKERS__SECRETS_BACKEND", "no_such_module.Backend")
     with pytest.raises(TrimTransportError, match="connection 'trim_test' could not be looked up: Airflow") as caught:
@@ -374,7 +369,6 @@ def test_airflow_2s_form_refuses_what_can_not_work(given: dict, refused: list[st
 
 
 def test_nothing_shows_the_token(hook: TrimApiHook, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture) -> None:
-    """Pitfall 19."""
     caplog.set_level(0)
     emulator.misbehave(TRANS_NO, HttpError(503), ConnectionReset(), RawResponse(b"?"), HttpError(403))
     with pytest.raises(TrimError) as caught:

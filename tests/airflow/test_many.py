@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -18,6 +17,7 @@ from airflow_provider_trim.polling.state import Failure, PollState, Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimTask
+from tests.support.emulators import set_connection
 from tests.support.waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
@@ -131,14 +131,7 @@ def test_an_unknown_policy_fails_the_import() -> None:
 
 
 def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = {
-        "conn_type": "trim",
-        "host": trim_default.url,
-        "login": trim_default.user,
-        "password": trim_default.token,
-        "extra": {"quota": "off"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    set_connection(monkeypatch, trim_default, quota="off")
     names = [f"clip-{number}" for number in range(1000)]
     for name in names:
         trim_default.add_trim(name, seconds=0)
@@ -149,7 +142,6 @@ def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.
 
 
 def test_event_with_a_missing_item_is_no_success(trim_default: TrimEmulator) -> None:
-    """Pitfall 11."""
     trim_default.add_trim("a", seconds=0)
     event = run_trigger(TrimTaskStatusTrigger(["a"]))
     wait = sensor("deferrable", trans_no=["a", "b"])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,9 +47,8 @@ Connect = Callable[..., None]
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=math.inf) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf}
 
 
 def paths(emulator: TrimEmulator) -> list[str]:
@@ -187,7 +186,7 @@ LOST = [ConnectionReset(), ResetMidResponse(), HttpError(502), RawResponse(b"<ht
 def test_response_lost_after_acceptance(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Fault, ends: str
 ) -> None:
-    """Pitfall 21: the service is asked, and nothing is sent again."""
+    """The service is asked, and nothing is sent again."""
     if ends in ("success", "fail"):
         emulator.duration = 0
         emulator.submission_outcome = ends  # type: ignore[assignment]
@@ -214,7 +213,7 @@ def test_response_lost_before_acceptance(
 
 
 def test_submission_timeout_is_resolved_by_a_query(connect: Connect, emulator: TrimEmulator) -> None:
-    """Pitfall 23: the call times out, and what it did is found out."""
+    """The call times out, and what it did is found out."""
     connect(timeout=0.2)
     hold = Hold()
     emulator.fail_submission("after", hold)
@@ -257,7 +256,6 @@ def test_query_that_never_succeeds(hook: TrimApiHook, emulator: TrimEmulator, sl
 
 
 def test_resubmissions_are_bounded(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
-    """Pitfall 4."""
     emulator.fail_submission("before", HttpError(503), times=9)
     with pytest.raises(TrimTransportError) as lost:
         hook.submit_trim(**CLIP, trans_no="T")
@@ -299,7 +297,6 @@ def test_refused_for_another_reason_after_a_lost_response(hook: TrimApiHook, emu
 
 
 def test_http_429_waits_and_sends_again(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
-    """Pitfall 27."""
     emulator.fail_submission("before", HttpError(429, headers={"Retry-After": "20"}))
     assert hook.submit_trim(**CLIP, trans_no="T") == "T"
     assert len(emulator.submissions) == 1

@@ -135,7 +135,6 @@ def test_first_poll_is_delayed(trim_default: TrimEmulator, duration: Any, pause:
 
 
 def test_wait_parameters_reach_the_trigger(trim_default: TrimEmulator) -> None:
-    """Pitfall 14."""
     wait = video(
         "deferrable",
         poll_interval=pendulum.duration(seconds=7),
@@ -168,7 +167,6 @@ def test_unknown_trim_is_submitted(trim_default: TrimEmulator, mode: str, number
 @every_mode
 @pytest.mark.parametrize("code", [None, 1560])
 def test_running_trim_is_adopted(trim_default: TrimEmulator, mode: str, code: int | None) -> None:
-    """Pitfall 21."""
     trim_default.add_trim(OURS, seconds=0)
     trim_default.misbehave(OURS, ServiceCode(code) if code else ServiceData({"transNo": OURS, "status": 1}))
     assert video(mode, retry()).run() == trim_default.video_info(OURS)
@@ -177,7 +175,7 @@ def test_running_trim_is_adopted(trim_default: TrimEmulator, mode: str, code: in
 
 @every_mode
 def test_finished_trim_is_returned_at_once(trim_default: TrimEmulator, mode: str) -> None:
-    """Pitfalls 16 and 17: the same value and the same keys as after a wait, and no deferral."""
+    """The same value and the same keys as after a wait, and no deferral."""
     trim_default.add_trim(OURS, seconds=0)
     wait = video(mode, retry())
     info = wait.run()
@@ -246,7 +244,7 @@ def test_running_trim_is_adopted_with_reuse_off(trim_default: TrimEmulator) -> N
 @pytest.mark.parametrize("reuse", [True, False])
 @pytest.mark.parametrize("seconds", [0, math.inf])
 def test_without_waiting_a_retry_returns_the_same(trim_default: TrimEmulator, reuse: bool, seconds: float) -> None:
-    """Pitfall 16: trans_no, whether the trim is done by then or not."""
+    """The trans_no, whether the trim is done by then or not."""
     trim_default.add_trim(OURS, seconds=seconds)
     wait = video("worker", retry(), wait_for_completion=False, reuse=reuse)
     expected = OURS if reuse or seconds else NEXT
@@ -284,7 +282,7 @@ def test_explicit_trans_no_has_no_successor(trim_default: TrimEmulator) -> None:
 
 @every_mode
 def test_a_failed_trim_is_worth_a_retry(trim_default: TrimEmulator, mode: str) -> None:
-    """The retry submits the next; an AirflowException may end or skip the task instead (pitfall 6)."""
+    """The retry submits the next; an AirflowException may end or skip the task instead."""
     trim_default.duration = 0
     trim_default.submission_outcome = "fail"
     with pytest.raises(TrimTaskFailedError, match=f"trim {OURS} .*status 3") as failed:
@@ -342,7 +340,7 @@ def test_a_wrong_parameter_fails_at_once_by_its_name(
     ],
 )
 def test_refused_submission_fails_at_once(trim_default: TrimEmulator, code: int, words: str) -> None:
-    """Pitfall 20: with code and request id. 1301, too: a retry has no more permission."""
+    """With code and request id. 1301, too: a retry has no more permission."""
     trim_default.fail_submission("before", ServiceCode(code, "no"))
     with pytest.raises(AirflowFailException, match=words) as failed:
         video("deferrable").run()
@@ -350,7 +348,7 @@ def test_refused_submission_fails_at_once(trim_default: TrimEmulator, code: int,
 
 
 def test_transient_failure_is_worth_a_retry(trim_default: TrimEmulator) -> None:
-    """Pitfall 3. The video itself is still being processed, say."""
+    """The video itself is still being processed, say."""
     trim_default.fail_submission("before", ServiceCode(1560, "video is being processed"))
     with pytest.raises(VideoProcessingError):
         video("deferrable").run()
@@ -363,7 +361,7 @@ def test_transient_failure_is_worth_a_retry(trim_default: TrimEmulator) -> None:
 def test_killing_the_task_leaves_the_trim_alone_and_says_so(
     trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Pitfall 13: there is no call to cancel one."""
+    """There is no call to cancel one."""
     trim_default.duration = math.inf
     wait = video("deferrable", wait_for_completion=False)
     running = wait.task()
@@ -375,7 +373,7 @@ def test_killing_the_task_leaves_the_trim_alone_and_says_so(
 
 
 def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator) -> None:
-    """Pitfall 22: a triggerer that takes over from a killed one starts with the same arguments."""
+    """A triggerer that takes over from a killed one starts with the same arguments."""
     trim_default.duration = 0
     wait = video("deferrable")
     with pytest.raises(TaskDeferred) as deferred:
@@ -388,7 +386,6 @@ def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator)
 
 
 def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
-    """Pitfall 11."""
     trim_default.duration = 0
     wait = video("deferrable")
     with pytest.raises(TaskDeferred) as deferred:
@@ -404,7 +401,7 @@ def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
 
 
 def test_the_trans_no_never_changes() -> None:
-    """Pitfall 21: over tries, and over versions of this package, since a retry may run after an upgrade."""
+    """Over tries, and over versions of this package, since a retry may run after an upgrade."""
     assert OURS == "2ee0b1e0c0e2fdcc3848d3416d3cc8e4"
     assert {task_trans_no(retry(number), 0) for number in range(1, 9)} == {OURS}
 
@@ -449,7 +446,7 @@ TEMPLATES = {
 
 
 def test_everything_about_the_trim_is_templated() -> None:
-    """Pitfall 25: nothing is read from a template before it is rendered."""
+    """Nothing is read from a template before it is rendered."""
     operator = TrimVideoOperator(task_id="clip", **TEMPLATES)
     assert set(operator.template_fields) == TEMPLATES.keys()
     assert {name: getattr(operator, name) for name in TEMPLATES} == TEMPLATES
@@ -458,7 +455,6 @@ def test_everything_about_the_trim_is_templated() -> None:
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("trans_no", ["", "clip-7"])
 def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrable: bool, trans_no: str) -> None:
-    """Pitfall 25."""
     trim_default.duration = 0
     params = {"video": "V7", "start": "00:01:30", "seconds": 12.5, "width": 640, "frames": 25, "conn": "default"}
     with DAG(
@@ -493,7 +489,7 @@ def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrab
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrable: bool) -> None:
-    """Pitfall 24: what is mapped and what is partial reach each task, and each submits a trim of its own."""
+    """What is mapped and what is partial reach each task, and each submits a trim of its own."""
     trim_default.duration = 0
     with DAG(dag_id=f"video_mapped_{deferrable}", schedule=None, start_date=START) as dag:
 

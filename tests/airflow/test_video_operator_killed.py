@@ -7,7 +7,7 @@ it has come so far, and stops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,9 +24,8 @@ meanwhile = pytest.mark.parametrize("done", [False, True], ids=["runs", "done"])
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=0) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": 0}
 
 
 def kill_while_held(emulator: TrimEmulator, attempt: Try, hold: Hold) -> None:
@@ -97,7 +96,7 @@ def test_killed_before_airflow_knows_of_the_deferral(emulator: TrimEmulator, don
 @every_mode
 @meanwhile
 def test_killed_while_waiting(emulator: TrimEmulator, mode: str, done: bool) -> None:
-    """Deferred, or holding a worker. Pitfall 13: nobody is asked to clean up, and nothing has to be."""
+    """Deferred, or holding a worker. Nobody is asked to clean up, and nothing has to be."""
     hold = Hold()
     emulator.misbehave(OURS, ServiceData({"transNo": OURS, "status": 1}), hold)
     kill_while_held(emulator, Try(emulator, 1, mode), hold)

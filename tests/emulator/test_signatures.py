@@ -150,15 +150,14 @@ def assert_rejected(response: requests.Response, reason: str) -> None:
 
 
 @pytest.fixture
-def emulator(clock: Any, auth: Any) -> Iterator[TrimEmulator]:
+def emulator_options(clock: Any, auth: Any) -> dict[str, Any]:
     clock.now = NOW
-    with TrimEmulator(auth=auth, user=USER, token=SECRET, wall_clock=clock) as emulator:
-        emulator.add_trim("T", seconds=0)
-        yield emulator
+    return {"auth": auth, "user": USER, "token": SECRET, "wall_clock": clock}
 
 
 @pytest.fixture
 def caller(emulator: TrimEmulator, auth: str) -> Iterator[Caller]:
+    emulator.add_trim("T", seconds=0)
     caller = Caller(emulator, auth)
     with caller.session:
         yield caller

@@ -216,6 +216,13 @@ def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
         assert "geheim" not in text
 
 
+def test_every_extra_is_among_these() -> None:
+    extras = TrimSettings.model_fields.keys() - {"base_url", "login", "password"}
+    for test in (test_extra, test_refused_extra):
+        (parametrized,) = test.pytestmark
+        assert {row[0] for row in parametrized.args[1]} == extras
+
+
 def test_unknown_extra_names_those_there_are() -> None:
     assert refusal(extra={"time_out": 5}) == (
         "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, "
@@ -236,7 +243,6 @@ def test_a_field_of_the_connection_is_no_extra(name: str) -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    """Pitfall 19."""
     secrets = {"password": "geheim1", "proxy": "http://u:geheim2@h", "quota_storage": "redis://:geheim3@h"}
     login, password = "the-login", secrets.pop("password")
     settings = TrimSettings.from_connection(login=login, password=password, extra=secrets)
