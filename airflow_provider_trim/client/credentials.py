@@ -9,7 +9,7 @@ authentication is in trouble is not helped by a stampede.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
@@ -55,11 +55,14 @@ class CredentialGate:
         self._refused_version = -1
         self._jitter = jitter
 
-    def pause(self, now: float, polls_in_flight: int) -> float:
-        """Return the seconds until the next poll can be made; infinite where another one has to end first."""
+    def pause(self, now: float, in_flight: Iterable[int] = ()) -> float:
+        """Return the seconds until the next poll can be made; infinite where another one has to end first.
+
+        :param in_flight: the versions of the connection with which polls are being made
+        """
         if not self.refusals:
             return 0.0
-        if polls_in_flight:
+        if any(version > self._refused_version for version in in_flight):
             return float("inf")
         return max(0.0, self._opens_at - now)
 

@@ -95,9 +95,11 @@ class Poller:
     ) -> None:
         self._clock = clock
         self._on_idle = on_idle
-        self._connection = connection or ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock)
+        self._connection = (
+            ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock) if connection is None else connection
+        )
         self._credentials = CredentialGate()
-        self._schedule = schedule or Schedule(ExpectedDelayPolicy())
+        self._schedule = Schedule(ExpectedDelayPolicy()) if schedule is None else schedule
         self._permits = Permits(self._schedule)
         self._callbacks = CallbackReceiver(clock, self._on_callback, self._on_callbacks_unreliable)
         self._subscriptions = Subscriptions()
@@ -190,7 +192,7 @@ class Poller:
             self._wakeup.clear()
             now = self._clock()
             due = self._schedule.next_due_at()
-            held = self._credentials.pause(now, len(self._in_flight))
+            held = self._credentials.pause(now, (poll.version for poll in self._in_flight.values()))
             if due is None or due > now or held:
                 await self._wakeup.wait(now, math.inf if due is None else max(due, now + held))
                 continue

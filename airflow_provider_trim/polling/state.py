@@ -16,6 +16,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from enum import Enum
+from types import MappingProxyType
 
 from airflow_provider_trim.client.credentials import retry_delay
 from airflow_provider_trim.polling.options import WaitOptions
@@ -72,26 +73,31 @@ class Event(Enum):
     DEADLINE = "the deadline has passed"
 
 
-_FROM_OPEN: Mapping[Event, State] = {
-    Event.PROCESSING: State.POLLING,
-    Event.TRANSIENT_ERROR: State.RETRYING,
-    Event.RATE_LIMIT: State.RATE_LIMITED,
-    Event.AUTH_ERROR: State.REAUTHENTICATING,
-    Event.SUCCESSFUL: State.SUCCEEDED,
-    Event.REJECTED: State.FAILED,
-    Event.GIVE_UP: State.FAILED,
-    Event.DEADLINE: State.TIMED_OUT,
-}
+_FROM_OPEN = MappingProxyType(
+    {
+        Event.PROCESSING: State.POLLING,
+        Event.TRANSIENT_ERROR: State.RETRYING,
+        Event.RATE_LIMIT: State.RATE_LIMITED,
+        Event.AUTH_ERROR: State.REAUTHENTICATING,
+        Event.SUCCESSFUL: State.SUCCEEDED,
+        Event.REJECTED: State.FAILED,
+        Event.GIVE_UP: State.FAILED,
+        Event.DEADLINE: State.TIMED_OUT,
+    }
+)
+_FROM_FINAL: Mapping[Event, State] = MappingProxyType({})
 
-TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
-    State.POLLING: _FROM_OPEN,
-    State.RETRYING: _FROM_OPEN,
-    State.RATE_LIMITED: _FROM_OPEN,
-    State.REAUTHENTICATING: _FROM_OPEN,
-    State.SUCCEEDED: {},
-    State.FAILED: {},
-    State.TIMED_OUT: {},
-}
+TRANSITIONS: Mapping[State, Mapping[Event, State]] = MappingProxyType(
+    {
+        State.POLLING: _FROM_OPEN,
+        State.RETRYING: _FROM_OPEN,
+        State.RATE_LIMITED: _FROM_OPEN,
+        State.REAUTHENTICATING: _FROM_OPEN,
+        State.SUCCEEDED: _FROM_FINAL,
+        State.FAILED: _FROM_FINAL,
+        State.TIMED_OUT: _FROM_FINAL,
+    }
+)
 """The state that follows each event; a verdict is final, so nothing follows it."""
 
 MIN_INTERVAL = 0.01

@@ -24,7 +24,7 @@ async def test_progress_report_sleeps_between_two_lines(waits: int, lines: int) 
         asked += 1
         return NOW + 3600
 
-    async def wait(watch: PollState) -> Verdict:
+    async def wait(state: PollState) -> Verdict:
         await over.wait()
         return TimedOut()
 
