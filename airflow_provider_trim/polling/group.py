@@ -10,13 +10,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Self
 
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.state import (
-    FIRST_PROGRESS_LOG,
-    MAX_PROGRESS_LOG_INTERVAL,
-    PollState,
-    Success,
-    Verdict,
-)
+from airflow_provider_trim.polling.state import FIRST_PROGRESS_LOG, MAX_PROGRESS_LOG_INTERVAL, PollState
+from airflow_provider_trim.polling.verdicts import Success, Verdict
 
 Verdicts = list[Verdict | None]
 """One for each wait, in the order of the transNos; None for a wait that was ended without one."""
