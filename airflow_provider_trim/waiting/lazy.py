@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.errors import TransNoIllegalError as TransNoIllegalError
     from airflow_provider_trim.vod.errors import TransNoNotFoundError as TransNoNotFoundError
     from airflow_provider_trim.vod.errors import TrimError as TrimError
+    from airflow_provider_trim.vod.errors import TrimParameterError as TrimParameterError
     from airflow_provider_trim.vod.errors import TrimTaskFailedError as TrimTaskFailedError
     from airflow_provider_trim.vod.errors import VideoProcessingError as VideoProcessingError
     from airflow_provider_trim.vod.models import TrimStatus as TrimStatus
     from airflow_provider_trim.vod.submission import as_seconds as as_seconds
     from airflow_provider_trim.waiting.deferral import new_group as new_group
     from airflow_provider_trim.waiting.deferral import trigger_for as trigger_for
+    from airflow_provider_trim.waiting.rendered import optional as optional
+    from airflow_provider_trim.waiting.rendered import required as required
     from airflow_provider_trim.waiting.results import TrimResults as TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos as TransNos
 
@@ -42,6 +45,7 @@ PLACES = {
     "TransNos": "waiting.trans_nos",
     "TrimApiHook": "hooks.trim",
     "TrimError": "vod.errors",
+    "TrimParameterError": "vod.errors",
     "TrimResults": "waiting.results",
     "TrimStatus": "vod.models",
     "TrimTaskFailedError": "vod.errors",
@@ -51,7 +55,9 @@ PLACES = {
     "callback_address": "vod.callbacks",
     "decode_event": "triggers.payload",
     "new_group": "waiting.deferral",
+    "optional": "waiting.rendered",
     "poll_due": "polling.sync",
+    "required": "waiting.rendered",
     "trigger_for": "waiting.deferral",
     "unwrap_verdicts": "triggers.results",
     "wait": "polling.sync",
