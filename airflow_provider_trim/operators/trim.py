@@ -15,7 +15,14 @@ from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.operators.idempotent_submit import MAX_ATTEMPTS, submit_once, task_trans_no
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
-from airflow_provider_trim.waiting.options import OnFailure, check_on_failure, to_seconds
+from airflow_provider_trim.waiting.options import (
+    OnFailure,
+    to_failure_limit,
+    to_on_failure,
+    to_optional_seconds,
+    to_reusable,
+    to_seconds,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -42,6 +49,8 @@ _SUBMISSION_FIELDS = (
     "enable_video_transcode",
 )
 
+_REQUIRED_FIELDS = _SUBMISSION_FIELDS[:4]
+
 
 class TrimVideoInfoOperator(TrimWaitingMixin):
     """Pushes ``videoInfo`` of a trim, or of several, to XCom, waiting for them if necessary.
@@ -57,9 +66,10 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     :param poll_interval: least pause between two looks at one trim, in seconds or as timedelta
     :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
-    :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
         waits for all, then fails with a table of what failed; ``"ignore"`` leaves None in the place of a failed one
+    :raises ValueError: a number or ``on_failure`` is wrong, by its name
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
@@ -76,20 +86,21 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         poll_interval: timedelta | float = 10.0,
         first_poll_after: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
-        max_consecutive_failures: int = 10,
+        max_consecutive_failures: int | None = 10,
         on_failure: OnFailure = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.trans_no = trans_no
+        self.trans_no = to_reusable(trans_no)
         self.trim_conn_id = trim_conn_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = to_seconds(poll_interval)
-        self.first_poll_after = to_seconds(first_poll_after)
-        self.timeout = conf.getfloat("sensors", "default_timeout") if timeout is None else to_seconds(timeout)
-        self.max_consecutive_failures = max_consecutive_failures
-        self.on_failure = check_on_failure(on_failure)
+        self.poll_interval = to_seconds("poll_interval", poll_interval)
+        self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
+        default_timeout = conf.getfloat("sensors", "default_timeout")
+        self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
+        self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
+        self.on_failure = to_on_failure(on_failure)
 
     def execute(self, context: Context) -> Any:
         """Return ``videoInfo``, now or when the trim is done."""
@@ -150,7 +161,8 @@ class TrimVideoOperator(TrimWaitingMixin):
     :param first_poll_after: seconds or timedelta between submission and the first look; by default a twentieth of the
         clip's duration, at least 2 and at most 30 seconds
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
-    :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
+    :raises ValueError: a number of the wait is wrong, by its name
     """
 
     template_fields: Sequence[str] = (*_SUBMISSION_FIELDS, "notify_url", "trans_no", "trim_conn_id")
@@ -181,7 +193,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         poll_interval: timedelta | float = 10.0,
         first_poll_after: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
-        max_consecutive_failures: int = 10,
+        max_consecutive_failures: int | None = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -203,10 +215,11 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.trim_conn_id = trim_conn_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = to_seconds(poll_interval)
-        self.first_poll_after = to_seconds(first_poll_after)
-        self.timeout = conf.getfloat("sensors", "default_timeout") if timeout is None else to_seconds(timeout)
-        self.max_consecutive_failures = max_consecutive_failures
+        self.poll_interval = to_seconds("poll_interval", poll_interval)
+        self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
+        default_timeout = conf.getfloat("sensors", "default_timeout")
+        self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
+        self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
 
     def execute(self, context: Context) -> Any:
         """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if told not to wait."""
@@ -234,7 +247,29 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.log.warning("Task killed. The trim keeps running: the API has no cancel call")
 
     def _source_video_ids(self) -> Sequence[str]:
-        return (self.video_id,)
+        return (str(self.video_id),)
+
+    def _given_trans_no(self) -> str | None:
+        """Return the caller's own transNo, None where there is none.
+
+        :raises AirflowFailException: the service can't know such a transNo
+        """
+        if lazy.optional(self.trans_no) is None:
+            return None
+        trans_nos = self._parse_trans_nos(self.trans_no)
+        if trans_nos.is_list:
+            raise AirflowFailException("trans_no must be one transNo, not a list: a task submits one trim")
+        return trans_nos.names[0]
+
+    def _submission_parameters(self) -> dict[str, Any]:
+        """Return what is submitted, as templates mean it, without ``trans_no`` and ``notify_url``.
+
+        :raises TrimParameterError: one that is required is missing
+        """
+        return {
+            name: lazy.required(name, value) if name in _REQUIRED_FIELDS else lazy.optional(value)
+            for name, value in ((name, getattr(self, name)) for name in _SUBMISSION_FIELDS)
+        }
 
     def _submit(self, ti: RunningTaskInstance) -> tuple[str, TrimTask | None, bool]:
         """Submit, adopt or find the trim of this task instance.
@@ -242,18 +277,19 @@ class TrimVideoOperator(TrimWaitingMixin):
         :returns: its transNo, the trim if it is done already, and whether the service will call the triggerer
         :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
         """
-        given = self.trans_no
+        given = self._given_trans_no()
+        own_notify_url: str | None = lazy.optional(self.notify_url)
 
         def notify_url_of(trans_no: str) -> str | None:
-            if self.notify_url or not self.use_callback:
-                return self.notify_url or None
+            if own_notify_url or not self.use_callback:
+                return own_notify_url
             return lazy.callback_address(hook.settings, trans_no)
 
         with self._hook(quota_timeout=self.timeout) as hook:
             try:
                 trans_no, task = submit_once(
                     hook,
-                    {name: getattr(self, name) for name in _SUBMISSION_FIELDS},
+                    self._submission_parameters(),
                     trans_no_of=(lambda _: given) if given else functools.partial(task_trans_no, ti),
                     query_first=ti.try_number > 1,
                     reuse_finished=self.reuse_finished,
@@ -262,7 +298,7 @@ class TrimVideoOperator(TrimWaitingMixin):
                 )
                 # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.
                 ours = not given or ti.try_number == 1
-                expects_callback = ours and not self.notify_url and notify_url_of(trans_no) is not None
+                expects_callback = ours and not own_notify_url and notify_url_of(trans_no) is not None
             except lazy.TrimError as error:
                 if error.retryable:
                     raise
@@ -275,6 +311,6 @@ class TrimVideoOperator(TrimWaitingMixin):
         """Return the finished trim; one that has failed is worth a retry, which submits the next."""
         for verdict in verdicts:
             error = verdict.error if isinstance(verdict, lazy.Failure) else None
-            if isinstance(error, lazy.TrimTaskFailedError) and not self.trans_no:
+            if isinstance(error, lazy.TrimTaskFailedError) and lazy.optional(self.trans_no) is None:
                 raise error
         return super()._results(trans_nos, verdicts)

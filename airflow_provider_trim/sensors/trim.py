@@ -26,7 +26,14 @@ from airflow_provider_trim.sensors.airflow2 import first_reschedule_start
 from airflow_provider_trim.sensors.start_from_trigger import check_end_from_trigger, start_trigger_args
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
-from airflow_provider_trim.waiting.options import OnFailure, check_on_failure, to_seconds
+from airflow_provider_trim.waiting.options import (
+    OnFailure,
+    to_failure_limit,
+    to_on_failure,
+    to_optional_seconds,
+    to_reusable,
+    to_seconds,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -68,15 +75,17 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
     :param poke_interval: least pause between two looks, in seconds or as timedelta; 10 s by default, since the quota
         of the account protects the service
+    :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
+    :param max_wait: seconds or timedelta at which ``exponential_backoff`` ends, or None
     :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
-    :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
         waits for all, then fails with a table of what failed; ``"ignore"`` leaves None in the place of a failed one
     :param start_from_trigger: begin to wait in the triggerer, without a worker; implies ``deferrable``. On Airflow 2
         arguments can't be templates then. Mapped tasks begin in a worker all the same
     :param finish_in_triggerer: end there too where the trim was successful, without a worker; implies ``deferrable``.
         There are no success callbacks, asset events and OpenLineage facets then
-    :raises ValueError: ``on_failure`` is none of these, or what is asked for can't be done without a worker
+    :raises ValueError: a number or ``on_failure`` is wrong, by its name, or something can't be done without a worker
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
@@ -89,20 +98,30 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         trim_conn_id: str = "trim_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
+        timeout: timedelta | float | None = None,
+        max_wait: timedelta | float | None = None,
         first_poll_after: timedelta | float | None = None,
-        max_consecutive_failures: int = 10,
+        max_consecutive_failures: int | None = 10,
         on_failure: OnFailure = "fail",
         start_from_trigger: bool = False,
         finish_in_triggerer: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, **kwargs)
-        self.trans_no = trans_no
+        if timeout is None:
+            timeout = conf.getfloat("sensors", "default_timeout")
+        super().__init__(
+            poke_interval=to_seconds("poke_interval", poke_interval),
+            timeout=to_seconds("timeout", timeout),
+            max_wait=to_optional_seconds("max_wait", max_wait),
+            **kwargs,
+        )
+        self.trans_no = to_reusable(trans_no)
         self.trim_conn_id = trim_conn_id
         self.deferrable = deferrable or start_from_trigger or finish_in_triggerer
-        self.first_poll_after = to_seconds(first_poll_after)
-        self.max_consecutive_failures = None if self.silent_fail else max_consecutive_failures
-        self.on_failure = check_on_failure(on_failure)
+        self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
+        limit = to_failure_limit(max_consecutive_failures)
+        self.max_consecutive_failures = None if self.silent_fail else limit
+        self.on_failure = to_on_failure(on_failure)
         self.finish_in_triggerer = finish_in_triggerer
         if finish_in_triggerer:
             check_end_from_trigger(self)
@@ -177,7 +196,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         options = dataclasses.replace(
             self._wait_options(self.poke_interval),
             exponential_backoff=self.exponential_backoff,
-            max_interval=to_seconds(self.max_wait),
+            max_interval=to_optional_seconds("max_wait", self.max_wait),
         )
         trans_nos = self._parse_trans_nos(self.trans_no)
         return self._return(self._wait(trans_nos, options, finish=self.finish_in_triggerer), context)
@@ -191,7 +210,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             "first_poll_after": self.first_poll_after,
             "max_consecutive_failures": self.max_consecutive_failures,
             "exponential_backoff": self.exponential_backoff,
-            "max_interval": to_seconds(self.max_wait),
+            "max_interval": to_optional_seconds("max_wait", self.max_wait),
             "stop_at_failure": self.on_failure == "fail",
             "finish": self.finish_in_triggerer,
         }

@@ -28,14 +28,14 @@ def unwrap_verdicts(
     :raises AirflowSensorTimeout: none has failed for good, and at least one was not done in time
     :raises TrimError: all failures may pass, so that a retry is worth it
     """
-    failures = {
-        trans_no: verdict
+    failures = [
+        (trans_no, verdict)
         for trans_no, verdict in zip(trans_nos, verdicts, strict=True)
         if isinstance(verdict, Failure | TimedOut)
-    }
+    ]
     if failures and on_failure != "ignore":
         _raise_failures(failures, len(verdicts))
-    for trans_no, verdict in failures.items():
+    for trans_no, verdict in failures:
         log.warning("Ignoring failed trim %s (on_failure='ignore'): %s", trans_no, _describe(verdict))
     tasks = [verdict.task if isinstance(verdict, Success) else None for verdict in verdicts]
     for trans_no, task in zip(trans_nos, tasks, strict=True):
@@ -44,15 +44,15 @@ def unwrap_verdicts(
     return tasks
 
 
-def _raise_failures(failures: dict[str, Failure | TimedOut], count: int) -> None:
-    permanent = [v for v in failures.values() if isinstance(v, Failure) and not v.worth_retrying]
-    passing = [v for v in failures.values() if isinstance(v, Failure) and v.worth_retrying]
+def _raise_failures(failures: list[tuple[str, Failure | TimedOut]], count: int) -> None:
+    permanent = [v for _, v in failures if isinstance(v, Failure) and not v.worth_retrying]
+    passing = [v for _, v in failures if isinstance(v, Failure) and v.worth_retrying]
     if count == 1:
-        ((trans_no, verdict),) = failures.items()
+        ((trans_no, verdict),) = failures
         text = f"trim {trans_no}: {_describe(verdict)}"
     else:
-        width = max(map(len, failures))
-        rows = "".join(f"\n  {trans_no:<{width}}  {_describe(verdict)}" for trans_no, verdict in failures.items())
+        width = max(len(trans_no) for trans_no, _ in failures)
+        rows = "".join(f"\n  {trans_no:<{width}}  {_describe(verdict)}" for trans_no, verdict in failures)
         text = f"{len(failures)} of {count} trims failed:{rows}"
     if permanent:
         raise AirflowFailException(text) from permanent[0].error

@@ -20,6 +20,7 @@ from airflow_provider_trim.triggers.payload import encode_event, encode_refusal
 from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.waiting.protocols import Log
+from airflow_provider_trim.waiting.rendered import required
 from airflow_provider_trim.waiting.results import TrimResults
 from airflow_provider_trim.waiting.trans_nos import TransNos
 
@@ -49,6 +50,7 @@ class TriggerRun:
         """Wait for the trims, and return the trigger's event."""
         try:
             trans_nos = TransNos.parse(self.trans_no)  # which a template may have rendered to anything
+            required("trim_conn_id", self.trim_conn_id)
         except TrimError as error:
             return TriggerEvent(encode_refusal(error))
         deadline = self.options.deadline

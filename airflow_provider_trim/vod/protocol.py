@@ -75,13 +75,15 @@ def check_trans_no(trans_no: object) -> str:
     :raises TransNoIllegalError: it is no string, or longer than 32 characters
     """
     if trans_no is None or trans_no == "":
-        raise TransNoEmptyError("trans_no is empty; it should be the transNo with which the trim was submitted")
+        raise TransNoEmptyError("trans_no is empty; it must be the transNo with which the trim was submitted")
     if not isinstance(trans_no, str):
-        raise TransNoIllegalError(f"trans_no should be a string, not {type(trans_no).__name__}")
+        raise TransNoIllegalError(f"trans_no must be a string, not {type(trans_no).__name__}")
     if len(trans_no) > TRANS_NO_MAX_LENGTH:
         raise TransNoIllegalError(f"trans_no has {len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed")
     if any("\ud800" <= character <= "\udfff" for character in trans_no):
-        raise TransNoIllegalError("trans_no holds half a character (a lone surrogate), which can't be sent")
+        raise TransNoIllegalError("trans_no contains an unpaired surrogate")
+    if "\0" in trans_no:
+        raise TransNoIllegalError("trans_no contains the character NUL, which Airflow can't store")
     return trans_no
 
 

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.errors import TransNoIllegalError as TransNoIllegalError
     from airflow_provider_trim.vod.errors import TransNoNotFoundError as TransNoNotFoundError
     from airflow_provider_trim.vod.errors import TrimError as TrimError
+    from airflow_provider_trim.vod.errors import TrimParameterError as TrimParameterError
     from airflow_provider_trim.vod.errors import TrimTaskFailedError as TrimTaskFailedError
     from airflow_provider_trim.vod.errors import VideoProcessingError as VideoProcessingError
     from airflow_provider_trim.vod.models import TrimStatus as TrimStatus
     from airflow_provider_trim.vod.submission import as_seconds as as_seconds
     from airflow_provider_trim.waiting.deferral import trigger_for as trigger_for
+    from airflow_provider_trim.waiting.rendered import optional as optional
+    from airflow_provider_trim.waiting.rendered import required as required
     from airflow_provider_trim.waiting.results import TrimResults as TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos as TransNos
 
@@ -42,6 +45,7 @@ PLACES = {
     "TransNos": "waiting.trans_nos",
     "TrimApiHook": "hooks.trim",
     "TrimError": "vod.errors",
+    "TrimParameterError": "vod.errors",
     "TrimResults": "waiting.results",
     "TrimStatus": "vod.models",
     "TrimTaskFailedError": "vod.errors",
@@ -51,6 +55,8 @@ PLACES = {
     "as_seconds": "vod.submission",
     "callback_address": "vod.callbacks",
     "decode_event": "triggers.payload",
+    "optional": "waiting.rendered",
+    "required": "waiting.rendered",
     "trigger_for": "waiting.deferral",
     "unwrap_verdicts": "triggers.results",
 }

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
-from airflow_provider_trim.waiting.options import OnFailure
+from airflow_provider_trim.waiting.options import OnFailure, check_arguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -52,8 +52,25 @@ class TrimWaitingMixin(BaseOperator):
     def _source_video_ids(self) -> Sequence[str]:
         return ()
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return what is to be mapped; its arguments are checked when the DAG is read, as unmapped ones are.
+
+        :raises ValueError: one is wrong, by its name
+        """
+        check_arguments({**(kwargs.get("default_args") or {}), **kwargs})
+        return super().partial(**kwargs)
+
     def _hook(self, quota_timeout: float | None = None) -> TrimApiHook:
-        return lazy.TrimApiHook(self.trim_conn_id, quota_timeout=quota_timeout)
+        """Return a hook.
+
+        :raises AirflowFailException: ``trim_conn_id`` was rendered to nothing
+        """
+        try:
+            conn_id = lazy.required("trim_conn_id", self.trim_conn_id)
+        except lazy.TrimParameterError as error:
+            raise AirflowFailException(str(error)) from error
+        return lazy.TrimApiHook(conn_id, quota_timeout=quota_timeout)
 
     def _parse_trans_nos(self, trans_no: object) -> TransNos:
         """Tell one transNo from several.
@@ -110,7 +127,7 @@ class TrimWaitingMixin(BaseOperator):
         """
         try:
             trans_nos, verdicts = lazy.decode_event(event, deferred=deferred, argument=self.trans_no)
-        except (lazy.TransNoEmptyError, lazy.TransNoIllegalError) as error:
+        except (lazy.TransNoEmptyError, lazy.TransNoIllegalError, lazy.TrimParameterError) as error:
             raise AirflowFailException(str(error)) from error
         return self._results(trans_nos, verdicts)
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from airflow_provider_trim.vod.protocol import check_trans_no
+from airflow_provider_trim.waiting import rendered
 
 _Value = TypeVar("_Value")
 
@@ -29,9 +29,7 @@ class TransNos:
 
         :raises TransNoEmptyError, TransNoIllegalError: the service can't know such a transNo
         """
-        if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-            return cls(tuple(check_trans_no(name) for name in value), is_list=True)
-        return cls((check_trans_no(value),))
+        return cls(*rendered.trans_nos(value))
 
     @property
     def argument(self) -> str | list[str]:

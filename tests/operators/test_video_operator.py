@@ -108,11 +108,21 @@ def test_explicit_trans_no(trim_default: TrimEmulator, mode: str) -> None:
     assert wait.ti.pushed["trans_no"] == "goal-1"
 
 
-@pytest.mark.parametrize("empty", [None, ""])
+@pytest.mark.parametrize("empty", [None, "", "None"])
 def test_a_trans_no_that_is_empty_is_derived(trim_default: TrimEmulator, empty: Any) -> None:
     """As a template leaves it."""
     video("worker", trans_no=empty, wait_for_completion=False).run()
     assert submitted(trim_default) == [OURS]
+
+
+@pytest.mark.parametrize("missing", [None, "", "None"])
+def test_what_is_optional_may_be_rendered_to_nothing(trim_default: TrimEmulator, missing: Any) -> None:
+    """Jinja makes the text None of a param that is None."""
+    names = ["resolution", "frame_rate", "video_bit_rate", "audio_bit_rate", "sampling_rate", "notify_url", "suffix"]
+    optional = dict.fromkeys([*names, "enable_video_transcode"], missing)
+    video("worker", wait_for_completion=False, **optional).run()
+    (submission,) = trim_default.submissions
+    assert set(submission.parameters) == {"transNo", "videoId", "seekStart", "duration", "filename"}
 
 
 @every_mode
@@ -321,7 +331,10 @@ def test_failed_trim_with_explicit_trans_no_is_not_worth_a_retry(trim_default: T
         ({"notify_url": "example.com"}, "^notify_url: "),
         ({"enable_video_transcode": "maybe"}, "^enable_video_transcode: "),
         ({"trans_no": "x" * 33}, "trans_no has 33 characters; at most 32 are allowed"),
-        ({"trans_no": 7}, "trans_no should be a string, not int"),
+        ({"trans_no": 7.5}, r"trans_no must be a string, not float \(7\.5\); native rendering"),
+        ({"trans_no": ["a"]}, "trans_no must be one transNo, not a list"),
+        ({"video_id": "None"}, "^video_id: is the text 'None'"),
+        ({"trim_conn_id": "None"}, "^trim_conn_id: is the text 'None'"),
     ],
 )
 def test_a_wrong_parameter_fails_at_once_by_its_name(

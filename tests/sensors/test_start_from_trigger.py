@@ -117,7 +117,7 @@ async def test_the_timeout_of_a_wait_that_began_long_ago(trim_default: TrimEmula
     assert trim_default.call_count == 1
 
 
-@pytest.mark.parametrize("trans_no", [None, "", 7, "x" * 33])
+@pytest.mark.parametrize("trans_no", [None, "", "None", 7.5, "x" * 33])
 async def test_a_template_that_renders_to_nonsense(trim_default: TrimEmulator, trans_no: Any) -> None:
     trigger = TrimTaskStatusTrigger(trans_no, timeout=60, deferral_timeout=660)
     (event,) = [event async for event in trigger.run()]

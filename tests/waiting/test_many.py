@@ -38,6 +38,23 @@ def test_results_are_in_the_order_asked(trim_default: TrimEmulator, make: Any, m
 
 
 @every_wait
+@pytest.mark.parametrize("trans_no", ["['7', 'a']", '["7", "a"]', [7, "a"]])
+def test_a_list_that_was_rendered_as_text(trim_default: TrimEmulator, make: Any, mode: str, trans_no: Any) -> None:
+    """As templates without native rendering leave it, or with integers in it."""
+    for name in ("7", "a"):
+        trim_default.add_trim(name, seconds=0)
+    assert make(mode, trans_no=trans_no).run() == [trim_default.video_info("7"), trim_default.video_info("a")]
+
+
+@every_wait
+def test_one_that_fails_twice_is_counted_twice(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    trim_default.add_trim("bad", seconds=0, outcome="fail")
+    trim_default.add_trim("good", seconds=0)
+    with pytest.raises(AirflowFailException, match=r"^2 of 3 trims failed:(\n  bad  .*){2}$"):
+        make(mode, trans_no=["bad", "good", "bad"], on_failure="collect").run()
+
+
+@every_wait
 def test_empty_list(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     assert make(mode, trans_no=[]).run() == []
     assert not trim_default.calls
