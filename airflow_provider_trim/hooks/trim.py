@@ -14,13 +14,8 @@ from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_trim.client.calls import Query, Submission
 from airflow_provider_trim.client.flow import Call, adrive, drive, permitted_exchange
-from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
-from airflow_provider_trim.hooks.connections import (
-    airflow2_form_widgets,
-    connection_errors,
-    load_settings,
-    parse_settings,
-)
+from airflow_provider_trim.hooks import airflow2
+from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
 from airflow_provider_trim.hooks.retries import retry_options
 from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.transports.aio import AioTransport
@@ -129,7 +124,7 @@ class TrimApiHook(BaseHook):
         :raises TrimParameterError: another parameter is wrong, by its name
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        submission = TrimSubmission.check(**{"trans_no": uuid.uuid4().hex, **parameters})
+        submission = TrimSubmission.parse(**{"trans_no": uuid.uuid4().hex, **parameters})
         call = Submission(submission.to_wire(self.settings))
         for attempt in self._retrying():
             with attempt:
@@ -256,9 +251,9 @@ class TrimApiHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Fields of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
+        return airflow2.ui_field_behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Extras of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return airflow2_form_widgets()
+        return airflow2.connection_form_widgets()

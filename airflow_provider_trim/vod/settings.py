@@ -49,7 +49,7 @@ _REDIS_TLS_OPTIONS = {
 Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
 
 
-def _rate(value: object) -> RateLimitItem | None:
+def _parse_rate(value: object) -> RateLimitItem | None:
     if value is None or isinstance(value, RateLimitItem):
         return value
     if value == "off":
@@ -63,7 +63,7 @@ def _rate(value: object) -> RateLimitItem | None:
     return rates[0]
 
 
-def _verify(value: object) -> bool | str:
+def _parse_verify(value: object) -> bool | str:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value:
@@ -71,7 +71,7 @@ def _verify(value: object) -> bool | str:
     raise ValueError("should be true, false, or the path of a CA file")
 
 
-def _web_base(value: str, example: str) -> str:
+def _parse_base_url(value: str, example: str) -> str:
     """Return the base URL of a web address, which holds nothing but scheme, host, port and path."""
     if not value.isascii() or any(character in value for character in "@?#"):
         raise ValueError(f"should be {example}")
@@ -132,12 +132,12 @@ class TrimSettings(BaseModel):
     method: Literal["POST", "GET"] = "POST"
     timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Seconds for one whole call; to connect, at most 10 of them."""
-    verify: Annotated[bool | str, PlainValidator(_verify)] = True
+    verify: Annotated[bool | str, PlainValidator(_parse_verify)] = True
     proxy: SecretStr | None = None
     """URL of a proxy, which may hold a password. Without it the environment's HTTPS_PROXY and NO_PROXY count."""
     allow_http: bool = False
     allow_token_in_url: bool = False
-    quota: Annotated[RateLimitItem | None, PlainValidator(_rate)] = Field(
+    quota: Annotated[RateLimitItem | None, PlainValidator(_parse_rate)] = Field(
         default="300/5 minutes", validate_default=True
     )
     """Calls that the account may make; by default what the vendor's documentation allows; None for no quota."""
@@ -172,7 +172,7 @@ class TrimSettings(BaseModel):
 
     @field_validator("login", "password")
     @classmethod
-    def _one_line(cls, value: str | SecretStr) -> str | SecretStr:
+    def _no_control_characters(cls, value: str | SecretStr) -> str | SecretStr:
         text = value if isinstance(value, str) else value.get_secret_value()
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
             raise ValueError("holds a line break or another control character; was it pasted along?")
@@ -180,13 +180,13 @@ class TrimSettings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _whole_url(cls, value: str) -> str:
-        return _web_base(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
+    def _absolute_url(cls, value: str) -> str:
+        return _parse_base_url(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
 
     @field_validator("callback_url")
     @classmethod
     def _public_url(cls, value: str | None) -> str | None:
-        return None if value is None else _web_base(value, "a base URL such as https://airflow.example.com/trims")
+        return None if value is None else _parse_base_url(value, "a base URL such as https://airflow.example.com/trims")
 
     @field_validator("callback_listen")
     @classmethod
@@ -196,7 +196,7 @@ class TrimSettings(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _refuse_the_unsafe(self) -> Self:
+    def _reject_insecure(self) -> Self:
         for name, url in (("host", self.base_url), ("callback_url", self.callback_url or "")):
             parts = urlsplit(url)
             if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
@@ -263,7 +263,7 @@ class TrimSettings(BaseModel):
                 **given,
             )
         except ValidationError as error:
-            raise TrimSettingsError(_explain(error)) from None
+            raise TrimSettingsError(_error_message(error)) from None
 
 
 def _base_url(host: str, schema: str, port: int | None) -> str:
@@ -277,7 +277,7 @@ def _base_url(host: str, schema: str, port: int | None) -> str:
     return f"{scheme if separator else schema or 'https'}://{name}{slash}{path}"
 
 
-def _explain(error: ValidationError) -> str:
+def _error_message(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in first["loc"][:1])
     if first["type"] == "extra_forbidden":

@@ -34,7 +34,7 @@ from airflow_provider_trim.vod.settings import TrimSettings
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
 
-_NEWER_FRONT_DOORS = ("api.cdnetworks.com", "open.chinanetcenter.com")
+_NEWER_HOSTS = ("api.cdnetworks.com", "open.chinanetcenter.com")
 _CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,2}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
@@ -139,7 +139,7 @@ class TrimSubmission(BaseModel):
         return self
 
     @classmethod
-    def check(cls, **parameters: Any) -> Self:
+    def parse(cls, **parameters: Any) -> Self:
         """Validate parameters, as an operator or a hook is given them.
 
         :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one
@@ -164,12 +164,12 @@ class TrimSubmission(BaseModel):
         given["duration"] = math.ceil(round(self.seek_start + self.duration, 6)) - start
         if self.enable_video_transcode is not None:
             given["enableVideoTranscode"] = int(self.enable_video_transcode)
-        if "samplingRate" in given and _is_newer(settings):
+        if "samplingRate" in given and _uses_newer_names(settings):
             # Their documentation and SDK have this name, which looks like a slip, and no other.
             given["tassamplingRatekId"] = given.pop("samplingRate")
         return given
 
 
-def _is_newer(settings: TrimSettings) -> bool:
-    newer_host = urlsplit(settings.base_url).hostname in _NEWER_FRONT_DOORS
+def _uses_newer_names(settings: TrimSettings) -> bool:
+    newer_host = urlsplit(settings.base_url).hostname in _NEWER_HOSTS
     return newer_host or settings.auth in ("cnc-hmac-sha256", "api-key")

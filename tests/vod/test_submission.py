@@ -58,7 +58,7 @@ def settings(auth: str = "token", host: str = "", **extra: object) -> TrimSettin
 
 
 def wire(connection: TrimSettings | None = None, **parameters: Any) -> dict[str, Any]:
-    return dict(TrimSubmission.check(**{**CLIP, **parameters}).to_wire(connection or settings()))
+    return dict(TrimSubmission.parse(**{**CLIP, **parameters}).to_wire(connection or settings()))
 
 
 # --- what is taken ---
@@ -149,7 +149,7 @@ TIMES = [
 @pytest.mark.parametrize(("value", "seconds"), TIMES, ids=repr)
 def test_times(value: Any, seconds: float) -> None:
     assert as_seconds(value) == seconds
-    assert TrimSubmission.check(**{**CLIP, "seek_start": value}).seek_start == seconds
+    assert TrimSubmission.parse(**{**CLIP, "seek_start": value}).seek_start == seconds
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_invalid_parameter_is_named(name: str, value: Any, words: str) -> None:
 @pytest.mark.parametrize("name", ["video_id", "seek_start", "duration", "filename"])
 def test_missing_parameter_is_named(name: str) -> None:
     with pytest.raises(TrimParameterError, match=f"^{name}: Field required") as refused:
-        TrimSubmission.check(**{key: value for key, value in CLIP.items() if key != name})
+        TrimSubmission.parse(**{key: value for key, value in CLIP.items() if key != name})
     assert refused.value.parameter == name
 
 
@@ -430,7 +430,7 @@ parameters_ = st.fixed_dictionaries(
 def test_any_parameters_are_sent_or_refused(parameters: dict[str, Any], connection: TrimSettings) -> None:
     """There is no error that nobody expects."""
     try:
-        sent = TrimSubmission.check(**parameters).to_wire(connection)
+        sent = TrimSubmission.parse(**parameters).to_wire(connection)
     except (TransNoEmptyError, TransNoIllegalError):
         return
     except TrimParameterError as error:
