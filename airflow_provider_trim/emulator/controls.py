@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,7 @@ class TrimControls:
     ) -> None:
         self._clock = clock
         self._wall_clock = wall_clock
-        self._trims = TrimStore()
+        self._trims = TrimStore(self._expect_callback)
         self._faults = FaultPlan()
         self._submission_faults = SubmissionFaultPlan()
         self._submissions: RecordLog[Submission] = RecordLog("submissions", record)
@@ -61,6 +62,7 @@ class TrimControls:
         video_info: Any = None,
         processing_code: int | None = None,
         notify_url: str | None = None,
+        start_on_first_poll: bool = False,
     ) -> Trim:
         """Start a trim.
 
@@ -71,6 +73,8 @@ class TrimControls:
         :param video_info: the ``videoInfo``, exactly as it is to be answered; by default one is generated
         :param processing_code: answered instead of status 1 while it runs, such as 1560, "video is being processed"
         :param notify_url: called when it is done, as a submission's ``notifyUrl``
+        :param start_on_first_poll: count ``seconds`` from the first poll that is answered with the trim's status, so
+            that this one finds it running, however late it comes
         :raises ValueError: if ``trans_no`` is impossible or known already, ``outcome`` unknown, or ``seconds`` negative
         """
         lasts = self._desk.lasts(clip_of(trans_no).seconds) if seconds is None else checked_seconds(seconds)
@@ -80,11 +84,12 @@ class TrimControls:
             task_id_of(trans_no),
             now,
             self._wall_clock(),
-            now + lasts,
+            math.inf if start_on_first_poll else now + lasts,
             checked_outcome(outcome),
             video_info,
             processing_code,
             notify_url=notify_url,
+            seconds_from_first_poll=lasts if start_on_first_poll else None,
         )
         self._trims.add(trim)
         self._expect_callback(trim)
@@ -123,7 +128,7 @@ class TrimControls:
         :raises KeyError: if there is no such trim
         """
         trim = self._trims.get(trans_no)
-        return trim.result() if trim.status(self._clock()) == SUCCESSFUL else None
+        return trim.result(self._trims.base_url) if trim.status(self._clock()) == SUCCESSFUL else None
 
     @property
     def running(self) -> list[str]:

@@ -17,6 +17,7 @@ from airflow_provider_trim.emulator.authentication import Authentication, Authen
 from airflow_provider_trim.emulator.connections import Connection
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.faults import Fault, FaultPlan, Moment, SubmissionFaultPlan
+from airflow_provider_trim.emulator.posters import draw_poster, trans_no_of
 from airflow_provider_trim.emulator.quota import MovingWindow
 from airflow_provider_trim.emulator.records import Call, CallLog
 from airflow_provider_trim.emulator.submissions import SubmissionDesk
@@ -80,7 +81,9 @@ class TrimService:
         """How many calls the quota refused."""
 
     async def handle(self, http_request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
-        """Answer one request that came over ``connection``."""
+        """Answer one request that came over ``connection``. A request for a poster is no call of the service."""
+        if http_request.method == "GET" and (poster_of := trans_no_of(http_request.rel_url.raw_path)) is not None:
+            return self._poster(poster_of)
         arrived = self._clock()
         request, refusal = await self._receive(http_request, arrived)
         when, fault = self._planned(request) if refusal is None else ("before", None)
@@ -102,6 +105,13 @@ class TrimService:
         except asyncio.CancelledError:
             exchange.abandon()
             raise
+
+    def _poster(self, trans_no: str) -> web.Response:
+        try:
+            poster = draw_poster(self._trims.get(trans_no).output)
+        except KeyError:
+            poster = NOT_FOUND
+        return web.Response(status=poster.http_status, body=poster.body, headers=poster.headers)
 
     async def _receive(self, http_request: web.BaseRequest, now: float) -> tuple[ServiceRequest, Answer | None]:
         """The request as received, and what it is answered if it is not let in."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from airflow_provider_trim.emulator.posters import poster_path
 from airflow_provider_trim.emulator.video_info import Clip, clip_of, generate_video_info
 from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Answer, envelope, is_text
 
@@ -32,7 +34,7 @@ class Trim:
     ``added`` and ``ends`` are in seconds of the emulator's clock, ``added_at`` in Unix seconds. ``video_info`` is what
     a success carries, exactly as it is; None generates one. ``processing_code``, such as 1560, is answered instead of
     status 1 as long as the trim runs. ``clip`` is what it makes; None makes one up. ``notify_url`` is called when it is
-    done.
+    done. ``seconds_from_first_poll`` is set until the first poll, from which that many seconds are then counted.
     """
 
     trans_no: str
@@ -45,6 +47,7 @@ class Trim:
     processing_code: int | None = None
     clip: Clip | None = None
     notify_url: str | None = None
+    seconds_from_first_poll: float | None = None
 
     def status(self, now: float) -> int:
         """The trim's ``status`` at ``now``: 1 processing, 2 successful, 3 failed."""
@@ -52,22 +55,28 @@ class Trim:
             return PROCESSING
         return SUCCESSFUL if self.outcome == "success" else FAILED
 
-    def result(self) -> Any:
-        """The ``videoInfo`` of the trim's success."""
+    @property
+    def output(self) -> Clip:
+        """The clip that the trim makes."""
+        return self.clip or clip_of(self.trans_no)
+
+    def result(self, base_url: str = "") -> Any:
+        """The ``videoInfo`` of the trim's success; a generated one has its poster below ``base_url``."""
         if self.video_info is not None:
             return self.video_info
-        clip = self.clip or clip_of(self.trans_no)
-        return generate_video_info(self.trans_no, clip, self.added_at, self.added_at + self.ends - self.added)
+        image_url = base_url + poster_path(self.trans_no)
+        updated_at = self.added_at + self.ends - self.added
+        return generate_video_info(self.trans_no, self.output, self.added_at, updated_at, image_url)
 
-    def answer(self, now: float) -> Answer:
-        """What a query of this trim is answered at ``now``."""
+    def answer(self, now: float, base_url: str = "") -> Answer:
+        """What a query of this trim is answered at ``now``; ``base_url`` is as for :meth:`result`."""
         status = self.status(now)
         if status == PROCESSING and self.processing_code is not None:
             message = PROCESSING_MESSAGES.get(self.processing_code, "processing")
             return envelope(self.processing_code, message)
         data: dict[str, Any] = {"taskId": self.task_id, "transNo": self.trans_no, "status": status}
         if status == SUCCESSFUL:
-            data["videoInfo"] = self.result()
+            data["videoInfo"] = self.result(base_url)
         return envelope(SUCCESS_CODE, SUCCESS_MESSAGE, data, trim_status=status)
 
 
@@ -86,9 +95,15 @@ def read_trans_no(value: object) -> str | Answer:
 
 
 class TrimStore:
-    """All trims by their ``transNo``. Safe to use from any thread."""
+    """All trims by their ``transNo``. Safe to use from any thread.
 
-    def __init__(self) -> None:
+    :param started: called with a trim whose end has become known at its first poll
+    """
+
+    def __init__(self, started: Callable[[Trim], object] = lambda _: None) -> None:
+        self.base_url = ""
+        """Where posters are served; set before the first query."""
+        self._started = started
         self._lock = threading.Lock()
         self._trims: dict[str, Trim] = {}
         self._answers: dict[str, tuple[int, Answer]] = {}
@@ -164,8 +179,12 @@ class TrimStore:
             trim = self._trims.get(trans_no)
             if trim is None:
                 return TRANS_NO_UNKNOWN
+            if trim.seconds_from_first_poll is not None:
+                ends = min(trim.ends, now + trim.seconds_from_first_poll)
+                trim = self._trims[trans_no] = replace(trim, ends=ends, seconds_from_first_poll=None)
+                self._started(trim)
             status = trim.status(now)
             cached = self._answers.get(trans_no)
             if cached is None or cached[0] != status:
-                cached = self._answers[trans_no] = (status, trim.answer(now))
+                cached = self._answers[trans_no] = (status, trim.answer(now, self.base_url))
             return cached[1]

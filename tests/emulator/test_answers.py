@@ -257,3 +257,22 @@ async def test_it_serves_a_client_in_another_event_loop() -> None:
         async with session.post(emulator.url + PATH, data=data) as response:
             assert (await response.json())["data"]["status"] == 2
         assert [call.trans_no for call in await emulator.await_calls(1)] == ["t1"]
+
+
+def test_a_trim_can_begin_with_its_first_poll(emulator: TrimEmulator, client: Any, clock: Any) -> None:
+    emulator.add_trim("t1", seconds=60, start_on_first_poll=True)
+    clock.now += 3600
+    assert emulator.running == ["t1"]
+    assert client.post("t1").json()["data"]["status"] == 1
+    clock.now += 59.9
+    assert client.post("t1").json()["data"]["status"] == 1
+    clock.now += 0.1
+    assert client.post("t1").json()["data"]["status"] == 2
+    emulator.add_trim("t2", seconds=0, start_on_first_poll=True)
+    assert client.post("t2").json()["data"]["status"] == 2
+
+
+def test_one_that_has_not_begun_can_be_ended(emulator: TrimEmulator, client: Any) -> None:
+    emulator.add_trim("t1", seconds=60, start_on_first_poll=True)
+    emulator.finish("t1")
+    assert client.post("t1").json()["data"]["status"] == 2

@@ -45,6 +45,16 @@ def test_it_is_called_when_a_submitted_trim_is_done(
     assert bodies(listener)[0] == {"transNo": "t1", "taskId": emulator.submissions[0].task_id, "status": 2}
 
 
+def test_it_is_called_when_a_trim_that_began_with_its_first_poll_is_done(
+    emulator: TrimEmulator, client: Any, clock: Any, url: str
+) -> None:
+    emulator.add_trim("t1", 5, notify_url=url, start_on_first_poll=True)
+    clock.now += 60
+    client.post("t1")
+    clock.now += 5
+    assert emulator.wait_for_callbacks(1) == [Callback(1065.0, "t1", url, 200)]
+
+
 @pytest.mark.parametrize(("ending", "status"), [("finish", 2), ("fail", 3)])
 def test_it_is_called_once_when_a_test_ends_the_trim(
     emulator: TrimEmulator, clock: Any, listener: RawServer, url: str, ending: str, status: int

@@ -84,6 +84,15 @@ def test_it_serves_the_trims_it_was_given_and_prints_a_line_per_call() -> None:
     ]
 
 
+def test_a_trim_begins_with_its_first_poll() -> None:
+    with command("--trim", "t1:0.2") as (_, url):
+        first = ask(url, "t1").json()["data"]
+        assert first["status"] == 1
+        while (later := ask(url, "t1").json()["data"])["status"] == 1:
+            pass
+        assert later["status"] == 2
+
+
 def test_quiet_prints_no_line_per_call_and_ctrl_c_ends_it_cleanly() -> None:
     with command("--quiet") as (process, url):
         assert ask(url, "t1").json()["code"] == 1603
