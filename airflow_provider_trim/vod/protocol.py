@@ -155,7 +155,7 @@ def parse_task(
         if task.video_info is None:
             raise response.malformed("status 2 (successful) without videoInfo")
         if why := unstorable(data, "data"):
-            raise response.malformed(f"{response.quote(why)}, which Airflow can't store")
+            raise response.malformed(f"{response.excerpt(why)}, which Airflow can't store")
         return task
     if task.status is TrimStatus.PROCESSING:
         return task

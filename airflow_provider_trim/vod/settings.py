@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from airflow_provider_trim.vod.errors import TrimSettingsError
-from airflow_provider_trim.vod.redaction import shorten
+from airflow_provider_trim.vod.redaction import truncate
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The front door named by the vendor's documentation of "Get Trimming Task Status"."""
@@ -103,7 +103,7 @@ def _check_redis_options(url: str) -> None:
     allowed = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if url.startswith("rediss://") else set())
     for name, _ in parse_qsl(query, keep_blank_values=True):
         if name not in allowed:
-            raise ValueError(f"option {shorten(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
+            raise ValueError(f"option {truncate(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
 
 
 def _is_loopback(host: str) -> bool:
