@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test coverage test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
+.PHONY: help prepare demo ui test coverage test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
 	test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9. -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -110,7 +110,7 @@ GROUP_2.11 := test
 .PRECIOUS: .venv-%/.tests .venv-py%/.tests
 
 # Left out: tests/fuzz and tests/test_layers.py, which have nothing of Airflow; the rest of tests/live is of Airflow 3.
-TESTS_2 := $(addprefix tests/,vod transports polling emulator airflow test_package.py test_lines.py live/test_airflow_2.py)
+TESTS_2 := $(addprefix tests/,vod transports polling emulator airflow hooks operators sensors triggers waiting test_package.py test_lines.py live/test_airflow_2.py)
 test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
 	@.venv-2.11/bin/$(PYTEST) -rs $(TESTS_2)
 
@@ -197,6 +197,8 @@ $(VENV)/.docs: $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q 'pip>=25.1'
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group docs
 	@touch $@
+
+prepare: $(VENV)/.docs $(VENV)/.ui $(VENV)/.system | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES)  ## install what the targets need on the newest Python
 
 docs: $(VENV)/.docs | $(DOT)  ## build the documentation into docs/_build/html; a warning is an error
 	@rm -rf docs/_build

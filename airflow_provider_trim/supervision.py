@@ -14,6 +14,12 @@ STABLE_AFTER = 60.0
 """Seconds that a task must have run for the next delay to be the first one again."""
 
 
+def is_cancelled() -> bool:
+    """Return whether the running task was asked to end; otherwise, a CancelledError is a fault of what it called."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def supervise(
     name: str,
     run: Callable[[], Awaitable[object]],
@@ -23,6 +29,8 @@ async def supervise(
     clock: Callable[[], float] | None = None,
 ) -> None:
     """Run a coroutine until it returns, and start it again after each unexpected exception, which is logged.
+
+    A ``CancelledError`` that nobody has asked for is one of these.
 
     :param name: of the task, for the log
     :param run: makes the coroutine
@@ -34,8 +42,10 @@ async def supervise(
         started_at = clock()
         try:
             await run()
-        # Whatever it was, it must not end what other tasks depend on. CancelledError is none of these.
-        except Exception:
+        # Whatever it was, it must not end what other tasks depend on.
+        except (Exception, asyncio.CancelledError):
+            if is_cancelled():
+                raise
             delay = MIN_RESTART_DELAY if clock() - started_at >= STABLE_AFTER else delay
             log.exception("%s failed unexpectedly; restarting it in %.1f s", name, delay)
         else:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
     os.environ["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"  # the only one that takes SQLite there
 
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
+from airflow_provider_trim.ratelimit.limiter import limiters  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,9 +53,9 @@ def no_old_garbage() -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_quotas() -> None:
     """Let no test wait for a refusal that an earlier one's emulator gave at the same port."""
-    monkeypatch.setattr("airflow_provider_trim.ratelimit.limiter._quotas", {})
+    limiters.clear()
 
 
 @pytest.fixture
@@ -95,3 +96,37 @@ def example_answer() -> dict:
     """The example of the vendor's page "Get Trimming Task Status"."""
     path = Path(__file__).parent / "data" / "interface-example.json"
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def run_dag(airflow_db: None) -> Callable[..., Any]:
+    """Return a function that runs a DAG to its end, deferred tasks included, and returns its DagRun."""
+    from tests.support import running
+
+    return running.run
+
+
+@pytest.fixture
+def xcom(run_dag: Any) -> Callable[..., Any]:
+    """Return a function that reads what a task of a DagRun has pushed."""
+    from tests.support import running
+
+    return running.xcom
+
+
+@pytest.fixture
+def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Write the connection ``trim_test`` to the environment as it is now; its extras come as keyword arguments."""
+
+    def connect(password: str | None = None, **extra: Any) -> None:
+        connection = {
+            "conn_type": "trim",
+            "host": emulator.url,
+            "login": emulator.user,
+            "password": password or emulator.token,
+            "extra": extra,
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps(connection))
+
+    connect()
+    return connect

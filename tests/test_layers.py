@@ -30,7 +30,7 @@ LAYERS = {
     "vod": {"vod"},
     "transports": {"transports", "vod"},
     "ratelimit": {"ratelimit", "vod"},
-    "client": {"client", "ratelimit", "transports", "vod"},
+    "client": {"client", "ratelimit", "supervision", "transports", "vod"},
     "callbacks": {"callbacks", "supervision", "vod"},
     "polling": {*CORE, "supervision"},
     "supervision": set(),

@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from airflow_provider_trim.vod.errors import TrimError, VideoProcessingError
+from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+
 
 class Receiver(Protocol):
     """As much of a :class:`~airflow_provider_trim.callbacks.receiver.CallbackReceiver` as a wait needs."""
@@ -57,17 +60,14 @@ class Expectation:
         if self._receivable and self._receiver.has_received_since(started_at):
             self._hold()
 
-    def record_poll(self, *, conclusive: bool, done: bool) -> None:
-        """Take in a poll.
-
-        :param conclusive: whether it showed how far the trim is
-        :param done: whether the trim is done
-        """
+    def record_poll(self, outcome: TrimTask | TrimError) -> None:
+        """Take in the outcome of a poll."""
+        done = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
         if done and self._receivable and self._expected:
             self._receiver.record_delivery(False)
         self._receivable = self._expected and self._receiver.receiving
         self.hold_until = float("-inf")
-        if conclusive:
+        if isinstance(outcome, TrimTask | VideoProcessingError):  # others don't show how far the trim is
             self._hold()
 
     def record_callback(self) -> bool:

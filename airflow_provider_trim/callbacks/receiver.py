@@ -27,6 +27,9 @@ WARM_UP = 60.0
 """Seconds for which callbacks must have been received before a wait began, for one of a trim that was submitted shortly
 before to have been received."""
 
+LISTEN_TIMEOUT = 5.0
+"""Seconds that it may take to begin to listen; the name of the address may have to be resolved."""
+
 LISTEN_RETRY_INTERVAL = 1.0
 """Seconds until an address that could not be bound is tried again: another triggerer of this machine may just have left
 it, and no callback is received meanwhile."""
@@ -93,8 +96,9 @@ class CallbackReceiver:
 
     async def _listen_with_retry(self, host: str, port: int) -> None:
         try:
-            await self._listen(host, port)
-        except (OSError, UnicodeError) as error:
+            async with asyncio.timeout(LISTEN_TIMEOUT):
+                await self._listen(host, port)
+        except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
             reason = getattr(error, "strerror", None) or type(error).__name__
             fallback = "other triggerers" if self._relay is not None else "polling"
             log.warning("Cannot listen for callbacks on %s:%d (%s); relying on %s", host, port, reason, fallback)

@@ -57,6 +57,8 @@ class CallbackRelay:
         self._on_gap = on_gap
         self._queue: asyncio.Queue[Claim] = asyncio.Queue(MAX_QUEUED)
         self._disconnected = False
+        self._has_gap = False
+        """Whether callbacks may have been missed since the relay was connected, for whatever reason."""
         self._task = asyncio.create_task(supervise("the callback relay", self._run, log))
 
     def publish(self, claim: Claim) -> None:
@@ -84,6 +86,7 @@ class CallbackRelay:
             except* (RedisError, OSError) as errors:
                 self._on_disconnected(errors.exceptions[0])
             finally:
+                self._has_gap = self._has_gap or self.connected.is_set()
                 self.connected.clear()
             await asyncio.sleep(RECONNECT_DELAY)
 
@@ -110,8 +113,15 @@ class CallbackRelay:
         while True:
             message = await subscription.get_message(ignore_subscribe_messages=True, timeout=HEALTH_CHECK_INTERVAL)
             if message is not None and (claim := read_claim(message["data"].decode("utf-8", "replace"))) is not None:
-                self._on_claim(claim)
+                self._handle(claim)
             _reraise_cancellation()
+
+    def _handle(self, claim: Claim) -> None:
+        try:
+            self._on_claim(claim)
+        # What is done with one callback must not keep the others from arriving.
+        except Exception:
+            log.exception("A callback could not be handled")
 
     async def _send(self, client: Any) -> None:
         while True:
@@ -131,7 +141,8 @@ class CallbackRelay:
         self.connected.set()
         if self._disconnected:
             log.info("Callback relay up")
-            self._disconnected = False
+        if self._disconnected or self._has_gap:
+            self._disconnected = self._has_gap = False
             self._on_gap()
 
 

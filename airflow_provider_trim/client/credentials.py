@@ -9,7 +9,7 @@ authentication is in trouble is not helped by a stampede.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
@@ -35,6 +35,11 @@ def retry_delay(refusals: int, interval: float, jitter: Callable[[], float]) -> 
     return min(delay, MAX_RETRY_DELAY) * (0.5 + 0.5 * jitter())
 
 
+def proves_credentials(outcome: TrimTask | TrimError) -> bool:
+    """Return whether the outcome of a poll shows that the service has accepted the credentials."""
+    return isinstance(outcome, TrimTask | VideoProcessingError | TrimTaskFailedError | TransNoNotFoundError)
+
+
 class CredentialGate:
     """Holds the polls of a connection while its credentials are refused.
 
@@ -50,11 +55,14 @@ class CredentialGate:
         self._refused_version = -1
         self._jitter = jitter
 
-    def pause(self, now: float, polls_in_flight: int) -> float:
-        """Return the seconds until the next poll can be made; infinite where another one has to end first."""
+    def pause(self, now: float, in_flight: Iterable[int] = ()) -> float:
+        """Return the seconds until the next poll can be made; infinite where another one has to end first.
+
+        :param in_flight: the versions of the connection with which polls are being made
+        """
         if not self.refusals:
             return 0.0
-        if polls_in_flight:
+        if any(version > self._refused_version for version in in_flight):
             return float("inf")
         return max(0.0, self._opens_at - now)
 
@@ -65,7 +73,7 @@ class CredentialGate:
         :param interval: seconds between two polls of the trim
         :returns: whether the outcome is one more refusal: of those that were in flight together, only the first is
         """
-        if isinstance(outcome, TrimTask | VideoProcessingError | TrimTaskFailedError | TransNoNotFoundError):
+        if proves_credentials(outcome):
             self.accepted, self.refusals = True, 0
         elif isinstance(outcome, TrimAuthError) and version > self._refused_version:
             self._refused_version = version

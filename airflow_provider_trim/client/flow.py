@@ -127,6 +127,8 @@ def drive(
     except StopIteration as stop:
         done: T = stop.value
         return done
+    finally:
+        flow.close()
 
 
 async def adrive(
@@ -152,3 +154,5 @@ async def adrive(
     except StopIteration as stop:
         done: T = stop.value
         return done
+    finally:
+        flow.close()

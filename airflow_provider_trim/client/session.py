@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from airflow_provider_trim.client.calls import Query
 from airflow_provider_trim.client.flow import adrive, exchange
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiter_for
+from airflow_provider_trim.supervision import is_cancelled
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.network import network_fingerprint
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
@@ -53,41 +54,53 @@ class Session:
         self.settings = settings
         self.limiter: RateLimiter = limiter_for(settings)
         self.fingerprint = fingerprint
+        self._max_calls = calls
         self._transport = AioTransport(settings, calls)
+        self._without_keep_alive: AioTransport | None = None
         self._calls = 0
         self._unused = asyncio.Event()
         self._unused.set()
 
-    async def query(self, trans_no: str, *, new_session: bool = False) -> TrimTask:
+    async def query(self, trans_no: str, *, new_connection: bool = False) -> TrimTask:
         """Query a trim's status; a permit must have been acquired.
 
-        :param new_session: send the request over a new network connection
+        :param new_connection: send the request over a new network connection
         :raises TrimError: the call failed, or the trim did
         """
         self._calls += 1
         self._unused.clear()
+        timeout = self.settings.timeout + CALL_MARGIN
         try:
-            async with asyncio.timeout(self.settings.timeout + CALL_MARGIN):
-                if not new_session:
-                    return await self._exchange(trans_no, self._transport)
-                async with AioTransport(self.settings, 1) as transport:
-                    return await self._exchange(trans_no, transport)
+            transport = self._connecting_transport() if new_connection else self._transport
+            async with asyncio.timeout(timeout):
+                return await adrive(
+                    exchange(Query(trans_no), self.settings, self.limiter),
+                    acquire=self.limiter.aacquire,
+                    send=transport.send,
+                    sleep=asyncio.sleep,
+                )
+        except TrimError:
+            raise
         except TimeoutError:
-            raise TrimTransportError(
-                f"the call did not end within {self.settings.timeout + CALL_MARGIN:.0f} s"
-            ) from None
+            raise TrimTransportError(f"the call did not end within {timeout:.0f} s") from None
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise TrimTransportError("the call was cancelled from within") from None
+        # A fault of the transport, the signer or the parser fails this call, and nothing else.
+        except Exception as error:
+            log.exception("Querying trim %s failed unexpectedly", trans_no)
+            raise TrimTransportError(f"the call failed unexpectedly: {type(error).__name__}: {error}") from error
         finally:
             self._calls -= 1
             if not self._calls:
                 self._unused.set()
 
-    async def _exchange(self, trans_no: str, transport: AioTransport) -> TrimTask:
-        return await adrive(
-            exchange(Query(trans_no), self.settings, self.limiter),
-            acquire=self.limiter.aacquire,
-            send=transport.send,
-            sleep=asyncio.sleep,
-        )
+    def _connecting_transport(self) -> AioTransport:
+        """Return the transport that opens a network connection for each request, made when it is first needed."""
+        if self._without_keep_alive is None:
+            self._without_keep_alive = AioTransport(self.settings, self._max_calls, keep_alive=False)
+        return self._without_keep_alive
 
     async def retire(self) -> None:
         """Close the session when its calls have ended."""
@@ -96,7 +109,11 @@ class Session:
 
     async def close(self) -> None:
         """Close the session's network connections."""
-        await self._transport.close()
+        try:
+            await self._transport.close()
+        finally:
+            if self._without_keep_alive is not None:
+                await self._without_keep_alive.close()
 
 
 class ConnectionCache:
@@ -132,6 +149,8 @@ class ConnectionCache:
         self._failure: TrimError | None = None
         self._retry_at = float("-inf")
         self._loading: asyncio.Task[None] | None = None
+        self._load_task: asyncio.Task[tuple[TrimSettings, object]] | None = None
+        """The load itself. One that goes on in spite of its cancellation is waited for again, not started twice."""
         self._retiring: dict[asyncio.Task[None], Session] = {}
 
     def invalidate(self, version: int) -> None:
@@ -168,15 +187,20 @@ class ConnectionCache:
         self._loading = asyncio.create_task(self._reload())
 
     async def _reload(self) -> None:
-        load = asyncio.ensure_future(self._load_all())
+        if self._load_task is None or self._load_task.done():
+            self._load_task = asyncio.create_task(self._load_all())
+            self._load_task.add_done_callback(_retrieve_exception)
+        load = self._load_task
         try:
             # Not asyncio.timeout(): a loader that ignores its cancellation must hold up nothing.
             done, _ = await asyncio.wait({load}, timeout=LOAD_TIMEOUT)
-            if done:
-                self._use(*load.result())
-            else:
+            if not done:
                 reason = f"the connection could not be loaded within {LOAD_TIMEOUT:.0f} s"
                 self._on_failure(TrimTransportError(reason))
+            elif load.cancelled():
+                self._on_failure(TrimTransportError("the connection could not be loaded: its loader was cancelled"))
+            else:
+                self._use(*load.result())
         except TrimError as error:
             self._on_failure(error)
         # A secrets backend, a hook or Airflow's own decryption may raise anything.
@@ -223,3 +247,9 @@ class ConnectionCache:
             for session in sessions:
                 stack.push_async_callback(session.close)
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _retrieve_exception(task: asyncio.Task[object]) -> None:
+    """Keep asyncio from logging the exception of a load that nothing waits for any more."""
+    if not task.cancelled():
+        task.exception()

@@ -31,12 +31,14 @@ from airflow_provider_trim.callbacks.expectation import Expectation
 from airflow_provider_trim.callbacks.receiver import CallbackReceiver
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.client.session import ConnectionCache, Session, SettingsLoader
+from airflow_provider_trim.polling.expiry import Expiry
+from airflow_provider_trim.polling.permits import Permits
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.schedule import Schedule
-from airflow_provider_trim.polling.state import PollAgain, PollState, Verdict
+from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
+from airflow_provider_trim.polling.verdicts import Verdict
 from airflow_provider_trim.polling.wakeup import Wakeup
-from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.errors import (
     TrimAuthError,
@@ -48,20 +50,14 @@ from airflow_provider_trim.vod.errors import (
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import check_trans_no
 
-MAX_PERMIT_WAIT = 5.0
-"""Seconds after which a poller that waits for a permit decides anew which trim is next."""
-
 MAX_CONCURRENT_CALLS = 64
 """Enough for the rate at which one event loop can parse responses."""
 
-COLLABORATOR_TIMEOUT = 10.0
-"""Seconds that the rate limiter or the callback receiver may take before the poller goes on without its answer."""
+LISTEN_TIMEOUT, LISTEN_RETRY_INTERVAL = 10.0, 60.0
+"""Seconds that the callback receiver may hold up a poll, and from its failure to the next attempt."""
 
-EXPIRY_GRACE = 30.0
-"""Seconds from a wait's deadline to its end while its last poll is held up by the quota."""
-
-MAX_EXPIRY_GRACE = 90.0
-"""The same while that poll is in flight; the poll is not waited for any longer."""
+EXPIRY_INTERVAL = 1.0
+"""Seconds between two checks of the waits' deadlines."""
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +81,7 @@ class Poller:
     :param clock: seconds, monotonic
     :param on_idle: called when the last wait has ended
     :param schedule: which trim is next; by default by the expected delay
+    :param connection: caches the connection; by default with this poller's clock
     """
 
     def __init__(
@@ -94,19 +91,23 @@ class Poller:
         clock: Callable[[], float] = time.monotonic,
         on_idle: Callable[[], None] = lambda: None,
         schedule: Schedule | None = None,
+        connection: ConnectionCache | None = None,
     ) -> None:
         self._clock = clock
         self._on_idle = on_idle
-        self._connection = ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock)
+        self._connection = (
+            ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock) if connection is None else connection
+        )
         self._credentials = CredentialGate()
-        self._limiter: RateLimiter | None = None
-        self._schedule = schedule or Schedule(ExpectedDelayPolicy())
+        self._schedule = Schedule(ExpectedDelayPolicy()) if schedule is None else schedule
+        self._permits = Permits(self._schedule)
         self._callbacks = CallbackReceiver(clock, self._on_callback, self._on_callbacks_unreliable)
         self._subscriptions = Subscriptions()
+        self._listen_again_at = -math.inf
         self._in_flight: dict[str, _Poll] = {}
+        self._expiry = Expiry(self._subscriptions, self._in_flight)
         self._concurrency = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
         self._wakeup = Wakeup()
-        self._next_expiry = math.inf
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -119,46 +120,38 @@ class Poller:
         check_trans_no(state.trans_no)
         if self._closed:
             raise RuntimeError("poller is closed; get a new one from poller_for()")
-        options = state.options
-        callback = Expectation(
-            self._callbacks, expected=options.expects_callback, interval=state.interval, clock=self._clock
-        )
+        expected, interval = state.options.expects_callback, state.interval
+        callback = Expectation(self._callbacks, expected=expected, interval=interval, clock=self._clock)
         waiter = Waiter(state, callback, asyncio.get_running_loop().create_future())
+        self._subscriptions.add(waiter)
         try:
-            self._add(waiter)
+            self._begin(waiter)
             return await waiter.verdict
         finally:
-            self._remove(waiter)
+            self._end(waiter)
 
-    def _add(self, waiter: Waiter) -> None:
+    def _begin(self, waiter: Waiter) -> None:
         trans_no = waiter.state.trans_no
-        self._subscriptions.add(waiter)
         if self._callbacks.has_received(trans_no):
             self._on_callback(trans_no)
         else:
             waiter.callback.begin(waiter.state.started_at)
             self._reschedule(trans_no)
-        if waiter.state.deadline is not None:
-            self._next_expiry = min(self._next_expiry, waiter.state.deadline + EXPIRY_GRACE)
+        self._expiry.add(waiter)
         if self._task is None:
             # A context of its own: what the poller logs belongs to no one task.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
-    def _remove(self, waiter: Waiter) -> None:
-        trans_no = waiter.state.trans_no
+    def _end(self, waiter: Waiter) -> None:
         if self._subscriptions.remove(waiter):
-            self._schedule.discard(trans_no)
+            self._schedule.discard(waiter.state.trans_no)
             self._wakeup.notify()
-        if not self._subscriptions and self._task is not None:
-            self._close()
-            self._task.cancel()
-
-    def _close(self) -> None:
-        if not self._closed:
+        if not self._subscriptions and not self._closed:
             self._closed = True
-            if self._limiter is not None:
-                self._limiter.forget(self)
+            self._permits.forget()
             self._on_idle()
+            if self._task is not None:
+                self._task.cancel()
 
     async def _run(self) -> None:
         try:
@@ -174,6 +167,11 @@ class Poller:
                 await asyncio.gather(*ending, return_exceptions=True)
             finally:  # even if the event loop, on its own way out, cancels this once more
                 await self._connection.close()
+
+    async def _expiry_loop(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_INTERVAL)
+            self._expiry.expire(self._clock())
 
     # --- which trim is polled when ---
 
@@ -194,44 +192,23 @@ class Poller:
             self._wakeup.clear()
             now = self._clock()
             due = self._schedule.next_due_at()
-            held = self._credentials.pause(now, len(self._in_flight))
+            held = self._credentials.pause(now, (poll.version for poll in self._in_flight.values()))
             if due is None or due > now or held:
                 await self._wakeup.wait(now, math.inf if due is None else max(due, now + held))
                 continue
             try:
                 poll = _Poll(await self._connection.session(), self._connection.version)
+                await self._ensure_listening(poll.session)
+                pause = await self._permits.acquire(poll.session.limiter, len(self._subscriptions))
             except TrimError as error:
-                if (trans_no := self._schedule.pop_due(self._clock())) is not None:
-                    self._record(trans_no, error, self._connection.version)
+                self._record_for_all_due(error)
                 continue
-            if pause := await self._acquire(poll.session):
-                await asyncio.sleep(min(pause, MAX_PERMIT_WAIT))
+            if pause:
+                await asyncio.sleep(pause)
             elif (trans_no := self._schedule.pop_due(self._clock())) is not None:
                 return trans_no, poll
             else:
-                poll.session.limiter.release()
-
-    async def _acquire(self, session: Session) -> float:
-        """Acquire a permit.
-
-        :returns: 0.0, or the seconds until there may be one
-        """
-        limiter = session.limiter
-        if self._limiter is not None and self._limiter is not limiter:
-            self._limiter.forget(self)
-        self._limiter = limiter
-        pause = MAX_PERMIT_WAIT
-        try:
-            async with asyncio.timeout(COLLABORATOR_TIMEOUT):
-                limiter.report_waiting(self, len(self._subscriptions))
-                pause = await limiter.aacquire()
-            self._schedule.set_quota(limiter.fair_share, limiter.window)
-            async with asyncio.timeout(COLLABORATOR_TIMEOUT):
-                await self._callbacks.ensure_listening(session.settings)
-        # Neither a limiter's nor a receiver's fault may stop the polls of all waits.
-        except Exception as error:
-            log.warning("Polling goes on in spite of a fault: %s: %s", type(error).__name__, error)
-        return pause if 0.0 <= pause < math.inf else MAX_PERMIT_WAIT
+                self._permits.release()
 
     def _reschedule(self, trans_no: str) -> None:
         """Schedule a trim's next poll, unless one is in flight: that serves later waits as well."""
@@ -255,112 +232,97 @@ class Poller:
         try:
             outcome = await self._query(poll.session, trans_no)
             del self._in_flight[trans_no]
-            self._learn(trans_no, outcome)
             self._record(trans_no, outcome, poll.version)
             if poll.outdated:
-                self._expedite(trans_no, self._clock())
+                self._expedite(trans_no)
         finally:
             self._in_flight.pop(trans_no, None)
             self._concurrency.release()
-            if self._credentials.refusals:
-                self._wakeup.notify()  # the loop may wait for this poll to end
+            self._wakeup.notify_if_asleep_without_end()  # the loop may wait for this poll to end
 
     async def _query(self, session: Session, trans_no: str) -> TrimTask | TrimError:
-        new_session = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
+        new_connection = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
         try:
-            return await session.query(trans_no, new_session=new_session)
-        except TrimError as error:
-            if isinstance(error, TrimTransportError) and error.http_status is None:
+            return await session.query(trans_no, new_connection=new_connection)
+        except TrimTransportError as error:
+            if error.http_status is None:
                 self._connection.recheck()
             return error
-        # A fault of the transport, the signer or the parser fails this poll, not the waits of other trims.
-        except Exception as error:
-            log.exception("Polling trim %s failed unexpectedly", trans_no)
-            return TrimTransportError(f"the poll failed unexpectedly: {type(error).__name__}: {error}")
+        except TrimError as error:
+            return error
 
-    def _learn(self, trans_no: str, outcome: TrimTask | TrimError) -> None:
-        if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
-            successful = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
-            finished = successful or isinstance(outcome, TrimTaskFailedError)
-            self._schedule.record(trans_no, self._clock(), finished=finished)
+    def _record_for_all_due(self, error: TrimError) -> None:
+        """Pass an error that keeps all trims from being polled on to those that are due."""
+        now = self._clock()
+        while (trans_no := self._schedule.pop_due(now)) is not None:
+            self._record(trans_no, error, self._connection.version)
 
     def _record(self, trans_no: str, outcome: TrimTask | TrimError, version: int) -> None:
         """Pass the outcome of a poll on to every wait of the trim."""
+        try:
+            self._dispatch(trans_no, outcome, version)
+        # A bug here must not leave these waits without another poll, nor end any other.
+        except Exception as error:
+            log.exception("The outcome of a poll of trim %s could not be recorded", trans_no)
+            for waiter in self._subscriptions.pending(trans_no):
+                waiter.verdict.set_exception(error)
+
+    def _dispatch(self, trans_no: str, outcome: TrimTask | TrimError, version: int) -> None:
         now = self._clock()
+        if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
+            successful = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
+            self._schedule.record(trans_no, now, finished=successful or isinstance(outcome, TrimTaskFailedError))
         waiters = self._subscriptions.pending(trans_no)
         interval = min((waiter.state.interval for waiter in waiters), default=math.inf)
-        if self._credentials.record(outcome, version, interval, now):
+        if self._credentials.record(outcome, version, interval, now) and isinstance(outcome, TrimAuthError):
             self._connection.invalidate(version)
             self._record_refusal(outcome)
-        conclusive = isinstance(outcome, TrimTask | VideoProcessingError)
-        done = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
-        messages: list[tuple[Waiter, PollAgain]] = []
-        for waiter in waiters:
-            waiter.callback.record_poll(conclusive=conclusive, done=done)
-            decision = waiter.state.record_response(
-                outcome, now, version=version, credentials_accepted=self._credentials.accepted
-            )
-            if not isinstance(decision, PollAgain):
-                waiter.resolve(decision)
-                continue
-            if decision.message:
-                messages.append((waiter, decision))
+        accepted = self._credentials.accepted
+        decisions = [(waiter, waiter.record_response(outcome, now, version, accepted)) for waiter in waiters]
         self._reschedule(trans_no)
-        for waiter, decision in messages:
-            note = self._next_poll_note(trans_no, now) if decision.level == logging.INFO else ""
-            waiter.log(decision.level, "Trim %s: %s%s", trans_no, decision.message, note)
+        for waiter, decision in decisions:
+            if decision is not None and decision.message:
+                note = self._next_poll_note(trans_no, now) if decision.level == logging.INFO else ""
+                waiter.log(decision.level, "Trim %s: %s%s", trans_no, decision.message, note)
 
-    def _record_refusal(self, error: TrimTask | TrimError) -> None:
+    def _record_refusal(self, error: TrimAuthError) -> None:
         """Tell all waits that the credentials they share are refused."""
-        if not isinstance(error, TrimAuthError):
-            return
         refusals, accepted = self._credentials.refusals, self._credentials.accepted
         for waiter in self._subscriptions.all_pending():
-            decision = waiter.state.record_refused_credentials(error, refusals, accepted)
-            if not isinstance(decision, PollAgain):
-                waiter.resolve(decision)
+            waiter.decide(lambda state: state.record_refused_credentials(error, refusals, accepted))
 
     def _next_poll_note(self, trans_no: str, now: float) -> str:
         """Return when the next poll is to be expected, and why it is not after the interval."""
-        due = self._schedule.due_at(trans_no)
-        if self._limiter is None or due is None:
-            return ""
-        return f"; {self._limiter.usage()}, next poll in about {max(0.0, due - now):.0f} s"
-
-    # --- deadlines ---
-
-    async def _expiry_loop(self) -> None:
-        """End the waits whose last poll is held up: by the quota, by other calls, or by the service."""
-        while True:
-            await asyncio.sleep(1.0)
-            if (now := self._clock()) < self._next_expiry:
-                continue
-            self._next_expiry = math.inf
-            for waiter in self._subscriptions.all_pending():
-                if waiter.state.deadline is not None:
-                    in_flight = waiter.state.trans_no in self._in_flight
-                    expires_at = waiter.state.deadline + (MAX_EXPIRY_GRACE if in_flight else EXPIRY_GRACE)
-                    if expires_at <= now:
-                        waiter.resolve(waiter.state.expire())
-                    else:
-                        self._next_expiry = min(self._next_expiry, expires_at)
+        due, usage = self._schedule.due_at(trans_no), self._permits.usage()
+        return f"; {usage}, next poll in about {max(0.0, due - now):.0f} s" if usage and due is not None else ""
 
     # --- callbacks ---
 
+    async def _ensure_listening(self, session: Session) -> None:
+        if self._clock() < self._listen_again_at:
+            return
+        try:
+            async with asyncio.timeout(LISTEN_TIMEOUT):
+                await self._callbacks.ensure_listening(session.settings)
+        # Callbacks save polls, and no more: polling goes on as if there were none.
+        except Exception as error:
+            self._listen_again_at = self._clock() + LISTEN_RETRY_INTERVAL
+            log.warning("Callbacks can't be received: %s: %s; polling goes on", type(error).__name__, error)
+
     def _on_callback(self, trans_no: str) -> None:
         """Poll a trim at once, ahead of the others, since it may be done."""
-        now, first = self._clock(), False
-        for waiter in self._subscriptions.pending(trans_no):
-            if waiter.callback.record_callback():
-                first = True
-                waiter.state.expedite(now)
-                waiter.log(logging.INFO, "Trim %s: callback received, polling now", trans_no)
-        if first and trans_no in self._in_flight:
+        waiters = [waiter for waiter in self._subscriptions.pending(trans_no) if waiter.callback.record_callback()]
+        if not waiters:
+            return
+        if trans_no in self._in_flight:
             self._in_flight[trans_no].outdated = True
-        elif first:
-            self._expedite(trans_no, now)
+        else:
+            self._expedite(trans_no)
+        for waiter in waiters:
+            waiter.log(logging.INFO, "Trim %s: callback received, polling now", trans_no)
 
-    def _expedite(self, trans_no: str, now: float) -> None:
+    def _expedite(self, trans_no: str) -> None:
+        now = self._clock()
         for waiter in self._subscriptions.pending(trans_no):
             waiter.state.expedite(now)
         self._reschedule(trans_no)

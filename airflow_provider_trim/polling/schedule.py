@@ -2,7 +2,9 @@
 """The trims that wait for their next poll, and which of them is next. Pure: time is passed in.
 
 Trims of two kinds are polled whatever a call is worth: those at their deadline, and those that were expedited by a
-callback. They come first. When the others are due, the polling policy says.
+callback. They come first. When the others are due is for the policy to say
+(:class:`~airflow_provider_trim.polling.policy.PollingPolicy`), within bounds: no trim is polled before its interval has
+passed, and none is forgotten.
 """
 
 from __future__ import annotations
@@ -137,8 +139,9 @@ class Schedule:
             return next_urgent
         due, key = first
         entry, budget = self._entries[key], self._budget
-        paced = max(due, self._ask(lambda policy: policy.not_before(budget)))
-        return min(next_urgent, paced, self._ask(lambda policy: policy.early_at(entry, budget)))
+        paced = min(max(due, self._ask(lambda policy: policy.not_before(budget))), due + MAX_POLL_INTERVAL)
+        early = max(entry.not_before, self._ask(lambda policy: policy.early_at(entry, budget)))
+        return min(next_urgent, paced, early)
 
     def _enqueue(self, key: str, entry: _Entry) -> None:
         self._queue.put(key, self._due_at(entry))
@@ -148,7 +151,8 @@ class Schedule:
             self._urgent.remove(key)
 
     def _due_at(self, entry: _Entry) -> float:
-        return min(self._ask(lambda policy: policy.due_at(entry)), entry.not_before + MAX_POLL_INTERVAL)
+        due = min(self._ask(lambda policy: policy.due_at(entry)), entry.not_before + MAX_POLL_INTERVAL)
+        return max(due, entry.not_before)
 
     def _replan(self) -> None:
         if self._ask(lambda policy: policy.replan(self._entries.values(), self._budget)):

@@ -15,11 +15,12 @@ import copy
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from airflow_provider_trim.client.credentials import retry_delay
 from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import (
     TrimApiError,
     TrimAuthError,
@@ -28,6 +29,19 @@ from airflow_provider_trim.vod.errors import (
     VideoProcessingError,
 )
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+
+__all__ = [
+    "TRANSITIONS",
+    "Decision",
+    "Event",
+    "Failure",
+    "PollAgain",
+    "PollState",
+    "State",
+    "Success",
+    "TimedOut",
+    "Verdict",
+]
 
 
 class State(Enum):
@@ -59,26 +73,31 @@ class Event(Enum):
     DEADLINE = "the deadline has passed"
 
 
-_FROM_OPEN: Mapping[Event, State] = {
-    Event.PROCESSING: State.POLLING,
-    Event.TRANSIENT_ERROR: State.RETRYING,
-    Event.RATE_LIMIT: State.RATE_LIMITED,
-    Event.AUTH_ERROR: State.REAUTHENTICATING,
-    Event.SUCCESSFUL: State.SUCCEEDED,
-    Event.REJECTED: State.FAILED,
-    Event.GIVE_UP: State.FAILED,
-    Event.DEADLINE: State.TIMED_OUT,
-}
+_FROM_OPEN = MappingProxyType(
+    {
+        Event.PROCESSING: State.POLLING,
+        Event.TRANSIENT_ERROR: State.RETRYING,
+        Event.RATE_LIMIT: State.RATE_LIMITED,
+        Event.AUTH_ERROR: State.REAUTHENTICATING,
+        Event.SUCCESSFUL: State.SUCCEEDED,
+        Event.REJECTED: State.FAILED,
+        Event.GIVE_UP: State.FAILED,
+        Event.DEADLINE: State.TIMED_OUT,
+    }
+)
+_FROM_FINAL: Mapping[Event, State] = MappingProxyType({})
 
-TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
-    State.POLLING: _FROM_OPEN,
-    State.RETRYING: _FROM_OPEN,
-    State.RATE_LIMITED: _FROM_OPEN,
-    State.REAUTHENTICATING: _FROM_OPEN,
-    State.SUCCEEDED: {},
-    State.FAILED: {},
-    State.TIMED_OUT: {},
-}
+TRANSITIONS: Mapping[State, Mapping[Event, State]] = MappingProxyType(
+    {
+        State.POLLING: _FROM_OPEN,
+        State.RETRYING: _FROM_OPEN,
+        State.RATE_LIMITED: _FROM_OPEN,
+        State.REAUTHENTICATING: _FROM_OPEN,
+        State.SUCCEEDED: _FROM_FINAL,
+        State.FAILED: _FROM_FINAL,
+        State.TIMED_OUT: _FROM_FINAL,
+    }
+)
 """The state that follows each event; a verdict is final, so nothing follows it."""
 
 MIN_INTERVAL = 0.01
@@ -89,55 +108,6 @@ FIRST_PROGRESS_LOG = 60.0
 
 MAX_PROGRESS_LOG_INTERVAL = 600.0
 """Seconds between two such lines, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Success:
-    """The trim is done."""
-
-    task: TrimTask
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The wait is over without a result.
-
-    :param error: the last cause
-    :param worth_retrying: whether a retry of the Airflow task can help
-    """
-
-    error: TrimError
-    worth_retrying: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TimedOut:
-    """The deadline has passed and the trim was not done at the last poll.
-
-    :param last_error: why the last poll failed, None where it showed a trim that is processing
-    """
-
-    last_error: TrimError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PollAgain:
-    """Nothing is decided yet.
-
-    :param at: when the next poll is due
-    :param reload_connection: reload the Airflow connection before that poll
-    :param message: what a reader of the log should know, None where nothing has changed
-    :param level: of the message, as in :mod:`logging`
-    """
-
-    at: float
-    reload_connection: bool = False
-    message: str | None = None
-    level: int = logging.WARNING
-
-
-Verdict = Success | Failure | TimedOut
-Decision = Verdict | PollAgain
 
 
 def event_of(outcome: TrimTask | TrimError) -> Event:
@@ -220,13 +190,15 @@ class PollState:
     def record_response(
         self, outcome: TrimTask | TrimError, now: float, *, version: int = 0, credentials_accepted: bool = False
     ) -> Decision:
-        """Decide what the outcome of a poll means.
+        """Decide what the outcome of a poll means. Like all methods that decide, it is not for a wait that is over.
 
         :param outcome: of the poll; a trim is processing or successful, all else comes as an error
         :param now: when it came
         :param version: of the connection with which the poll was made; each reload has a higher one
         :param credentials_accepted: whether the service has accepted the connection's credentials before
+        :raises RuntimeError: there is a verdict already
         """
+        self._require_open()
         event = event_of(outcome)
         if event is Event.SUCCESSFUL and isinstance(outcome, TrimTask):
             return self._succeed(outcome)
@@ -242,7 +214,7 @@ class PollState:
                 return self.expire()
             self.repeats_last_poll = True
             decision = PollAgain(now, message=f"{outcome}; repeating the last poll over a new network connection")
-        self.state = TRANSITIONS[self.state][event]
+        self._transition(event)
         self.next_poll_at = decision.at
         return decision
 
@@ -251,6 +223,7 @@ class PollState:
 
         :param refusals: of the connection's credentials, in a row, by whichever wait's poll
         """
+        self._require_open()
         self._last_error = error
         if refusals >= self._allowed_auth_failures(credentials_accepted):
             return self._fail(Event.GIVE_UP, error, worth_retrying=True)
@@ -266,8 +239,16 @@ class PollState:
 
     def expire(self) -> TimedOut:
         """End the wait at its deadline."""
-        self.state = TRANSITIONS[self.state][Event.DEADLINE]
+        self._transition(Event.DEADLINE)
         return TimedOut(self._last_error)
+
+    def _require_open(self) -> None:
+        if not TRANSITIONS[self.state]:
+            raise RuntimeError(f"the wait for trim {self.trans_no} is over: {self.state.value}")
+
+    def _transition(self, event: Event) -> None:
+        self._require_open()
+        self.state = TRANSITIONS[self.state][event]
 
     def _decide(
         self, event: Event, outcome: TrimTask | TrimError, now: float, version: int, credentials_accepted: bool
@@ -348,11 +329,11 @@ class PollState:
         return max(limit, 2) if credentials_accepted or self._credentials_accepted else 2
 
     def _succeed(self, task: TrimTask) -> Success:
-        self.state = TRANSITIONS[self.state][Event.SUCCESSFUL]
+        self._transition(Event.SUCCESSFUL)
         return Success(task)
 
     def _fail(self, event: Event, error: TrimError, worth_retrying: bool = False) -> Failure:
-        self.state = TRANSITIONS[self.state][event]
+        self._transition(event)
         return Failure(error, worth_retrying)
 
     def _rejection(self, outcome: TrimTask | TrimError) -> TrimError:

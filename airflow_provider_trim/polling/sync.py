@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.state import Decision, PollAgain, PollState
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Decision, PollAgain
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
 from airflow_provider_trim.vod.models import TrimTask
 
@@ -44,6 +47,7 @@ class SyncPoller:
     :param log: of the task
     :param clock: seconds, monotonic
     :param sleep: takes seconds
+    :param jitter: returns a random number from 0 to 1
     """
 
     def __init__(
@@ -53,19 +57,23 @@ class SyncPoller:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._log = log
         self._clock = clock
         self._sleep = sleep
+        self._credentials = CredentialGate(jitter)
         self._version = 0
-        self._credentials_accepted = False
+        """How often the connection was reloaded."""
+        self._refusal: TrimAuthError | None = None
+        """One that the other waits of the group have not been told of."""
 
     def wait(self, group: WaitGroup) -> Verdicts:
         """Wait until a group is finished."""
         while not group.finished:
-            due = min(state.next_poll_at for _, state in group.pending())
-            self._sleep(max(0.0, due - self._clock()))
+            now = self._clock()
+            self._sleep(max(0.0, min(self._due_at(state, now) for _, state in group.pending()) - now))
             self.poll_due(group)
         return group.verdicts
 
@@ -75,10 +83,10 @@ class SyncPoller:
         :param in_order: stop at the first that has no verdict, since those after it would have to be polled again
         """
         for place, state in group.pending():
-            if state.next_poll_at <= self._clock():
-                decision = self.poll(state)
-                if not isinstance(decision, PollAgain):
-                    group.record(place, decision)
+            now = self._clock()
+            if group.verdicts[place] is None and self._due_at(state, now) <= now:
+                self._record(group, place, self.poll(state))
+            self._record_refusal(group)
             if group.finished or (in_order and group.verdicts[place] is None):
                 break
         if group.should_log(self._clock()):
@@ -88,20 +96,40 @@ class SyncPoller:
         """Poll a trim: one call, and one more at once where the last poll is repeated."""
         while True:
             outcome = self._query(state)
-            self._credentials_accepted |= not isinstance(outcome, TrimError)
+            now, version = self._clock(), self._version
+            if self._credentials.record(outcome, version, state.interval, now) and isinstance(outcome, TrimAuthError):
+                self._refusal = outcome
+                self._version += 1
+                self._client.reload_connection()
             decision = state.record_response(
-                outcome, self._clock(), version=self._version, credentials_accepted=self._credentials_accepted
+                outcome, now, version=version, credentials_accepted=self._credentials.accepted
             )
             if not isinstance(decision, PollAgain):
                 return decision
             if decision.message:
                 self._log.log(decision.level, "Trim %s: %s", state.trans_no, decision.message)
-            if isinstance(outcome, TrimAuthError):
-                self._version += 1
-                self._client.reload_connection()
             if not state.repeats_last_poll:
                 return decision
             self._client.close()
+
+    def _due_at(self, state: PollState, now: float) -> float:
+        """Return when a trim is due. While the credentials are refused, only the last poll does not wait for them."""
+        due = max(state.next_poll_at, now + self._credentials.pause(now))
+        return due if state.deadline is None else min(due, max(state.deadline, state.next_poll_at))
+
+    def _record_refusal(self, group: WaitGroup) -> None:
+        """Tell all waits of a group, once, that the credentials they share were refused."""
+        if self._refusal is None:
+            return
+        error, self._refusal = self._refusal, None
+        for place, state in group.pending():
+            refusals, accepted = self._credentials.refusals, self._credentials.accepted
+            self._record(group, place, state.record_refused_credentials(error, refusals, accepted))
+
+    @staticmethod
+    def _record(group: WaitGroup, place: int, decision: Decision) -> None:
+        if not isinstance(decision, PollAgain):
+            group.record(place, decision)
 
     def _query(self, state: PollState) -> TrimTask | TrimError:
         quota_timeout = FINAL_POLL_QUOTA_TIMEOUT if state.is_final(self._clock()) else 0.0

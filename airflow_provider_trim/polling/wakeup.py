@@ -31,6 +31,11 @@ class Wakeup:
         if time < self._asleep_until:
             self.notify()
 
+    def notify_if_asleep_without_end(self) -> None:
+        """Wake the task if it sleeps until a notification."""
+        if self._asleep_until == math.inf:
+            self.notify()
+
     async def wait(self, now: float, until: float) -> None:
         """Sleep until a time, or a notification.
 
@@ -38,6 +43,9 @@ class Wakeup:
         """
         pause = None if math.isinf(until) else max(until - now, MIN_SLEEP)
         self._asleep_until = math.inf if pause is None else now + pause - MIN_SLEEP
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._event.wait()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._event.wait()
+        finally:
+            self._asleep_until = -math.inf

@@ -10,29 +10,27 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import airflow
-
-from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMEOUT_MARGIN
+from airflow_provider_trim.sensors.airflow2 import AIRFLOW_2
+from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseSensorOperator
     from airflow.triggers.base import StartTriggerArgs
 
 _TRIGGER = "airflow_provider_trim.triggers.trim.TrimTaskStatusTrigger"
-_AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 def start_trigger_args(sensor: BaseSensorOperator, arguments: dict[str, Any]) -> StartTriggerArgs:
     """Return what Airflow's scheduler makes the trigger from, without a worker.
 
-    :param arguments: of the trigger, beside those that say when the wait ends
+    :param arguments: of the trigger, other than those that say when the wait ends
     :raises ValueError: the triggerer could not know an argument's value
     """
     from airflow.triggers.base import StartTriggerArgs
 
     for name in sensor.template_fields:
-        for value in _parts(getattr(sensor, name)):
-            if why := _unknown_to_triggerer(value):
+        for value in _flatten(getattr(sensor, name)):
+            if why := _unsupported_reason(value):
                 raise ValueError(f"{name} of a wait that starts in the triggerer {why}")
     limit = timedelta(seconds=sensor.timeout + DEFERRAL_TIMEOUT_MARGIN)
     if sensor.execution_timeout is not None:
@@ -60,15 +58,15 @@ def check_end_from_trigger(sensor: BaseSensorOperator) -> None:
         )
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _flatten(value: Any) -> Iterator[Any]:
     if isinstance(value, list | tuple | set):
         for part in value:
-            yield from _parts(part)
+            yield from _flatten(part)
     else:
         yield value
 
 
-def _unknown_to_triggerer(value: Any) -> str:
+def _unsupported_reason(value: Any) -> str:
     """Say why the triggerer can't know a value, and what to write instead."""
     from airflow.providers.common.compat.sdk import XComArg
 
@@ -76,10 +74,10 @@ def _unknown_to_triggerer(value: Any) -> str:
         task_id = getattr(getattr(value, "operator", None), "task_id", "upstream")
         text = f"xcom_pull(task_ids={task_id!r}, map_indexes=-1)"
         why = "can't be another task's output, which arrives as a reference there; write "
-        return f'{why}"{{{{ ti.{text} }}}}" and {task_id} >> this task' if not _AIRFLOW_2 else f"{why}{_ON_AIRFLOW_2}"
+        return f'{why}"{{{{ ti.{text} }}}}" and {task_id} >> this task' if not AIRFLOW_2 else f"{why}{_ON_AIRFLOW_2}"
     if not isinstance(value, str):
         return ""
-    if _AIRFLOW_2 and ("{{" in value or "{%" in value):
+    if AIRFLOW_2 and ("{{" in value or "{%" in value):
         return f"can't be a template on Airflow 2, which does not render it; write {_ON_AIRFLOW_2}"
     if "xcom_pull" in value and "map_indexes" not in value:
         return "hangs at an xcom_pull without map_indexes; write xcom_pull(task_ids=…, map_indexes=-1)"

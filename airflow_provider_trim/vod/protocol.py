@@ -29,6 +29,7 @@ from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.response import ParsedResponse
 from airflow_provider_trim.vod.settings import TrimSettings
+from airflow_provider_trim.vod.storable import unstorable
 
 TRANS_NO_MAX_LENGTH = 32
 """Characters; the vendor's limit of the request parameter ``transNo``."""
@@ -52,6 +53,8 @@ def check_trans_no(trans_no: object) -> str:
         raise TransNoIllegalError(f"trans_no has {len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed")
     if any("\ud800" <= character <= "\udfff" for character in trans_no):
         raise TransNoIllegalError("trans_no contains an unpaired surrogate")
+    if "\0" in trans_no:
+        raise TransNoIllegalError("trans_no contains the character NUL, which Airflow can't store")
     return trans_no
 
 
@@ -151,6 +154,8 @@ def parse_task(
     if task.status is TrimStatus.SUCCESSFUL:
         if task.video_info is None:
             raise response.malformed("status 2 (successful) without videoInfo")
+        if why := unstorable(data, "data"):
+            raise response.malformed(f"{response.excerpt(why)}, which Airflow can't store")
         return task
     if task.status is TrimStatus.PROCESSING:
         return task

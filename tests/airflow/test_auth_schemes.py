@@ -131,7 +131,7 @@ def test_polls_of_many_threads_in_one_second_are_authenticated(
 
     def look(_: int) -> TrimStatus:
         with TrimApiHook() as hook:
-            return hook.ask("T").status
+            return hook.query_once("T").status
 
     with time_machine.travel(NOW, tick=False), ThreadPoolExecutor(8) as pool:
         assert list(pool.map(look, range(16))) == [TrimStatus.SUCCESSFUL] * 16
@@ -183,7 +183,7 @@ def test_a_secret_changed_at_the_service_counts_from_the_next_call(emulator: Tri
         with pytest.raises(TrimAuthError):
             hook.get_task("T")
         connect(emulator, "the next one")
-        hook.refresh()
+        hook.reload_connection()
         assert hook.get_task("T").status is TrimStatus.SUCCESSFUL
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import time_machine
@@ -16,10 +18,12 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import poller
+from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.ratelimit.limiter import limiters
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError
 from tests.support.emulators import set_connection
-from tests.support.waits import AirflowRescheduleException, TaskInstance, operator, sensor, video
+from tests.support.waits import AirflowRescheduleException, TaskInstance, operator, sensor, verdicts_of, video
 
 CALLS, SECONDS = 4, 1
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
@@ -40,9 +44,9 @@ def use_up(emulator: TrimEmulator) -> None:
     emulator.add_trim("other", seconds=math.inf)
     with TrimApiHook() as hook:
         for _ in range(CALLS):
-            hook.ask("other")
+            hook.query_once("other")
         with pytest.raises(TrimQuotaExceededError) as quota_exhausted:
-            hook.ask("other")
+            hook.query_once("other")
     assert quota_exhausted.value.http_status is None
     assert 0 < quota_exhausted.value.retry_after <= SECONDS + 1
     emulator.clear_calls()
@@ -62,14 +66,22 @@ def test_a_submission_waits_its_turn_within_its_timeout(
         video("poke", TaskInstance(run_id=run_id), timeout=timeout, wait_for_completion=False).run()
 
     with time_machine.travel(time.time()) as traveller:
-        monkeypatch.setattr(time, "sleep", traveller.shift)
+        start, slept = time.monotonic(), 0.0
+
+        def sleep(seconds: float) -> None:
+            nonlocal slept
+            slept += seconds
+            traveller.shift(seconds)
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        limiters.clear(clock=lambda: start + slept)
         submit("first", 3600)
-        with pytest.raises(TrimQuotaExceededError, match="used up"):
+        with pytest.raises(TrimQuotaExceededError, match="call quota is exhausted"):
             submit("impatient", 100)
         submit("patient", 3600)
     assert len(trim_default.submissions) == 2
     said = caplog.text + "".join(capfd.readouterr())  # Airflow 3 does not log by way of the standard library
-    assert "the call has to wait for 302 s" in said
+    assert re.search(r"Quota exhausted; waiting 30[2-7] s", said)
 
 
 @pytest.mark.parametrize("make", [sensor, operator])
@@ -115,16 +127,18 @@ def test_many_triggers_of_two_connections_to_one_account(counting: TrimEmulator)
     for number in range(10):
         counting.add_trim(f"clip-{number}", seconds=0)
 
-    async def run() -> list[str]:
+    async def run() -> list[Any]:
         triggers = [
             TrimTaskStatusTrigger(f"clip-{number}", conn_id, poll_interval=0.05)
             for number in range(10)
             for conn_id in ("trim_default", "trim_again")
         ]
         events = await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
-        return [event.payload["verdict"] for event in events]
+        return [verdict for event in events for verdict in verdicts_of(event.payload)]
 
-    assert asyncio.run(run()) == ["success"] * 20
+    verdicts = asyncio.run(run())
+    assert len(verdicts) == 20
+    assert all(isinstance(verdict, Success) for verdict in verdicts)
     assert counting.call_count == 20
 
 

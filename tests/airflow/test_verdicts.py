@@ -285,7 +285,7 @@ def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
 
 @pytest.fixture
 def secrets_away_at_first(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "absent_secrets.AwayAtFirst")
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "tests.support.absent_secrets.AwayAtFirst")
     monkeypatch.setattr(AwayAtFirst, "times", 2)
     monkeypatch.setattr(AwayAtFirst, "connection", json.dumps(connection_to(emulator, quota="off")))
     yield

@@ -21,7 +21,8 @@ from airflow_provider_trim.callbacks.receiver import WARM_UP
 from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.state import PollAgain, PollState, Success, TimedOut
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import PollAgain, Success, TimedOut
 from airflow_provider_trim.vod.callbacks import Claim
 from airflow_provider_trim.vod.models import TrimTask
 from tests.support.callback_calls import Callbacks, until

@@ -23,7 +23,8 @@ from airflow_provider_trim.callbacks.relay import channel_of
 from airflow_provider_trim.emulator import Lost, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.state import PollState, Success
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Success
 from tests.support import callback_waiter
 from tests.support.callback_calls import Callbacks, until
 from tests.support.emulators import connection_parts

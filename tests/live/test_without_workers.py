@@ -184,7 +184,7 @@ def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
     assert waits.airflow.wait_for_end("killed", run_id, LIMIT) == "success"
     logs = (waits.airflow.home / "logs" / "dag_id=killed").rglob("*.trigger.*.log")
     events = [json.loads(line)["event"] for log in logs for line in log.read_text().splitlines()]
-    before, after = [event for event in events if event.startswith("Waiting for trim long until ")]
+    before, after = [event for event in events if event.startswith("Polling trim long ")]
     assert before == after
 
 

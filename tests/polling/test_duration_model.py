@@ -21,7 +21,7 @@ def teach(model: DurationModel, duration: float, looks: int = 4, longest: float 
     """Look at a trim a few times at random, as a scheduler would."""
     last = 0.0
     for age in sorted(random.uniform(0, longest) for _ in range(looks)):
-        model.learn(last, age, finished=duration <= age)
+        model.observe(last, age, finished=duration <= age)
         if duration <= age:
             return
         last = age
@@ -42,7 +42,7 @@ def test_estimate_adapts_to_observations(shortest: float, longest: float) -> Non
     model = DurationModel()
     for _ in range(300):
         teach(model, random.uniform(shortest, longest), looks=12, longest=3.0 * longest)
-    model.refresh()
+    model.recompute()
     assert shortest * 0.8 < median(model) < longest * 1.2
     assert model.survival(shortest / 2) > 0.9
     assert model.survival(longest * 2) < 0.1
@@ -53,7 +53,7 @@ def test_bimodal_distribution_is_learned() -> None:
     model = DurationModel()
     for _ in range(400):
         teach(model, random.choice([60.0, 60.0, 420.0]), looks=15, longest=600)
-    model.refresh()
+    model.recompute()
     assert model.survival(40) > 0.85
     assert model.survival(150) == pytest.approx(1 / 3, abs=0.08)
     assert model.survival(300) == pytest.approx(1 / 3, abs=0.1)
@@ -63,15 +63,15 @@ def test_bimodal_distribution_is_learned() -> None:
 def test_unfinished_trims_count_as_observations() -> None:
     model = DurationModel()
     for _ in range(100):
-        model.learn(0.0, 300.0, finished=False)
-    model.refresh()
+        model.observe(0.0, 300.0, finished=False)
+    model.recompute()
     assert median(model) > 300
 
 
 def test_nothing_counts_before_it_is_refreshed() -> None:
     model = DurationModel()
     for _ in range(100):
-        model.learn(0.0, 300.0, finished=False)
+        model.observe(0.0, 300.0, finished=False)
     assert median(model) == pytest.approx(120, rel=0.07)
 
 
@@ -101,8 +101,8 @@ def test_any_observations_leave_a_distribution(
 ) -> None:
     model = DurationModel()
     for start, length, finished in looks:
-        model.learn(start, start + length, finished)
-    model.refresh()
+        model.observe(start, start + length, finished)
+    model.recompute()
     survival = [model.survival(age) for age in model.ages]
     assert survival[0] == 1
     assert all(0 <= later <= earlier for earlier, later in itertools.pairwise(survival))

@@ -8,7 +8,8 @@ import asyncio
 import pytest
 
 from airflow_provider_trim.polling.group import WaitGroup, wait_for_group
-from airflow_provider_trim.polling.state import PollState, TimedOut, Verdict
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import TimedOut, Verdict
 
 NOW = 1_796_000_000.0
 
@@ -23,7 +24,7 @@ async def test_progress_report_sleeps_between_two_lines(waits: int, lines: int) 
         asked += 1
         return NOW + 3600
 
-    async def wait(watch: PollState) -> Verdict:
+    async def wait(state: PollState) -> Verdict:
         await over.wait()
         return TimedOut()
 

@@ -12,7 +12,9 @@ import pytest
 from airflow_provider_trim.emulator import HttpError, NoFault, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut, Verdict
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.sync import FINAL_POLL_QUOTA_TIMEOUT, SyncPoller
+from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut, Verdict
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
@@ -29,24 +31,34 @@ T = 1_516_182_478.0
 LOG = logging.getLogger("tests.blocking")
 
 
-def alone(watch: PollState) -> WaitGroup:
-    return WaitGroup([watch], stop_at_failure=True)
+def alone(state: PollState) -> WaitGroup:
+    return WaitGroup([state], stop_at_failure=True)
+
+
+def poller(client: Client, clock: Clock) -> SyncPoller:
+    return SyncPoller(client, LOG, clock=clock, sleep=clock.advance, jitter=lambda: 1.0)
 
 
 class Client:
-    """Reads the emulator's token as a hook reads a connection: at the start and when told to refresh."""
+    """Reads the emulator's token as a hook reads a connection: at the start, and when it is to be reloaded."""
 
     def __init__(self, emulator: TrimEmulator, token: str | None = None) -> None:
         self.emulator = emulator
         self.token = token
-        self.refreshed = -1
-        self.refresh()
+        self.reloads = -1
+        self.closed = 0
+        self.quota_timeouts: list[float] = []
+        self.reload_connection()
 
-    def refresh(self) -> None:
-        self.refreshed += 1
+    def close(self) -> None:
+        self.closed += 1
+
+    def reload_connection(self) -> None:
+        self.reloads += 1
         self.settings = settings_for(self.emulator, password=self.token)
 
-    def ask(self, trans_no: str, patience: float) -> TrimTask:
+    def query_once(self, trans_no: str, quota_timeout: float) -> TrimTask:
+        self.quota_timeouts.append(quota_timeout)
         with SyncTransport(self.settings) as transport:
             answer = transport.send(build_query(self.settings, trans_no, T))
         return parse_task(answer.status, answer.headers, answer.body, trans_no=trans_no)
@@ -67,8 +79,8 @@ def run(emulator: TrimEmulator, clock: Clock) -> Any:
     """Waits for trim t1 and returns the verdict and when the calls came, in seconds from the start."""
 
     def run(client: Client | None = None, **parameters: Any) -> tuple[Verdict, list[float]]:
-        watch = PollState("t1", WaitOptions(**parameters), now=T)
-        (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.sleep)
+        state = PollState("t1", WaitOptions(**parameters), now=T, jitter=lambda: 1.0)
+        (verdict,) = poller(client or Client(emulator), clock).wait(alone(state))
         return verdict, [call.time - T for call in emulator.calls]
 
     return run
@@ -135,13 +147,13 @@ def test_consecutive_failures_are_bounded(emulator: TrimEmulator, run: Any) -> N
 def test_a_rotated_token_is_picked_up(emulator: TrimEmulator, run: Any, caplog: pytest.LogCaptureFixture) -> None:
     emulator.add_trim("t1", seconds=5)
     client = Client(emulator)
-    emulator.token = "rotated"
+    emulator.token = "t0k3n-2"
     verdict, times = run(client, interval=10)
     assert isinstance(verdict, Success)
     assert times == [0, 1, 11]
-    assert client.refreshed == 1
-    assert "rotated" not in caplog.text
-    assert "looking the connection up afresh" in caplog.text
+    assert client.reloads == 1
+    assert "t0k3n-2" not in caplog.text
+    assert "reloading the connection" in caplog.text
 
 
 def test_a_second_refusal_is_a_failure(emulator: TrimEmulator, run: Any) -> None:
@@ -150,25 +162,92 @@ def test_a_second_refusal_is_a_failure(emulator: TrimEmulator, run: Any) -> None
     verdict, times = run(client)
     assert isinstance(verdict, Failure)
     assert isinstance(verdict.error, TrimAuthError)
-    assert not verdict.worth_retrying
-    assert (times, client.refreshed) == ([0, 1], 1)
+    assert verdict.worth_retrying
+    assert (times, client.reloads) == ([0, 1], 2)
 
 
-@pytest.mark.parametrize(
-    ("between", "refreshed"), [(HttpError(503), 1), (HttpError(429), 1), (NoFault(), 2)], ids=["503", "429", "answer"]
-)
-def test_only_a_response_in_between_allows_another_refresh(
-    emulator: TrimEmulator, run: Any, between: Any, refreshed: int
+@pytest.mark.parametrize("between", [HttpError(503), HttpError(429)], ids=["503", "429"])
+def test_response_that_proves_no_credentials_allows_no_second_refusal(
+    emulator: TrimEmulator, run: Any, between: Any
 ) -> None:
-    """The same verdict as the poller's, though each look is a call of its own."""
     emulator.add_trim("t1")
     refused = HttpError(401)
-    emulator.misbehave("t1", refused, between, refused, refused)
-    client = Client(emulator)
-    verdict, _ = run(client)
+    emulator.misbehave("t1", refused, between, refused)
+    verdict, times = run()
     assert isinstance(verdict, Failure)
     assert isinstance(verdict.error, TrimAuthError)
-    assert client.refreshed == refreshed
+    assert len(times) == 3
+
+
+@pytest.mark.parametrize(("refusals", "kind"), [(3, Success), (4, Failure)])
+def test_credentials_that_were_accepted_may_be_refused_for_a_while(
+    emulator: TrimEmulator, run: Any, refusals: int, kind: type
+) -> None:
+    """Fault 1.2."""
+    emulator.add_trim("t1", seconds=15)
+    emulator.misbehave("t1", NoFault(), *[HttpError(403)] * refusals)
+    client = Client(emulator)
+    verdict, times = run(client, interval=10, max_consecutive_failures=4)
+    assert type(verdict) is kind
+    assert times == [0, 10, 11, 13, 17]
+    assert client.reloads == refusals
+
+
+def test_refused_credentials_are_tried_by_one_trim_for_all(emulator: TrimEmulator, clock: Clock) -> None:
+    """No stampede on a service whose authentication is in trouble, nor on the secrets backend."""
+    for number in range(40):
+        emulator.add_trim(f"t{number}", seconds=0)
+    client = Client(emulator)
+    states = [PollState(f"t{number}", now=T, jitter=lambda: 1.0) for number in range(40)]
+    emulator.add_trim("first", seconds=0)
+    first = alone(PollState("first", now=T))
+    polling = poller(client, clock)
+    polling.wait(first)
+    emulator.misbehave(None, HttpError(403), HttpError(403))
+    group = WaitGroup(states, stop_at_failure=True)
+    assert all(isinstance(verdict, Success) for verdict in polling.wait(group))
+    assert [call.http_status for call in emulator.calls] == [200, 403, 403, *[200] * 40]
+    assert (client.reloads, clock.now) == (2, T + 3)
+
+
+def test_credentials_that_stay_refused_end_all_waits_together(emulator: TrimEmulator, clock: Clock) -> None:
+    group = WaitGroup([PollState(f"t{number}", now=T) for number in range(40)], stop_at_failure=False)
+    verdicts = poller(Client(emulator, token="wrong"), clock).wait(group)
+    assert [type(verdict.error) for verdict in verdicts if isinstance(verdict, Failure)] == [TrimAuthError] * 40
+    assert emulator.call_count == 2
+
+
+def test_retry_after_of_a_service_in_trouble_is_honoured(emulator: TrimEmulator, run: Any) -> None:
+    """Fault 1.8."""
+    emulator.add_trim("t1", seconds=0)
+    emulator.misbehave("t1", HttpError(503, headers={"Retry-After": "120"}))
+    verdict, times = run(interval=10, max_consecutive_failures=2)
+    assert isinstance(verdict, Success)
+    assert times == [0, 120]
+
+
+def test_last_poll_is_repeated_once_over_a_new_connection(emulator: TrimEmulator, run: Any) -> None:
+    emulator.add_trim("t1", seconds=30)
+    emulator.misbehave("t1", NoFault(), HttpError(503))
+    client = Client(emulator)
+    verdict, times = run(client, interval=60, deadline=T + 30)
+    assert isinstance(verdict, Success)
+    assert (times, client.closed) == ([0, 30, 30], 1)
+
+
+def test_last_poll_that_fails_twice_is_a_timeout(emulator: TrimEmulator, run: Any) -> None:
+    emulator.misbehave("t1", HttpError(503), repeat=True)
+    verdict, times = run(deadline=T)
+    assert isinstance(verdict, TimedOut)
+    assert isinstance(verdict.last_error, TrimTransportError)
+    assert times == [0, 0]
+
+
+def test_only_the_last_poll_waits_for_a_permit(emulator: TrimEmulator, run: Any) -> None:
+    emulator.add_trim("t1")
+    client = Client(emulator)
+    run(client, interval=10, deadline=T + 15)
+    assert client.quota_timeouts == [0.0, 0.0, FINAL_POLL_QUOTA_TIMEOUT]
 
 
 def test_a_refusal_at_the_deadline_is_a_timeout(emulator: TrimEmulator, run: Any) -> None:
@@ -182,16 +261,15 @@ def test_a_refusal_at_the_deadline_is_a_timeout(emulator: TrimEmulator, run: Any
 @pytest.mark.parametrize(("seconds", "kind"), [(0.0, Success), (5.0, PollAgain)])
 def test_one_poll_is_one_call(emulator: TrimEmulator, clock: Clock, seconds: float, kind: type[Decision]) -> None:
     emulator.add_trim("t1", seconds=seconds)
-    decision = look(PollState("t1", now=T), Client(emulator), LOG, now=clock, sleep=clock.advance)
+    decision = poller(Client(emulator), clock).poll(PollState("t1", now=T))
     assert type(decision) is kind
     assert (emulator.call_count, clock.now) == (1, T)
 
 
 def test_other_exceptions_are_not_swallowed(clock: Clock, emulator: TrimEmulator) -> None:
-
     class Broken(Client):
-        def ask(self, trans_no: str, patience: float) -> TrimTask:
+        def query_once(self, trans_no: str, quota_timeout: float) -> TrimTask:
             raise LookupError("a bug")
 
     with pytest.raises(LookupError, match="a bug"):
-        wait(alone(PollState("t1", now=T)), Broken(emulator), LOG, now=clock, sleep=clock.advance)
+        poller(Broken(emulator), clock).wait(alone(PollState("t1", now=T)))

@@ -307,7 +307,7 @@ _BROKEN = "malformed HTTP response"
 _RESET = "Connection reset by peer"
 _SHAPE = "not of the documented shape"
 _NO_JSON = "not of the documented shape (not JSON)"
-_CALLED_TOO_OFTEN = ("rate limit exceeded", "quota is used up")
+_CALLED_TOO_OFTEN = ("rate limit exceeded", "quota is exhausted")
 _TROUBLE = "service unavailable"
 _REFUSED = "authentication failed"
 _SLOW = "timed out"
@@ -449,7 +449,7 @@ CASES: tuple[Case, ...] = (
         "code 1560: being processed",
         Verdict.KEEPS_WAITING,
         answers(ServiceCode(1560, "being processed")),
-        ("was not done when the timeout was reached",),
+        ("not finished within the timeout",),
     ),
     Case("code 1601: empty transNo", _F, answers(ServiceCode(1601, "empty")), ("code 1601",)),
     Case("code 1602: illegal transNo", _F, answers(ServiceCode(1602, "illegal")), ("code 1602",)),

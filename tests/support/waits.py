@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from airflow_provider_trim.triggers.payload import decode_event
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
@@ -99,6 +100,11 @@ def run_trigger(trigger: Any) -> Any:
 
     (event,) = asyncio.run(events())
     return json.loads(json.dumps(event))
+
+
+def verdicts_of(event: Any) -> list[Any]:
+    """What a trigger's event says of each of its trims."""
+    return decode_event(event)[1]
 
 
 def sensor(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:

@@ -151,8 +151,8 @@ class OneTaskInstance(RuleBasedStateMachine):
                 Mortal(self.hook, trouble.dies_at),
                 CLIP,
                 trans_no_of=self.name,
-                ask_first=self.tries > 1,
-                reuse=self.reuse,
+                query_first=self.tries > 1,
+                reuse_finished=self.reuse,
             )
         except Crash:
             return

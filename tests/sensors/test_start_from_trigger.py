@@ -9,16 +9,17 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset, BaseOperator, task
 
 from airflow_provider_trim.emulator import TrimEmulator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.state import Success, TimedOut
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
-from airflow_provider_trim.triggers.payload import decode, decode_many
+from airflow_provider_trim.triggers.payload import decode_event
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
-from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMEOUT_MARGIN
+from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
+from airflow_provider_trim.waiting.trans_nos import TransNos
 from tests.support.running import AIRFLOW_3
-from tests.support.waits import run_trigger
+from tests.support.waits import TaskInstance, run_trigger
 
 on_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 renders no templates in the triggerer")
 on_airflow_2 = pytest.mark.skipif(AIRFLOW_3, reason="Airflow 3 renders templates in the triggerer")
@@ -75,7 +76,9 @@ def test_a_result_that_only_a_worker_may_push_is_left_to_one(
     for trans_no in trans_nos:
         trim_default.add_trim(trans_no, seconds=0)
     event = run_trigger(TrimTaskStatusTrigger(trans_nos, finish=True))
-    assert [type(verdict) for verdict in decode_many(event, trans_nos)] == [Success] * 3
+    read, verdicts = decode_event(event)
+    assert list(read) == trans_nos
+    assert [type(verdict) for verdict in verdicts] == [Success] * 3
 
 
 def test_mapped_tasks_begin_in_a_worker() -> None:
@@ -98,9 +101,9 @@ def test_when_the_wait_began(execution_timeout: datetime.timedelta | None) -> No
     trigger: Any = TrimTaskStatusTrigger(**(arguments.trigger_kwargs or {}))
     began = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     trigger.timeout_after = began + arguments.timeout
-    assert trigger._when_started() == began.timestamp()
+    assert trigger._effective_start() == began.timestamp()
     trigger.timeout_after = trigger.timeout_after.replace(tzinfo=None)
-    assert trigger._when_started() == began.timestamp()
+    assert trigger._effective_start() == began.timestamp()
 
 
 async def test_the_timeout_of_a_wait_that_began_long_ago(trim_default: TrimEmulator) -> None:
@@ -110,16 +113,35 @@ async def test_the_timeout_of_a_wait_that_began_long_ago(trim_default: TrimEmula
     trigger: Any = TrimTaskStatusTrigger(**(arguments.trigger_kwargs or {}))
     trigger.timeout_after = datetime.datetime.fromtimestamp(time.time() - 100, datetime.UTC) + arguments.timeout
     (event,) = [event async for event in trigger.run()]
-    assert type(decode(event.payload, "T")).__name__ == "TimedOut"
+    assert decode_event(event.payload) == (TransNos(("T",)), [TimedOut()])
     assert trim_default.call_count == 1
 
 
-@pytest.mark.parametrize("trans_no", [None, "", 7, "x" * 33])
+@pytest.mark.parametrize("trans_no", [None, "", "None", 7.5, "x" * 33])
 async def test_a_template_that_renders_to_nonsense(trim_default: TrimEmulator, trans_no: Any) -> None:
     trigger = TrimTaskStatusTrigger(trans_no, timeout=60, deferral_timeout=660)
     (event,) = [event async for event in trigger.run()]
-    assert type(decode(event.payload, str(trans_no))).__name__ == "Failure"
+    with pytest.raises(AirflowFailException, match=r"^trans_no "):
+        sensor(trans_no="{{ rendered }}").execute_complete({}, event.payload)
     assert trim_default.call_count == 0
+
+
+@pytest.mark.parametrize("rendered", ["another", ["another"], ["T", "U", "V"], None, ""])
+def test_the_worker_takes_from_the_event_what_it_is_about(trim_default: TrimEmulator, rendered: Any) -> None:
+    """It may render ``trans_no`` to something else than the triggerer has: a Variable has changed, say."""
+    trim_default.add_trim("T", seconds=0)
+    context = {"ti": TaskInstance()}
+    event = run_trigger(TrimTaskStatusTrigger("T"))
+    assert sensor(trans_no=rendered).execute_complete(context, event) == trim_default.video_info("T")
+    event = run_trigger(TrimTaskStatusTrigger(["T", "T"]))
+    assert sensor(trans_no=rendered).execute_complete(context, event) == [trim_default.video_info("T")] * 2
+
+
+def test_without_a_task_instance_a_worker_finishes(trim_default: TrimEmulator) -> None:
+    """``dag.test()`` runs triggers without one."""
+    trim_default.add_trim("T", seconds=0)
+    event = run_trigger(TrimTaskStatusTrigger("T", finish=True))
+    assert sensor().execute_complete({"ti": TaskInstance()}, event) == trim_default.video_info("T")
 
 
 def test_it_is_an_operator_like_any_other() -> None:

@@ -128,9 +128,9 @@ def test_http_429_pauses_every_call_of_the_account(
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, HttpError(429), HttpError(429))
     with pytest.raises(TrimQuotaExceededError):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     with pytest.raises(TrimQuotaExceededError) as closed:
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     assert emulator.call_count == 1
     assert closed.value.http_status is None
     assert 0 < closed.value.retry_after <= 1
@@ -170,7 +170,7 @@ def test_permanent_failure_is_not_retried(hook: TrimApiHook, emulator: TrimEmula
 def test_ask_never_retries(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     emulator.misbehave(None, HttpError(503))
     with pytest.raises(TrimTransportError):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     assert (emulator.call_count, slept) == (1, [])
 
 
@@ -178,7 +178,7 @@ def test_a_call_does_not_wait_for_ever(connect: Connect, emulator: TrimEmulator)
     connect(timeout=0.1)
     emulator.misbehave(None, Hold(), repeat=True)
     with TrimApiHook("trim_test") as hook, pytest.raises(TrimTransportError, match="timed out"):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
 
 
 # --- the session ---
@@ -219,7 +219,7 @@ def test_refresh_sees_a_changed_connection(hook: TrimApiHook, emulator: TrimEmul
     connect()
     with pytest.raises(TrimAuthError):
         hook.get_task(TRANS_NO)
-    hook.refresh()
+    hook.reload_connection()
     assert hook.get_task(TRANS_NO).status is TrimStatus.PROCESSING
 
 
@@ -252,7 +252,10 @@ async def test_a_missing_connection_is_named(emulator: TrimEmulator) -> None:
 )
 async def test_what_is_wrong_with_a_connection_is_named(connect: Connect, extra: dict[str, Any], words: str) -> None:
     connect(**extra)
-    for attempt in (TrimApiHook("trim_test").aget_task(TRANS_NO), asyncio.to_thread(TrimApiHook("trim_test").ask, "t")):
+    for attempt in (
+        TrimApiHook("trim_test").aget_task(TRANS_NO),
+        asyncio.to_thread(TrimApiHook("trim_test").query_once, "t"),
+    ):
         with pytest.raises(TrimSettingsError, match=words) as caught:
             await attempt
         assert "s3cret" not in str(caught.value)

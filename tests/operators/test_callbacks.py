@@ -79,7 +79,7 @@ def test_lost_callback_is_made_up_for_by_polling(connect: Any, emulator: TrimEmu
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
-        ({"notify": False}, {}),
+        ({"use_callback": False}, {}),
         ({}, {"callback_url": None}),
         ({}, {"callback_listen": None}),
         ({"trans_no": "a/b"}, {}),  # a proxy might spell it differently

@@ -22,12 +22,13 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_trim.emulator import Hold, ServiceData, TrimEmulator
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
 from tests.support.emulators import set_connection
 from tests.support.running import AIRFLOW_3
-from tests.support.waits import Wait, operator, run_trigger, sensor
+from tests.support.waits import Wait, operator, run_trigger, sensor, verdicts_of
 
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
 
@@ -158,7 +159,8 @@ def test_the_event_loop_is_never_made_to_wait_for_a_connection(
         raise AssertionError("blocking look-up in the event loop")
 
     monkeypatch.setattr(BaseHook, "get_connection", blocking)
-    assert run_trigger(TrimTaskStatusTrigger("T"))["verdict"] == "success"
+    (verdict,) = verdicts_of(run_trigger(TrimTaskStatusTrigger("T")))
+    assert isinstance(verdict, Success)
 
 
 @both
@@ -179,7 +181,7 @@ def test_the_event_loop_is_never_made_to_wait_for_a_connection(
 def test_events_that_are_not_understood_fail_closed(make: Any, soft_fail: bool, event: Any) -> None:
     """No success, and no skip either."""
     arguments = {"soft_fail": True} if soft_fail and make is sensor else {}
-    with pytest.raises(TrimError, match="not understood") as failed:
+    with pytest.raises(TrimError, match="cannot decode the trigger event") as failed:
         make("deferrable", **arguments).resume(event)
     assert not isinstance(failed.value, AirflowException)
 
@@ -230,7 +232,7 @@ def test_log_has_no_line_per_poll(trim_default: TrimEmulator, capsys: pytest.Cap
     lines = [line for line in (capsys.readouterr().out + caplog.text).splitlines() if "trim" in line.lower()]
     assert len(trim_default.calls) == 31
     assert len(lines) <= 6, lines
-    assert any("Waiting for trim T until" in line for line in lines)
+    assert any("Polling trim T every" in line for line in lines)
     info = trim_default.video_info("T")
     (done,) = [line for line in lines if "Trim T is done" in line]
     size, renditions = int(info["videoSize"]) / 1e6, len(info["videoResolutions"])
@@ -247,5 +249,5 @@ def test_two_deferred_waits_of_one_trim_share_their_calls(trim_default: TrimEmul
         return await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
 
     events = asyncio.run(first_events())
-    assert [event.payload["verdict"] for event in events] == ["success", "success"]
+    assert all(isinstance(verdict, Success) for event in events for verdict in verdicts_of(event.payload))
     assert len(trim_default.calls) <= 7

@@ -32,8 +32,9 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
-from tests.support.waits import TaskInstance, run_trigger, video
+from tests.support.waits import TaskInstance, run_trigger, verdicts_of, video
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 S, Q = SUBMIT_PATH, QUERY_PATH
@@ -107,11 +108,21 @@ def test_explicit_trans_no(trim_default: TrimEmulator, mode: str) -> None:
     assert wait.ti.pushed["trans_no"] == "goal-1"
 
 
-@pytest.mark.parametrize("empty", [None, ""])
+@pytest.mark.parametrize("empty", [None, "", "None"])
 def test_a_trans_no_that_is_empty_is_derived(trim_default: TrimEmulator, empty: Any) -> None:
     """As a template leaves it."""
     video("worker", trans_no=empty, wait_for_completion=False).run()
     assert submitted(trim_default) == [OURS]
+
+
+@pytest.mark.parametrize("missing", [None, "", "None"])
+def test_what_is_optional_may_be_rendered_to_nothing(trim_default: TrimEmulator, missing: Any) -> None:
+    """Jinja makes the text None of a param that is None."""
+    names = ["resolution", "frame_rate", "video_bit_rate", "audio_bit_rate", "sampling_rate", "notify_url", "suffix"]
+    optional = dict.fromkeys([*names, "enable_video_transcode"], missing)
+    video("worker", wait_for_completion=False, **optional).run()
+    (submission,) = trim_default.submissions
+    assert set(submission.parameters) == {"transNo", "videoId", "seekStart", "duration", "filename"}
 
 
 @every_mode
@@ -228,26 +239,28 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
 @every_mode
 def test_finished_trim_is_not_reused_with_reuse_off(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
-    first = video(mode, reuse=False).run()
-    second = video(mode, retry(2), reuse=False).run()
+    first = video(mode, reuse_finished=False).run()
+    second = video(mode, retry(2), reuse_finished=False).run()
     assert second == trim_default.video_info(NEXT) != first
-    video(mode, retry(3), reuse=False).run()
+    video(mode, retry(3), reuse_finished=False).run()
     assert submitted(trim_default) == [task_trans_no(TaskInstance(), generation) for generation in range(3)]
 
 
 def test_running_trim_is_adopted_with_reuse_off(trim_default: TrimEmulator) -> None:
     trim_default.add_trim(OURS, seconds=math.inf)
-    assert video("worker", retry(), reuse=False, wait_for_completion=False).run() == OURS
+    assert video("worker", retry(), reuse_finished=False, wait_for_completion=False).run() == OURS
     assert submitted(trim_default) == []
 
 
-@pytest.mark.parametrize("reuse", [True, False])
+@pytest.mark.parametrize("reuse_finished", [True, False])
 @pytest.mark.parametrize("seconds", [0, math.inf])
-def test_without_waiting_a_retry_returns_the_same(trim_default: TrimEmulator, reuse: bool, seconds: float) -> None:
-    """The trans_no, whether the trim is done by then or not."""
+def test_without_waiting_a_retry_returns_the_same(
+    trim_default: TrimEmulator, reuse_finished: bool, seconds: float
+) -> None:
+    """Pitfall 16: trans_no, whether the trim is done by then or not."""
     trim_default.add_trim(OURS, seconds=seconds)
-    wait = video("worker", retry(), wait_for_completion=False, reuse=reuse)
-    expected = OURS if reuse or seconds else NEXT
+    wait = video("worker", retry(), wait_for_completion=False, reuse_finished=reuse_finished)
+    expected = OURS if reuse_finished or seconds else NEXT
     assert wait.run() == expected
     assert wait.ti.pushed == {"trans_no": expected}
 
@@ -270,8 +283,8 @@ def test_explicit_trans_no_is_queried_too(trim_default: TrimEmulator, seconds: f
 def test_explicit_trans_no_has_no_successor(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("done", seconds=0)
     trim_default.add_trim("failed", seconds=0, outcome="fail")
-    with pytest.raises(AirflowFailException, match=r"trim done is done already.*needs another trans_no"):
-        video("worker", retry(), trans_no="done", reuse=False).run()
+    with pytest.raises(AirflowFailException, match=r"trim done is already finished .*choose another trans_no"):
+        video("worker", retry(), trans_no="done", reuse_finished=False).run()
     with pytest.raises(AirflowFailException, match=r"trim failed .*status 3"):
         video("worker", retry(), trans_no="failed").run()
     assert submitted(trim_default) == []
@@ -318,7 +331,10 @@ def test_failed_trim_with_explicit_trans_no_is_not_worth_a_retry(trim_default: T
         ({"notify_url": "example.com"}, "^notify_url: "),
         ({"enable_video_transcode": "maybe"}, "^enable_video_transcode: "),
         ({"trans_no": "x" * 33}, "trans_no has 33 characters; at most 32 are allowed"),
-        ({"trans_no": 7}, "trans_no must be a string, not int"),
+        ({"trans_no": 7.5}, r"trans_no must be a string, not float \(7\.5\); native rendering"),
+        ({"trans_no": ["a"]}, "trans_no must be one transNo, not a list"),
+        ({"video_id": "None"}, "^video_id: is the text 'None'"),
+        ({"trim_conn_id": "None"}, "^trim_conn_id: is the text 'None'"),
     ],
 )
 def test_a_wrong_parameter_fails_at_once_by_its_name(
@@ -368,7 +384,7 @@ def test_killing_the_task_leaves_the_trim_alone_and_says_so(
     running.execute(wait.context)
     with caplog.at_level(logging.WARNING):
         running.on_kill()
-    assert "Its trim goes on at the service, which has no call to cancel one" in capsys.readouterr().out + caplog.text
+    assert "The trim keeps running: the API has no cancel call" in capsys.readouterr().out + caplog.text
     assert (paths(trim_default), trim_default.running) == ([S], [OURS])
 
 
@@ -379,7 +395,7 @@ def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator)
     with pytest.raises(TaskDeferred) as deferred:
         wait.task().execute(wait.context)
     events = [run_trigger(deferred.value.trigger) for _ in range(2)]
-    assert events[0]["verdict"] == events[1]["verdict"] == "success"
+    assert all(isinstance(verdict, Success) for event in events for verdict in verdicts_of(event))
     assert paths(trim_default) == [S, Q, Q]
     assert wait.resume(events[1], **deferred.value.kwargs) == trim_default.video_info(OURS)
     assert submitted(trim_default) == [OURS]
@@ -391,9 +407,9 @@ def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         wait.task().execute(wait.context)
     event = run_trigger(deferred.value.trigger)
-    event["data"]["transNo"] = "another"
+    event["content"] = event["content"].replace(OURS, "another")
     for broken in (event, None, {"verdict": "?"}):
-        with pytest.raises(TrimError, match=r"the event about trim .* is not understood"):
+        with pytest.raises(TrimError, match=r"cannot decode the trigger event for trim "):
             wait.resume(broken, **deferred.value.kwargs)
 
 
