@@ -273,7 +273,7 @@ async def test_the_loop_and_the_thread_read_the_same_connection(connect: Connect
 @pytest.mark.parametrize("extra", [["auth"], "auth", 5], ids=repr)
 async def test_extras_that_are_no_object(monkeypatch: pytest.MonkeyPatch, extra: Any) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps({"conn_type": "trim", "extra": json.dumps(extra)}))
-    with pytest.raises(TrimSettingsError, match="connection extra should be a JSON object"):
+    with pytest.raises(TrimSettingsError, match="connection extra must be a JSON object"):
         await load_settings("trim_test")
     works, message = TrimApiHook("trim_test").test_connection()
     assert (works, message[:16]) == (False, "connection extra")
@@ -303,7 +303,7 @@ def test_a_connection_that_works(hook: TrimApiHook, emulator: TrimEmulator) -> N
         (HttpError(503), "service unavailable (HTTP status 503, request id "),
         (ConnectionReset(), "request to "),
         (RawResponse(b"hello"), "unexpected response (not JSON): 'hello'"),
-        (ServiceData({"status": 1}), "The service claims to know a transNo that was just made up"),
+        (ServiceData({"status": 1}), "The service returned a result for a random transNo"),
     ],
     ids=repr,
 )
