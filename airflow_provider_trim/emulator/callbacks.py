@@ -27,8 +27,8 @@ from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.trims import PROCESSING, Trim, TrimStore
 from airflow_provider_trim.emulator.wire import JSON_HEADERS, to_json
 
-TIMEOUT = 10.0
-"""Seconds of real time that one call may take."""
+TIMEOUT = 60.0
+"""Seconds of real time that one call may take, from when it begins to connect."""
 
 AT_A_TIME = 64
 """Calls under way at once."""
@@ -150,7 +150,10 @@ class CallbackDesk:
     async def run(self) -> None:
         """Make the calls, until this is cancelled."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        timeout, connector = aiohttp.ClientTimeout(TIMEOUT), aiohttp.TCPConnector(limit=AT_A_TIME)
+        # Waiting for one of the connections is no part of a call. Each call has a connection of its own: a receiver may
+        # close one that was kept open just when the next call is sent over it, and that call would be lost.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT)
+        connector = aiohttp.TCPConnector(limit=AT_A_TIME, force_close=True)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session, asyncio.TaskGroup() as calls:
             try:
                 with self._lock:

@@ -168,7 +168,7 @@ class TrimControls:
         """The submissions accepted for one ``transNo``: more than one only if its trim was removed in between."""
         return self._submissions.all(trans_no)
 
-    def wait_for_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
+    def wait_for_submissions(self, count: int, timeout: float = 60.0) -> list[Submission]:
         """Block until ``count`` submissions were accepted, and return all of them.
 
         :param timeout: seconds of real time
@@ -177,7 +177,7 @@ class TrimControls:
         """
         return self._submissions.wait(count, timeout)
 
-    async def await_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
+    async def await_submissions(self, count: int, timeout: float = 60.0) -> list[Submission]:
         """:meth:`wait_for_submissions` for a coroutine, blocking no event loop."""
         return await asyncio.to_thread(self._submissions.wait, count, timeout)
 
@@ -207,7 +207,7 @@ class TrimControls:
         """The calls made for one ``transNo``."""
         return self._callbacks.all(trans_no)
 
-    def wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+    def wait_for_callbacks(self, count: int, timeout: float = 60.0) -> list[Callback]:
         """Block until ``count`` calls of ``notifyUrl`` have ended, answered or not, and return all of them.
 
         :param timeout: seconds of real time
@@ -216,7 +216,7 @@ class TrimControls:
         """
         return self._callbacks.wait(count, timeout)
 
-    async def await_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+    async def await_callbacks(self, count: int, timeout: float = 60.0) -> list[Callback]:
         """:meth:`wait_for_callbacks` for a coroutine, blocking no event loop."""
         return await asyncio.to_thread(self._callbacks.wait, count, timeout)
 

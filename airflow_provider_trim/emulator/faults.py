@@ -145,7 +145,7 @@ class Hold(Fault):
         with self._changed:
             return len(self._waiting)
 
-    def wait_until_held(self, count: int = 1, timeout: float = 5.0) -> None:
+    def wait_until_held(self, count: int = 1, timeout: float = 60.0) -> None:
         """Block until ``count`` calls are held at once.
 
         :raises TimeoutError: after ``timeout`` seconds
@@ -154,7 +154,7 @@ class Hold(Fault):
             if not self._changed.wait_for(lambda: len(self._waiting) >= count, timeout):
                 raise TimeoutError(f"{len(self._waiting)} of {count} calls held after {timeout} s")
 
-    def wait_until_left(self, timeout: float = 5.0) -> None:
+    def wait_until_left(self, timeout: float = 60.0) -> None:
         """Block until no call is held: each was released, or its client left.
 
         :raises TimeoutError: after ``timeout`` seconds

@@ -212,7 +212,7 @@ class TrimEmulator(TrimControls):
         """Forget the recorded calls and their count."""
         self._log.clear()
 
-    def wait_for_calls(self, count: int, timeout: float = 5.0, trans_no: str | None = None) -> list[Call]:
+    def wait_for_calls(self, count: int, timeout: float = 60.0, trans_no: str | None = None) -> list[Call]:
         """Block until ``count`` calls were answered, and return all of them; one held or delayed is not answered yet.
 
         :param timeout: seconds of real time
@@ -222,7 +222,7 @@ class TrimEmulator(TrimControls):
         """
         return self._log.wait(count, timeout, trans_no)
 
-    async def await_calls(self, count: int, timeout: float = 5.0, trans_no: str | None = None) -> list[Call]:
+    async def await_calls(self, count: int, timeout: float = 60.0, trans_no: str | None = None) -> list[Call]:
         """:meth:`wait_for_calls` for a coroutine, blocking no event loop."""
         return await asyncio.to_thread(self._log.wait, count, timeout, trans_no)
 
