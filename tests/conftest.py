@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Airflow reads its environment when it is first imported, which happens before any fixture runs.
@@ -29,6 +30,27 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
     os.environ["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"  # the only one that takes SQLite there
 
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
+
+# An example takes as long as the machine has it take.
+_ANY_SPEED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("quick", max_examples=25, **_ANY_SPEED)
+hypothesis.settings.register_profile("full", max_examples=250, **_ANY_SPEED)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="the tests marked full as well, and ten times the examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full: says nothing that others don't say, but in more combinations; see --full")
+    hypothesis.settings.load_profile("full" if config.getoption("full") else "quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
 def pytest_sessionfinish() -> None:

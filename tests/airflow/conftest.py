@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import running
+import time_machine
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
+from airflow_provider_trim.polling import blocking
 from airflow_provider_trim.polling.quota import quota_for
 
 
@@ -44,6 +46,23 @@ def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     connect()
     return connect
+
+
+@pytest.fixture
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the clock stand still but for pauses, which take no time: for waits that hold their process."""
+    begun, ran = time.time(), time.monotonic()
+
+    def sleep(seconds: float) -> None:
+        traveller.shift(seconds + 0.001)  # who wakes up is never a rounding error too early
+
+    with time_machine.travel(begun, tick=False) as traveller:
+        # Airflow's own clock, which time_machine leaves alone.
+        monkeypatch.setattr(time, "monotonic", lambda: ran + time.time() - begun)
+        monkeypatch.setattr(time, "sleep", sleep)
+        for function in (blocking.look, blocking.look_at_due, blocking.wait):
+            monkeypatch.setitem(function.__kwdefaults__, "sleep", sleep)
+        yield
 
 
 @pytest.fixture

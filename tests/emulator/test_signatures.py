@@ -126,7 +126,7 @@ class Caller:
         return {"Authorization": f"Basic {basic}", date_header: date, "x-cnc-auth-method": "BASIC"}
 
     def send(self, request: requests.PreparedRequest) -> requests.Response:
-        return self.session.send(request, timeout=5)
+        return self.session.send(request, timeout=60)
 
     def call(self, method: str = "POST", trans_no: str = "T", **signing: Any) -> requests.Response:
         return self.send(self.build(method, trans_no, **signing))
@@ -430,7 +430,7 @@ def test_an_authorization_that_is_no_text_is_refused(caller: Caller) -> None:
 @every_scheme
 def test_a_token_is_no_signature(caller: Caller) -> None:
     data = {"userId": USER, "token": SECRET, "timeStamp": str(NOW), "transNo": "T"}
-    assert caller.session.post(caller.emulator.url + PATH, data=data, timeout=5).status_code == 401
+    assert caller.session.post(caller.emulator.url + PATH, data=data, timeout=60).status_code == 401
 
 
 # --- a signature seen before ---

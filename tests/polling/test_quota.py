@@ -14,9 +14,11 @@ import pytest
 import time_machine
 from redis_server import RedisServer
 
+from airflow_provider_trim.polling import quota as quota_module
 from airflow_provider_trim.polling.quota import (
     FIRST_BACKOFF,
     STORAGE_PAUSE,
+    STORAGE_TIMEOUT,
     Quota,
     quota_for,
 )
@@ -45,6 +47,18 @@ def traveller() -> Iterator[Any]:
     """A clock that stands still until it is told to go on."""
     with time_machine.travel(NOW, tick=False) as traveller:
         yield traveller
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that is slow to answer, since the machine is busy, is not away."""
+    monkeypatch.setattr(quota_module, "STORAGE_TIMEOUT", 60.0)
+
+
+@pytest.fixture
+def impatient(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not answer at all is waited for as long as in earnest."""
+    monkeypatch.setattr(quota_module, "STORAGE_TIMEOUT", STORAGE_TIMEOUT)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +206,7 @@ def test_redis_lost_and_back(caplog: pytest.LogCaptureFixture) -> None:
         assert len([r for r in caplog.records if "storage is back" in r.getMessage()]) == 2
 
 
+@pytest.mark.usefixtures("impatient")
 def test_redis_back_with_its_data_counts_calls_of_meanwhile() -> None:
     """And no others, which it knows, however often the network between fails."""
     now = time.time()
@@ -209,6 +224,7 @@ def test_redis_back_with_its_data_counts_calls_of_meanwhile() -> None:
         assert granted(quota) == 50 - 30 - 3 - 3 - 3
 
 
+@pytest.mark.usefixtures("impatient")
 def test_calls_of_meanwhile_that_do_not_fit_are_entered_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """They count until they leave the window, though others have used it up by then."""
     monkeypatch.setattr("airflow_provider_trim.polling.quota.STORAGE_PAUSE", 86_400.0)

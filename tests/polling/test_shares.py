@@ -29,7 +29,7 @@ class Process:
     now = NOW
 
     def __init__(self, server: RedisServer, account: str = "account") -> None:
-        self.client = Redis.from_url(server.url, socket_timeout=1, socket_connect_timeout=1)
+        self.client = Redis.from_url(server.url, socket_timeout=60, socket_connect_timeout=60)
         self._shares = Shares(self.client, account, clock=lambda: Process.now)
 
     def share(self, waiting: int) -> float:

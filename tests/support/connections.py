@@ -10,7 +10,7 @@ from airflow_provider_trim.emulator import TrimEmulator
 
 def await_no_connections(emulator: TrimEmulator) -> None:
     """Return when all are closed; the emulator sees that a little later than who closed them."""
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + 60
     while emulator.connections_open:
         assert time.monotonic() < give_up
         time.sleep(0.001)

@@ -197,7 +197,7 @@ class LiveAirflow:
     def healthy(self) -> bool:
         """Return whether the processes that say so say that they are healthy."""
         try:
-            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=60).json()
         except (requests.RequestException, ValueError):
             return False
         kinds = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
@@ -210,7 +210,7 @@ class LiveAirflow:
         :param path: below ``/api/v2``
         """
         if "Authorization" not in self._session.headers:
-            token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            token = self._session.get(f"{self.url}/auth/token", timeout=API_LIMIT).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
         answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
         if not answer.ok:

@@ -14,7 +14,7 @@ from waits import TaskInstance, connection_without_quota, run_trigger, video
 
 from airflow_provider_trim.emulator import TrimEmulator
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds for whatever takes no time on a machine that is not busy."""
 
 _processes = multiprocessing.get_context("forkserver")
