@@ -21,7 +21,7 @@ import psutil
 import requests
 
 HOST = "127.0.0.1"
-START_LIMIT = 300.0
+START_LIMIT = 600.0
 """Seconds until all processes say that they are healthy."""
 API_LIMIT = 180.0
 """Seconds for one call of the REST interface; a busy machine needs many of them."""
@@ -35,7 +35,7 @@ PROCESSES = {
     "triggerer": ["triggerer"],
 }
 
-_ALTERING = ("PYTHON", "AIRFLOW", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT")
+_ALTERING = ("PYTHON", "AIRFLOW", "COVERAGE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT")
 
 
 def free_port() -> int:
