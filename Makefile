@@ -27,7 +27,7 @@ demo: $(VENV)/.runtime  ## wait for a trim on the emulator and show what came ou
 	@$(BIN)/python tests/system/demo.py
 
 ui: $(VENV)/.runtime  ## Airflow's web UI with the examples and the emulator, to try; needs no account; Ctrl-C ends it
-	@$(BIN)/python tests/system/ui.py
+	@$(BIN)/python -m tests.system.ui
 
 # One test needs a real Redis.
 REDIS := /usr/bin/redis-server
@@ -113,7 +113,7 @@ $(VENV)/.soak: $(VENV)/.system $(VENV)/.bench
 
 MINUTES ?= 30
 soak: $(VENV)/.soak | $(REDIS) $(POSTGRES)  ## 500 trims at a time on it, with faults and kills, plotted (half an hour, or MINUTES=…)
-	@PYTHONPATH=tests/support $(BIN)/python tests/system/soak.py --minutes $(MINUTES)
+	@$(BIN)/python -m tests.system.soak --minutes $(MINUTES)
 
 SECONDS ?= 600
 fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what comes from outside (ten minutes, or SECONDS=…)

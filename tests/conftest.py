@@ -8,7 +8,9 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -73,8 +75,21 @@ def fresh_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def emulator_options() -> dict[str, Any]:
+    """The arguments of :func:`emulator`; a module that needs another emulator overrides them."""
+    return {}
+
+
+@pytest.fixture
+def trim_emulator(emulator_options: dict[str, Any]) -> Iterator[TrimEmulator]:
+    """The plugin's fixture, overridden as projects do it; :func:`trim_connection` follows."""
+    with TrimEmulator(**emulator_options) as emulator:
+        yield emulator
+
+
+@pytest.fixture
 def emulator(trim_emulator: TrimEmulator) -> TrimEmulator:
-    """The plugin's, for tests that need no connection in the environment."""
+    """The emulator, for tests that need no connection in the environment."""
     return trim_emulator
 
 
@@ -94,6 +109,6 @@ def airflow_db() -> None:
 
 @pytest.fixture(scope="session")
 def example_answer() -> dict:
-    """The example of the interface page."""
+    """The example of the vendor's page "Get Trimming Task Status"."""
     path = Path(__file__).parent / "data" / "interface-example.json"
     return json.loads(path.read_text(encoding="utf-8"))

@@ -11,12 +11,12 @@ from typing import Any
 
 import pendulum
 import pytest
-import running
 from airflow.providers.common.compat.sdk import task
 
 import airflow_provider_trim
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from tests.support import running
 
 MODULES = [
     module.name

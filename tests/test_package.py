@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_contents(wheel: Path) -> None:
+def test_wheel_contents(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "airflow_provider_trim/py.typed" in names
     assert "airflow_provider_trim/emulator/__main__.py" in names
@@ -51,7 +51,7 @@ def test_contents(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_it_works_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:
+def test_installed_wheel_works(wheel: Path, tmp_path: Path) -> None:
     """The dependencies are this environment's; the package is the wheel's."""
     environment = tmp_path / "venv"
     venv.create(environment, symlinks=True)

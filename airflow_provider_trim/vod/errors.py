@@ -17,7 +17,7 @@
     ├── TrimParameterError       a parameter of a submission that can't work; 1000, 1561 to 1565
     └── TrimApiError             any other code or status
 
-Codes: the interface page "Get Trimming Task Status" and the vendor's page of common codes.
+Codes: the vendor's page "Get Trimming Task Status" and its page of common codes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trimming interface in two steps: build a request, decipher its answer.
 
-Source: the interface page "Get Trimming Task Status". Errors of the service's logic come with HTTP status 200 and
-another ``code``, so neither status nor code is enough alone.
+Source: the vendor's page "Get Trimming Task Status" (Cloud VoD API). Errors of the service's logic come with HTTP
+status 200 and another ``code``, so neither status nor code is enough alone.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from airflow_provider_trim.vod.quoting import quote, redact
 from airflow_provider_trim.vod.settings import TrimSettings
 
 TRANS_NO_MAX_LENGTH = 32
-"""Characters; interface page, request parameter ``transNo``."""
+"""Characters; the vendor's limit of the request parameter ``transNo``."""
 
 _SUCCESS = 200
 _NOTED_CLOCK_ERROR = 30.0
-"""Seconds. The signing schemes allow 300 (interface page §5), ``Date`` has whole ones, and answers travel."""
+"""Seconds. The signing schemes allow 300, ``Date`` has whole ones, and answers travel."""
 _UTF8_BOM = b"\xef\xbb\xbf"
 _PARAMETER_CODES = (1000, 24112000)
 """The vendor's common codes for a parameter error; they don't say which."""
@@ -163,7 +163,7 @@ def decipher(
     :param now: Unix seconds by this machine's clock, which is compared with the service's where it refuses
     :returns: a trim whose status is processing or successful
     :raises TrimTaskFailedError: status 3
-    :raises TrimApiError: a status or code that the interface page does not list
+    :raises TrimApiError: a status or code that is not documented
     :raises TrimResponseError: the answer is not of the documented shape
     :raises TrimError: the answer's code or HTTP status, as in :mod:`airflow_provider_trim.vod.errors`
     """

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it takes to submit a trim (``videoClip``), checked before it is sent.
 
-Source: the vendor's documentation of the interface "videoClip" and its Python SDK (interface page §2).
+Source: the vendor's documentation of the interface "videoClip" and its Python SDK
+(``wangsu-sdk-python``, ``wangsu.mediaprocessing``).
 """
 
 from __future__ import annotations

@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import running
 import time_machine
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import blocking
 from airflow_provider_trim.polling.quota import quota_for
+from tests.support import running
+from tests.support.emulators import set_connection
 
 
 @pytest.fixture
@@ -35,14 +35,7 @@ def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable
     """Write the connection ``trim_test`` to the environment as it is now; its extras come as keyword arguments."""
 
     def connect(password: str | None = None, **extra: Any) -> None:
-        connection = {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": password or emulator.token,
-            "extra": extra,
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps(connection))
+        set_connection(monkeypatch, emulator, "trim_test", password=password, **extra)
 
     connect()
     return connect

@@ -10,7 +10,6 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset
-from running import AIRFLOW_3
 
 from airflow_provider_trim.emulator import ServiceData, TrimEmulator
 from airflow_provider_trim.links.trim import TrimVideoLink, video_url
@@ -18,6 +17,7 @@ from airflow_provider_trim.operators.lineage import lineage_of
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.models import VideoInfo
+from tests.support.running import AIRFLOW_3
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 

@@ -42,7 +42,7 @@ def facts(error: TrimError) -> Any:
 
 
 def test_a_success_keeps_what_came_over_the_wire() -> None:
-    """Pitfall 16: the same value as from a look in the worker."""
+    """The same value as from a look in the worker."""
     task = TrimTask.model_validate(DATA).model_copy(update={"request_id": "r-1"})
     arrived = travel(Success(task))
     assert arrived == Success(task)
@@ -54,7 +54,6 @@ def test_a_success_keeps_what_came_over_the_wire() -> None:
 @pytest.mark.parametrize("given_facts", [FACTS, {}], ids=["all facts", "none"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_keeps_its_class_and_facts(kind: type[TrimError], given_facts: dict[str, Any]) -> None:
-    """Pitfall 20."""
     error = kind("für immer\nvorbei", **given_facts)
     for worth_retrying in (True, False):
         failure = travel(Failure(error, worth_retrying))
@@ -116,7 +115,6 @@ def test_an_unknown_class_is_the_base_of_all(kind: Any) -> None:
     ids=lambda event: json.dumps(event)[:60],
 )
 def test_what_is_missing_or_malformed_is_an_error(event: Any) -> None:
-    """Pitfalls 10 and 11."""
     with pytest.raises(TrimError, match="event about trim t1 is not understood") as caught:
         decode(event, "t1")
     assert type(caught.value) is TrimError
@@ -124,7 +122,7 @@ def test_what_is_missing_or_malformed_is_an_error(event: Any) -> None:
 
 
 def test_the_complaint_does_not_quote_the_event() -> None:
-    """Pitfall 19: whatever it was, it may have held a secret."""
+    """Whatever it was, it may have held a secret."""
     with pytest.raises(TrimError) as caught:
         decode({"verdict": "success", "data": {"status": "s3cret", "videoInfo": "s3cret"}}, "t1")
     error: BaseException | None = caught.value
@@ -162,7 +160,7 @@ _EVENTS = _JSON | st.fixed_dictionaries(
 
 @given(event=_EVENTS)
 def test_any_event_is_a_verdict_or_a_trim_error(event: Any) -> None:
-    """Pitfall 11: nothing but a well-formed success of this trim is one."""
+    """Nothing but a well-formed success of this trim is one."""
     try:
         verdict = decode(event, "t1")
     except TrimError:

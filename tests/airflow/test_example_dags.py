@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import AIRFLOW_3, register
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.running import AIRFLOW_3, register
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 

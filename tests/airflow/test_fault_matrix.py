@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
-from faults import BACKOFF, CALL_TIMEOUT, CASES, TOKEN, VIDEO_INFO, Case, Verdict
-from matrix_page import PAGE, with_table
-from waits import SENSOR_MODES, sensor
 
 from airflow_provider_trim.polling import quota
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimTransportError
+from tests.support.faults import BACKOFF, CALL_TIMEOUT, CASES, TOKEN, VIDEO_INFO, Case, Verdict
+from tests.support.matrix_page import PAGE, with_table
+from tests.support.waits import SENSOR_MODES, sensor
 
 INTERVAL = 0.02
 """Seconds between two looks."""
@@ -168,6 +168,6 @@ def test_a_fault_that_lasts(case: Case, mode: str, wait_for: Waiting, request: p
 
 
 def test_the_page_has_this_table() -> None:
-    """To write it anew: ``python tests/support/matrix_page.py``."""
+    """To write it anew: ``python -m tests.support.matrix_page``."""
     page = PAGE.read_text(encoding="utf-8")
     assert with_table(page) == page

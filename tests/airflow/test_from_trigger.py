@@ -10,8 +10,6 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator, task
-from running import AIRFLOW_3
-from waits import run_trigger
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.operators.waiting import DEFERRAL_TIMEOUT_MARGIN
@@ -19,6 +17,8 @@ from airflow_provider_trim.polling.watch import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.events import decode, decode_many
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+from tests.support.running import AIRFLOW_3
+from tests.support.waits import run_trigger
 
 on_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 renders no templates in the triggerer")
 on_airflow_2 = pytest.mark.skipif(AIRFLOW_3, reason="Airflow 3 renders templates in the triggerer")

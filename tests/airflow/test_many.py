@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.polling.many import Tally
@@ -19,6 +17,8 @@ from airflow_provider_trim.polling.watch import Failure, Success, Watch
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimTask
+from tests.support.emulators import set_connection
+from tests.support.waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
 
@@ -38,7 +38,7 @@ def test_results_are_in_the_order_asked(trim_default: TrimEmulator, make: Any, m
 
 
 @every_wait
-def test_none_at_all(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+def test_empty_list(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     assert make(mode, trans_no=[]).run() == []
     assert not trim_default.calls
 
@@ -130,14 +130,7 @@ def test_an_unknown_policy_fails_the_import() -> None:
 
 
 def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = {
-        "conn_type": "trim",
-        "host": trim_default.url,
-        "login": trim_default.user,
-        "password": trim_default.token,
-        "extra": {"quota": "off"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    set_connection(monkeypatch, trim_default, quota="off")
     names = [f"clip-{number}" for number in range(1000)]
     for name in names:
         trim_default.add_trim(name, seconds=0)
@@ -147,8 +140,7 @@ def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.
     assert trim_default.call_count == 1000
 
 
-def test_a_lost_place_in_the_event_is_no_success(trim_default: TrimEmulator) -> None:
-    """Pitfall 11."""
+def test_event_with_a_missing_item_is_no_success(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("a", seconds=0)
     event = run_trigger(TrimTaskStatusTrigger(["a"]))
     wait = sensor("deferrable", trans_no=["a", "b"])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-from waits import operator
 
 from airflow_provider_trim.emulator import HttpError, ServiceCode, TrimEmulator
 from airflow_provider_trim.vod.errors import VideoProcessingError
+from tests.support.waits import operator
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,13 +13,14 @@ from typing import Any
 import pytest
 import time_machine
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-from waits import AirflowRescheduleException, TaskInstance, operator, sensor, video
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import poller
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError
+from tests.support.emulators import set_connection
+from tests.support.waits import AirflowRescheduleException, TaskInstance, operator, sensor, video
 
 CALLS, SECONDS = 4, 1
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
@@ -31,15 +30,8 @@ PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrimEmulator]:
     """An emulator with a small quota, as the connections trim_default and trim_again."""
     with TrimEmulator(quota=(CALLS, SECONDS), clock=time.time) as emulator:
-        connection = {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": emulator.token,
-            "extra": {"quota": f"{CALLS}/{SECONDS} second", "timeout": 10},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_AGAIN", json.dumps(connection))
+        for conn_id in ("trim_default", "trim_again"):
+            set_connection(monkeypatch, emulator, conn_id, quota=f"{CALLS}/{SECONDS} second", timeout=10)
         yield emulator
         assert emulator.refused == 0
 
@@ -65,9 +57,7 @@ def test_a_submission_waits_its_turn_within_its_timeout(
 ) -> None:
     """Not just for the length of a call: hundreds of mapped tasks submit at once."""
     caplog.set_level(logging.INFO)
-    connection = json.loads(os.environ["AIRFLOW_CONN_TRIM_DEFAULT"])
-    connection["extra"] = {"quota": "1/5 minutes"}
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    set_connection(monkeypatch, trim_default, quota="1/5 minutes")
 
     def submit(run_id: str, timeout: float) -> None:
         video("poke", TaskInstance(run_id=run_id), timeout=timeout, wait_for_completion=False).run()
@@ -143,8 +133,8 @@ def test_many_triggers_of_two_connections_to_one_account(counting: TrimEmulator)
     assert counting.call_count == 10
 
 
-def test_a_refusal_slows_the_whole_connection_down(trim_default: TrimEmulator) -> None:
-    """Pitfall 27: HTTP 429 for one trim, and no other is asked until Retry-After has passed, save those under way."""
+def test_http_429_pauses_the_whole_connection(trim_default: TrimEmulator) -> None:
+    """HTTP 429 for one trim, and no other is asked until Retry-After has passed, save those under way."""
     for name in ("a", "b", "c"):
         trim_default.add_trim(name, seconds=math.inf)
     trim_default.misbehave("a", HttpError(429, headers={"Retry-After": "1"}))

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from absent_secrets import AwayAtFirst
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
@@ -20,16 +19,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 from tenacity import wait_none
-from waits import (
-    SENSOR_MODES,
-    WAIT_IDS,
-    WAITS,
-    AirflowRescheduleException,
-    connection_without_quota,
-    in_waits,
-    operator,
-    sensor,
-)
 
 from airflow_provider_trim.emulator import (
     ConnectionReset,
@@ -43,6 +32,17 @@ from airflow_provider_trim.emulator import (
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
+from tests.support.absent_secrets import AwayAtFirst
+from tests.support.emulators import connection_to, set_connection
+from tests.support.waits import (
+    SENSOR_MODES,
+    WAIT_IDS,
+    WAITS,
+    AirflowRescheduleException,
+    in_waits,
+    operator,
+    sensor,
+)
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
 every_mode = pytest.mark.parametrize("mode", SENSOR_MODES)
@@ -77,7 +77,7 @@ PASSING: dict[str, tuple[Any]] = {
 def test_success_is_video_info_as_on_the_wire(
     trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str
 ) -> None:
-    """Pitfall 16: the same value from every mode, Chinese text and all."""
+    """The same value from every mode, Chinese text and all."""
     data = example_answer["data"]
     trim_default.add_trim("T", seconds=0, video_info=data["videoInfo"])
     trim_default.misbehave("T", PROCESSING, ServiceCode(1560, "being processed"), PROCESSING)
@@ -90,7 +90,7 @@ def test_success_is_video_info_as_on_the_wire(
 
 @every_wait
 def test_an_interval_of_zero_is_the_shortest(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Airflow allows it; it means the same in every mode, and is no loop without a pause (pitfall 2)."""
+    """Airflow allows it; it means the same in every mode, and is no loop without a pause."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", PROCESSING, PROCESSING, PROCESSING)
     interval = {"poke_interval" if make is sensor else "poll_interval": 0}
@@ -101,8 +101,8 @@ def test_an_interval_of_zero_is_the_shortest(trim_default: TrimEmulator, make: A
 
 
 @every_wait
-def test_done_at_the_first_look(trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str) -> None:
-    """Pitfalls 16 and 17: no deferral, no reschedule, the same value."""
+def test_finished_at_the_first_poll(trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str) -> None:
+    """No deferral, no reschedule, the same value."""
     trim_default.add_trim("T", seconds=0, video_info=example_answer["data"]["videoInfo"])
     wait = make(mode)
     assert wait.run() == example_answer["data"]["videoInfo"]
@@ -124,10 +124,10 @@ FINAL = {
 
 @pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
 @pytest.mark.parametrize(("fault", "texts", "make", "mode"), in_waits(FINAL))
-def test_final_answers_fail_at_once(
+def test_final_responses_fail_at_once(
     trim_default: TrimEmulator, fault: Any, texts: list[str], later: bool, make: Any, mode: str
 ) -> None:
-    """Pitfalls 10 and 20: no success, no retries, and code, message and request id in the exception."""
+    """No success, no retries, and code, message and request id in the exception."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", *([PROCESSING] if later else []), fault)
     with pytest.raises(AirflowFailException) as failed:
@@ -140,8 +140,7 @@ def test_final_answers_fail_at_once(
 
 @every_mode
 @pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
-def test_soft_fail_makes_a_final_answer_a_skip(trim_default: TrimEmulator, later: bool, mode: str) -> None:
-    """Pitfall 6."""
+def test_soft_fail_makes_a_final_response_a_skip(trim_default: TrimEmulator, later: bool, mode: str) -> None:
     trim_default.misbehave("T", *([PROCESSING] if later else []), ServiceCode(1603, "does not exist"))
     with pytest.raises(AirflowSkipException):
         sensor(mode, soft_fail=True).run()
@@ -154,8 +153,8 @@ def test_an_unknown_trim(trim_default: TrimEmulator, make: Any, mode: str) -> No
 
 
 @pytest.mark.parametrize(("fault", "make", "mode"), in_waits(PASSING))
-def test_passing_failures_are_waited_out(trim_default: TrimEmulator, fault: Any, make: Any, mode: str) -> None:
-    """Pitfall 3: one failure ends no wait."""
+def test_transient_failures_do_not_end_the_wait(trim_default: TrimEmulator, fault: Any, make: Any, mode: str) -> None:
+    """One failure ends no wait."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", PROCESSING, fault, fault, PROCESSING, fault)
     wait = make(mode, max_consecutive_failures=3)
@@ -175,10 +174,10 @@ def test_passing_failures_are_waited_out(trim_default: TrimEmulator, fault: Any,
     ],
     ids=["500", "reset", "not JSON"],
 )
-def test_failures_in_a_row_are_bounded(
+def test_consecutive_failures_are_bounded(
     trim_default: TrimEmulator, fault: Any, error: type[Exception], make: Any, mode: str
 ) -> None:
-    """Pitfalls 2, 4 and 6: bounded, worth a retry, and no skip under soft_fail in any mode."""
+    """Bounded, worth a retry, and no skip under soft_fail in any mode."""
     trim_default.misbehave("T", PROCESSING, *[fault] * 10)
     arguments = {"soft_fail": True} if make is sensor else {}
     with pytest.raises(error) as failed:
@@ -195,7 +194,7 @@ def test_reschedule_mode_leaves_failures_to_the_timeout(trim_default: TrimEmulat
 
 
 @every_wait
-def test_refused_credentials_fail_after_one_fresh_look_up(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+def test_refused_credentials_fail_after_one_reload(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     trim_default.add_trim("T", seconds=math.inf)
     trim_default.token = "another-token"
     with pytest.raises(AirflowFailException, match="credentials"):
@@ -207,8 +206,7 @@ def test_refused_credentials_fail_after_one_fresh_look_up(trim_default: TrimEmul
 @every_wait
 def test_a_rotated_token_is_picked_up(monkeypatch: pytest.MonkeyPatch, make: Any, mode: str) -> None:
     def connect(token: str) -> None:
-        connection = {"conn_type": "trim", "host": emulator.url, "login": emulator.user, "password": token}
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+        set_connection(monkeypatch, emulator, password=token)
 
     def rotate(call: Any) -> None:
         if emulator.token == "old-token":
@@ -224,7 +222,6 @@ def test_a_rotated_token_is_picked_up(monkeypatch: pytest.MonkeyPatch, make: Any
 
 @every_wait
 def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Pitfall 27."""
     trim_default.add_trim("T", seconds=0)
     refusal = HttpError(429, headers={"Retry-After": "0"})
     trim_default.misbehave("T", *[PROCESSING, refusal] * 3)
@@ -233,8 +230,8 @@ def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str
 
 @pytest.mark.parametrize(("make", "mode"), [pair for pair in WAITS if pair[1] != "deferrable"])
 @pytest.mark.usefixtures("standing_clock")
-def test_timeout_after_one_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Pitfalls 5 and 9: the look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
+def test_timeout_after_one_last_poll(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """The look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
     trim_default.add_trim("T", seconds=math.inf)
     interval = {"poke_interval" if make is sensor else "poll_interval": 20}
     with pytest.raises(AirflowSensorTimeout):
@@ -244,8 +241,8 @@ def test_timeout_after_one_last_look(trim_default: TrimEmulator, make: Any, mode
 
 
 @pytest.mark.parametrize("make", [sensor, operator])
-def test_timeout_of_a_deferred_wait_after_one_last_look(trim_default: TrimEmulator, make: Any) -> None:
-    """The clock goes on meanwhile, so how many looks there are before depends on the machine: two at most."""
+def test_timeout_of_a_deferred_wait_after_one_last_poll(trim_default: TrimEmulator, make: Any) -> None:
+    """The clock goes on meanwhile, so how many polls there are before depends on the machine: two at most."""
     trim_default.add_trim("T", seconds=math.inf)
     interval = {"poke_interval" if make is sensor else "poll_interval": 0.6}
     started = time.time()
@@ -257,7 +254,7 @@ def test_timeout_of_a_deferred_wait_after_one_last_look(trim_default: TrimEmulat
 
 
 @pytest.mark.usefixtures("standing_clock")
-def test_the_last_look_is_not_lost_to_a_slow_beginning(trim_default: TrimEmulator) -> None:
+def test_slow_start_does_not_skip_the_last_poll(trim_default: TrimEmulator) -> None:
     """Airflow's clock runs while a worker imports what the first look needs."""
 
     class SlowToBegin(TrimTaskStatusSensor):
@@ -278,8 +275,8 @@ def test_the_last_look_is_not_lost_to_a_slow_beginning(trim_default: TrimEmulato
 
 
 @every_wait
-def test_success_at_the_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Pitfall 9: the deadline has passed, but the trim is done."""
+def test_success_at_the_last_poll(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """The deadline has passed, but the trim is done."""
     trim_default.add_trim("T", seconds=0)
     assert make(mode, timeout=0).run() == trim_default.video_info("T")
 
@@ -305,9 +302,9 @@ def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
 
 @pytest.fixture
 def secrets_away_at_first(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "absent_secrets.AwayAtFirst")
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "tests.support.absent_secrets.AwayAtFirst")
     monkeypatch.setattr(AwayAtFirst, "times", 2)
-    monkeypatch.setattr(AwayAtFirst, "connection", connection_without_quota(emulator))
+    monkeypatch.setattr(AwayAtFirst, "connection", json.dumps(connection_to(emulator, quota="off")))
     yield
     with contextlib.suppress(ImportError):  # Airflow 2.11 keeps no backends
         from airflow.sdk.configuration import clear_secrets_backends_cache
@@ -338,20 +335,20 @@ def refused(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> list[flo
         raise PermissionError(f"access to {conn_id} was denied")
 
     monkeypatch.setattr(TrimApiHook, "get_connection", staticmethod(get_connection))
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
+    set_connection(monkeypatch, emulator, quota="off")
     emulator.add_trim("T", seconds=0)
     return times
 
 
 @pytest.mark.usefixtures("standing_clock")
-def test_a_look_up_that_is_refused_is_a_failed_look(refused: list[float]) -> None:
+def test_refused_connection_lookup_is_a_failed_poll(refused: list[float]) -> None:
     """There are pauses in between."""
     with pytest.raises(AirflowSensorTimeout, match=r"could not be looked up: PermissionError"):
         sensor("poke", poke_interval=10, timeout=50, silent_fail=True).run()
     assert [moment - refused[0] for moment in refused] == pytest.approx([0, 10, 20, 30, 40, 50], abs=0.1)
 
 
-def test_a_look_up_that_is_refused_in_a_worker_is_made_in_the_triggerer(
+def test_refused_connection_lookup_in_a_worker_is_left_to_the_triggerer(
     emulator: TrimEmulator, refused: list[float]
 ) -> None:
     assert sensor("deferrable").run() == emulator.video_info("T")

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 from environment import HERE, LOGIN, TOKEN, environment, trim_connection
-from live_airflow import HOST, free_port
 from policy_bound import DISTRIBUTIONS
-from redis_server import RedisServer
 
 from airflow_provider_trim.emulator import Late, Lost, Repeated, TrimEmulator
 from airflow_provider_trim.vod.callbacks import callback_address
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.live_airflow import HOST, free_port
+from tests.support.redis_server import RedisServer
 
 KEEPER = "keeper"
 TUNED = "lognormal(120 s, 0.8)"

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "support"))
-from live_airflow import clean_environment  # noqa: E402 - its folder is known only now
+sys.path.insert(0, str(HERE.parents[1]))
+from tests.support.live_airflow import clean_environment  # noqa: E402 - the repository's root is on the path only now
 
 LOGIN, TOKEN = "bench", "not-a-secret"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import environment  # noqa: F401 - adds tests/support to the path
+import environment  # noqa: F401 - makes tests.support importable
 import numpy as np
 from plots import label_delays, svg
 from policy_bound import DISTRIBUTIONS, batch_bound, steady_bound

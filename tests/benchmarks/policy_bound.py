@@ -23,9 +23,10 @@ import math
 from typing import Any
 
 import numpy as np
-from schedule_simulation import INTERVAL
 from scipy import sparse, stats
 from scipy.optimize import brentq, linprog, minimize_scalar
+
+from tests.support.schedule_simulation import INTERVAL
 
 
 class Mixture:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from schedule_simulation import Delays, Quota, Window, simulate
+
+from tests.support.schedule_simulation import Delays, Quota, Window, simulate
 
 WARM_UP, MEASURED, COOL_DOWN = 3600.0, 5400.0, 900.0
 """Seconds of a steady state: learning, counted, and still loaded while the counted ones end."""

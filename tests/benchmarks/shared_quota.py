@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from environment import environment, run  # adds tests/support to the path
-from redis_server import RedisServer
+from environment import environment, run  # makes tests.support importable
 from report import Bar, Report, table
 from server import Server
+
+from tests.support.redis_server import RedisServer
 
 PROCESSES = 4
 CALLS, WINDOW = 60, 3.0

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 from airflow.providers.common.compat.sdk import DAG
-from pages import PAGES, Block, blocks, name_of
-from running import AIRFLOW_3, run
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
+from tests.support.pages import PAGES, Block, blocks, name_of
+from tests.support.running import AIRFLOW_3, run
 
 SHOWN = {"", "text"}
 """Languages of what is read and not run, such as output."""

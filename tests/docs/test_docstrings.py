@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pages import ROOT
+
+from tests.support.pages import ROOT
 
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 CONTRACT = {

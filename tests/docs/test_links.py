@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from pages import PAGES, anchors, links, name_of
+
+from tests.support.pages import PAGES, anchors, links, name_of
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

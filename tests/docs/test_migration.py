@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import running
-from pages import ROOT
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support import running
+from tests.support.pages import ROOT
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "migration").glob("*.py")), ids=lambda path: path.stem)

@@ -18,8 +18,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from live_airflow import free_port
-from pages import PAGES, ROOT, blocks, name_of
+
+from tests.support.live_airflow import free_port
+from tests.support.pages import PAGES, ROOT, blocks, name_of
 
 SCRIPTS = {page: [block for block in blocks(page) if block.language == "bash"] for page in PAGES}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -89,7 +90,7 @@ def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if SCRIPTS[page]], ids=name_of)
-def test_what_is_not_run_is_there(page: Path) -> None:
+def test_files_of_commands_that_are_not_run_exist(page: Path) -> None:
     for block in SCRIPTS[page]:
         for target in re.findall(r"^make ([\w.-]+)", block.text, re.MULTILINE):
             assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), f"make {target}"

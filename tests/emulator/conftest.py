@@ -11,22 +11,13 @@ import pytest
 import requests
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.clocks import Clock
 
 PATH = "/vod/videoManage/videoClipQuery"
 SUBMIT_PATH = "/vod/videoManage/videoClip"
 
 CLIP = {"videoId": "V1", "seekStart": 30, "duration": 12, "filename": "goal.flv"}
 """The parameters that every submission has to have."""
-
-
-class Clock:
-    """Seconds that pass only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Client:
@@ -103,9 +94,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def emulator(clock: Clock) -> Iterator[TrimEmulator]:
-    with TrimEmulator(clock=clock, wall_clock=lambda: 1516180828.5, token_header="X-Token") as emulator:
-        yield emulator
+def emulator_options(clock: Clock) -> dict[str, Any]:
+    return {"clock": clock, "wall_clock": lambda: 1516180828.5, "token_header": "X-Token"}
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_a_trans_no_that_is_no_string_is_illegal(client: Any) -> None:
 
 
 @pytest.mark.parametrize("call", ["post", "get", "post_json"])
-def test_all_ways_to_ask_are_answered_alike(emulator: TrimEmulator, client: Any, call: str) -> None:
+def test_all_request_formats_get_the_same_response(emulator: TrimEmulator, client: Any, call: str) -> None:
     emulator.add_trim("片段 a&b+1", seconds=0)
     assert getattr(client, call)("片段 a&b+1").json()["data"]["status"] == 2
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers import RawServer
 
 from airflow_provider_trim.emulator import Callback, Delivered, Forged, Late, Lost, Repeated, TrimEmulator
+from tests.support.servers import RawServer
 
 THANKS = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -31,7 +31,7 @@ def bodies(listener: RawServer) -> list[Any]:
     return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in listener.requests]
 
 
-def test_it_is_called_when_a_submitted_trim_is_done(
+def test_callback_is_sent_when_a_submitted_trim_is_done(
     emulator: TrimEmulator, client: Any, clock: Any, listener: RawServer, url: str
 ) -> None:
     client.submit("t1", notifyUrl=url)
@@ -46,7 +46,7 @@ def test_it_is_called_when_a_submitted_trim_is_done(
 
 
 @pytest.mark.parametrize(("ending", "status"), [("finish", 2), ("fail", 3)])
-def test_it_is_called_once_when_a_test_ends_the_trim(
+def test_callback_is_sent_once_when_a_test_ends_the_trim(
     emulator: TrimEmulator, clock: Any, listener: RawServer, url: str, ending: str, status: int
 ) -> None:
     emulator.add_trim("t1", math.inf if status == 2 else 60, notify_url=url)
@@ -58,7 +58,7 @@ def test_it_is_called_once_when_a_test_ends_the_trim(
     assert [(body["transNo"], body["status"]) for body in bodies(listener)] == [("t1", status), ("t2", 2)]
 
 
-def test_nobody_is_called_for_a_trim_without_an_address_or_one_that_was_removed(
+def test_no_callback_without_an_address_or_for_a_removed_trim(
     emulator: TrimEmulator, clock: Any, listener: RawServer, url: str
 ) -> None:
     emulator.add_trim("t1", 1)
@@ -71,7 +71,7 @@ def test_nobody_is_called_for_a_trim_without_an_address_or_one_that_was_removed(
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", b"", b"nonsense\r\n\r\n"])
-def test_it_is_not_tried_again(emulator: TrimEmulator, answer: bytes) -> None:
+def test_failed_callback_is_not_retried(emulator: TrimEmulator, answer: bytes) -> None:
     with RawServer(answer) as listener:
         url = f"http://{listener.address}/"
         emulator.add_trim("t1", 0, notify_url=url)
@@ -82,7 +82,7 @@ def test_it_is_not_tried_again(emulator: TrimEmulator, answer: bytes) -> None:
     assert {callback.http_status for callback in emulator.callbacks} == {500 if answer.startswith(b"HTTP") else None}
 
 
-def test_it_does_not_follow_redirects(emulator: TrimEmulator, listener: RawServer, url: str) -> None:
+def test_callback_does_not_follow_redirects(emulator: TrimEmulator, listener: RawServer, url: str) -> None:
     moved = b"HTTP/1.1 307 Moved\r\nLocation: " + url.encode() + b"\r\nContent-Length: 0\r\n\r\n"
     with RawServer(moved) as elsewhere:
         emulator.add_trim("t1", 0, notify_url=f"http://{elsewhere.address}/")
@@ -119,7 +119,7 @@ def test_a_trims_own_misdelivery_comes_first_and_may_be_dropped(
     assert [callback.trans_no for callback in emulator.wait_for_callbacks(3)] == ["t1", "t1", "t3"]
 
 
-def test_a_call_may_be_made_at_any_time_to_any_address(emulator: TrimEmulator, listener: RawServer, url: str) -> None:
+def test_callback_may_be_sent_at_any_time_to_any_address(emulator: TrimEmulator, listener: RawServer, url: str) -> None:
     emulator.add_trim("t1", 60, notify_url=url)
     emulator.call_back("t1")
     emulator.wait_for_callbacks(1)
@@ -133,7 +133,7 @@ def test_a_call_may_be_made_at_any_time_to_any_address(emulator: TrimEmulator, l
         emulator.call_back("t2")
 
 
-def test_what_is_due_while_it_is_stopped_comes_when_it_is_back(
+def test_callbacks_due_while_stopped_are_sent_after_the_restart(
     emulator: TrimEmulator, clock: Any, listener: RawServer, url: str
 ) -> None:
     emulator.add_trim("t1", 5, notify_url=url)

@@ -17,9 +17,9 @@ from email.utils import formatdate
 
 import pytest
 import requests
-from servers import RawServer
 
 from airflow_provider_trim.emulator.__main__ import main
+from tests.support.servers import RawServer
 
 PATH = "/vod/videoManage/videoClipQuery"
 SUBMIT_PATH = "/vod/videoManage/videoClip"

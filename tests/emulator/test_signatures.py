@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulator's check of signatures, by requests that this file signs itself from the interface page's §5."""
+"""The emulator's check of signatures, by requests that this file signs itself, by the vendor's documented algorithm."""
 
 from __future__ import annotations
 
@@ -147,15 +147,14 @@ def assert_refused(response: requests.Response, why: str) -> None:
 
 
 @pytest.fixture
-def emulator(clock: Any, auth: Any) -> Iterator[TrimEmulator]:
+def emulator_options(clock: Any, auth: Any) -> dict[str, Any]:
     clock.now = NOW
-    with TrimEmulator(auth=auth, user=USER, token=SECRET, wall_clock=clock) as emulator:
-        emulator.add_trim("T", seconds=0)
-        yield emulator
+    return {"auth": auth, "user": USER, "token": SECRET, "wall_clock": clock}
 
 
 @pytest.fixture
 def caller(emulator: TrimEmulator, auth: str) -> Iterator[Caller]:
+    emulator.add_trim("T", seconds=0)
     caller = Caller(emulator, auth)
     with caller.session:
         yield caller
@@ -185,14 +184,14 @@ def caller(emulator: TrimEmulator, auth: str) -> Iterator[Caller]:
     ],
     ids=["cnc-post", "cnc-get", "ws3-post"],
 )
-def test_the_signatures_of_these_tests_are_the_interface_pages(
+def test_own_signatures_match_the_test_vectors(
     label: str, method: str, host: str, content_type: str, query: str, body: bytes, signature: str
 ) -> None:
     signed = {"content-type": content_type, "host": host}
     assert hmac_signature(label, SECRET, NOW, method, signed, query=query, body=body) == signature
 
 
-def test_the_password_of_these_tests_is_the_interface_pages() -> None:
+def test_own_api_key_password_matches_the_test_vector() -> None:
     assert formatdate(NOW, usegmt=True) == "Wed, 17 Jan 2018 09:47:58 GMT"
     assert api_key_password("APIKEYEXAMPLE", formatdate(NOW, usegmt=True)) == "kQm3ne3qaRXbPsedQSPrBmVh4fg="
 
@@ -203,7 +202,7 @@ def test_the_password_of_these_tests_is_the_interface_pages() -> None:
 @every_scheme
 @every_method
 @pytest.mark.parametrize("trans_no", ["036b6f4a01611000a79c3a7800000000", "操作 1+1=2&a%2F/?"])
-def test_what_is_signed_rightly_is_let_in(emulator: TrimEmulator, caller: Caller, method: str, trans_no: str) -> None:
+def test_valid_signature_is_accepted(emulator: TrimEmulator, caller: Caller, method: str, trans_no: str) -> None:
     emulator.add_trim(trans_no, seconds=0)
     assert_let_in(caller.call(method, trans_no), trans_no)
 

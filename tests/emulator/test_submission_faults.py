@@ -50,7 +50,7 @@ def test_a_submission_that_fails_after_it_is_accepted_runs(emulator: TrimEmulato
 
 
 @pytest.mark.parametrize(("when", "accepted"), [("before", []), ("after", ["t1"])])
-def test_it_may_fail_with_any_fault(emulator: TrimEmulator, client: Any, when: Any, accepted: list[str]) -> None:
+def test_submission_fails_with_any_fault(emulator: TrimEmulator, client: Any, when: Any, accepted: list[str]) -> None:
     emulator.fail_submission(when, HttpError(502))
     assert client.submit("t1").status_code == 502
     assert submitted(emulator) == accepted

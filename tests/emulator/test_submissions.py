@@ -207,7 +207,7 @@ def test_an_impossible_setting_is_refused(emulator: TrimEmulator, setting: str, 
 @pytest.mark.parametrize(
     ("setting", "value"), [("duration", lambda _: -1), ("outcome_of_submitted", lambda _: "broken")]
 )
-def test_what_gives_something_impossible_makes_an_error_of_the_server(
+def test_invalid_result_of_a_callable_is_a_server_error(
     emulator: TrimEmulator, client: Any, setting: str, value: Any
 ) -> None:
     setattr(emulator, setting, value)

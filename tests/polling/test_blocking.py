@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,22 +22,11 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, decipher
-from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.clocks import Clock
+from tests.support.emulators import settings_for
 
 T = 1_516_182_478.0
 LOG = logging.getLogger("tests.blocking")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = T
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds >= 0
-        self.now += seconds
 
 
 def alone(watch: Watch) -> Tally:
@@ -56,8 +44,7 @@ class Client:
 
     def refresh(self) -> None:
         self.refreshed += 1
-        token = self.token or self.emulator.token
-        self.settings = TrimSettings.from_connection(host=self.emulator.url, login=self.emulator.user, password=token)
+        self.settings = settings_for(self.emulator, password=self.token)
 
     def ask(self, trans_no: str, patience: float) -> TrimTask:
         with SyncTransport(self.settings) as transport:
@@ -67,13 +54,12 @@ class Client:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(T)
 
 
 @pytest.fixture
-def emulator(clock: Clock) -> Iterator[TrimEmulator]:
-    with TrimEmulator(clock=clock, duration=math.inf) as emulator:
-        yield emulator
+def emulator_options(clock: Clock) -> dict[str, Any]:
+    return {"clock": clock, "duration": math.inf}
 
 
 @pytest.fixture
@@ -82,7 +68,7 @@ def run(emulator: TrimEmulator, clock: Clock) -> Any:
 
     def run(client: Client | None = None, **parameters: Any) -> tuple[Verdict, list[float]]:
         watch = Watch("t1", now=T, **parameters)
-        (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.sleep)
+        (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.advance)
         return verdict, [call.time - T for call in emulator.calls]
 
     return run
@@ -97,7 +83,7 @@ def test_waiting_until_the_trim_is_done(emulator: TrimEmulator, run: Any) -> Non
     assert times == [0, 10, 20, 30]
 
 
-def test_the_first_look_waits_for_its_time(emulator: TrimEmulator, run: Any) -> None:
+def test_first_poll_waits_for_its_time(emulator: TrimEmulator, run: Any) -> None:
     emulator.add_trim("t1", seconds=25)
     verdict, times = run(interval=10, first_poll_after=25)
     assert isinstance(verdict, Success)
@@ -105,7 +91,7 @@ def test_the_first_look_waits_for_its_time(emulator: TrimEmulator, run: Any) -> 
 
 
 @pytest.mark.parametrize(("known", "kind"), [(True, TrimTaskFailedError), (False, TransNoNotFoundError)])
-def test_what_cannot_pass_ends_the_wait(emulator: TrimEmulator, run: Any, known: bool, kind: type) -> None:
+def test_permanent_failure_ends_the_wait(emulator: TrimEmulator, run: Any, known: bool, kind: type) -> None:
     if known:
         emulator.add_trim("t1", seconds=15, outcome="fail")
     verdict, times = run(interval=10)
@@ -116,18 +102,16 @@ def test_what_cannot_pass_ends_the_wait(emulator: TrimEmulator, run: Any, known:
 
 
 @pytest.mark.parametrize(("ends", "kind"), [(30.0, Success), (30.5, TimedOut)])
-def test_the_last_look_is_at_the_deadline(emulator: TrimEmulator, run: Any, ends: float, kind: type) -> None:
-    """Pitfall 9."""
+def test_last_poll_is_at_the_deadline(emulator: TrimEmulator, run: Any, ends: float, kind: type) -> None:
     emulator.add_trim("t1", seconds=ends)
     verdict, times = run(interval=20, deadline=T + 30)
     assert type(verdict) is kind
     assert times == [0, 20, 30]
 
 
-def test_a_passing_failure_does_not_end_the_wait(
+def test_transient_failure_does_not_end_the_wait(
     emulator: TrimEmulator, run: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Pitfalls 3 and 26."""
     caplog.set_level(logging.INFO)
     emulator.add_trim("t1", seconds=35)
     emulator.misbehave("t1", HttpError(503), HttpError(502))
@@ -138,8 +122,7 @@ def test_a_passing_failure_does_not_end_the_wait(
     assert all(record.getMessage().startswith("Trim t1: ") for record in caplog.records)
 
 
-def test_failures_in_a_row_are_bounded(emulator: TrimEmulator, run: Any) -> None:
-    """Pitfall 4."""
+def test_consecutive_failures_are_bounded(emulator: TrimEmulator, run: Any) -> None:
     emulator.add_trim("t1")
     emulator.misbehave("t1", HttpError(503), repeat=True)
     verdict, times = run(max_consecutive_failures=3)
@@ -174,7 +157,7 @@ def test_a_second_refusal_is_a_failure(emulator: TrimEmulator, run: Any) -> None
 @pytest.mark.parametrize(
     ("between", "refreshed"), [(HttpError(503), 1), (HttpError(429), 1), (Normal(), 2)], ids=["503", "429", "answer"]
 )
-def test_only_an_answer_in_between_allows_another_refresh(
+def test_only_a_response_in_between_allows_another_refresh(
     emulator: TrimEmulator, run: Any, between: Any, refreshed: int
 ) -> None:
     """The same verdict as the poller's, though each look is a call of its own."""
@@ -197,19 +180,18 @@ def test_a_refusal_at_the_deadline_is_a_timeout(emulator: TrimEmulator, run: Any
 
 
 @pytest.mark.parametrize(("seconds", "kind"), [(0.0, Success), (5.0, LookAgain)])
-def test_one_look_is_one_call(emulator: TrimEmulator, clock: Clock, seconds: float, kind: type[Decision]) -> None:
+def test_one_poll_is_one_call(emulator: TrimEmulator, clock: Clock, seconds: float, kind: type[Decision]) -> None:
     emulator.add_trim("t1", seconds=seconds)
-    decision = look(Watch("t1", now=T), Client(emulator), LOG, now=clock, sleep=clock.sleep)
+    decision = look(Watch("t1", now=T), Client(emulator), LOG, now=clock, sleep=clock.advance)
     assert type(decision) is kind
     assert (emulator.call_count, clock.now) == (1, T)
 
 
-def test_what_is_no_trim_error_is_not_swallowed(clock: Clock, emulator: TrimEmulator) -> None:
-    """Pitfall 2."""
+def test_other_exceptions_are_not_swallowed(clock: Clock, emulator: TrimEmulator) -> None:
 
     class Broken(Client):
         def ask(self, trans_no: str, patience: float) -> TrimTask:
             raise LookupError("a bug")
 
     with pytest.raises(LookupError, match="a bug"):
-        wait(alone(Watch("t1", now=T)), Broken(emulator), LOG, now=clock, sleep=clock.sleep)
+        wait(alone(Watch("t1", now=T)), Broken(emulator), LOG, now=clock, sleep=clock.advance)

@@ -6,14 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from callback_calls import Callbacks, until
-from live_airflow import HOST
 
 from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.callbacks import channel
@@ -24,6 +23,9 @@ from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.watch import LookAgain, Success, TimedOut, Watch
 from airflow_provider_trim.vod.callbacks import Claim
 from airflow_provider_trim.vod.models import TrimTask
+from tests.support.callback_calls import Callbacks, until
+from tests.support.clocks import Clock
+from tests.support.live_airflow import HOST
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
@@ -31,20 +33,11 @@ NOW = 1_796_000_000.0
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class Clock:
-    """The system's, moved ahead when a test says so."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
 class Waits:
     """A poller's waits, each for a trim whose callback is expected unless told otherwise."""
 
     def __init__(self, callbacks: Callbacks) -> None:
-        self.clock = Clock()
+        self.clock = Clock(0, time.time)
         self.poller = Poller(callbacks.load, clock=self.clock)
         self.running: list[asyncio.Task[Any]] = []
 
@@ -65,9 +58,8 @@ async def done(*waits: asyncio.Task[Any]) -> None:
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=float("inf")) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf}
 
 
 @pytest.fixture
@@ -90,14 +82,14 @@ async def old(waits: Waits, callbacks: Callbacks) -> Waits:
     waits.start("old", expects_callback=False, interval=3600)
     await callbacks.emulator.await_calls(1, trans_no="old")
     await until(lambda: not waits.poller._looks)  # its answer is read before the clock moves
-    waits.clock.ahead = SUBMISSION_TIME + 1
+    waits.clock.advance(SUBMISSION_TIME + 1)
     return waits
 
 
 # --- told instead of asking ---
 
 
-async def test_a_trim_is_asked_about_when_it_is_called_back(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_triggers_the_only_poll(old: Waits, callbacks: Callbacks) -> None:
     """The only call of its wait."""
     callbacks.add_trim("t1")
     wait = old.start("t1")
@@ -120,9 +112,7 @@ async def test_a_thousand_trims_cost_a_call_each(old: Waits, callbacks: Callback
     assert callbacks.emulator.call_count == 1001
 
 
-async def test_a_listener_that_is_younger_than_the_trim_has_it_looked_at_first(
-    waits: Waits, callbacks: Callbacks
-) -> None:
+async def test_trim_older_than_the_listener_is_polled_first(waits: Waits, callbacks: Callbacks) -> None:
     """It may have been called back when nobody listened."""
     callbacks.add_trim("t1", 0)
     callbacks.add_trim("t2")
@@ -135,7 +125,7 @@ async def test_a_listener_that_is_younger_than_the_trim_has_it_looked_at_first(
     assert [len(callbacks.emulator.calls_for(trans_no)) for trans_no in ("t1", "t2")] == [1, 2]
 
 
-async def test_a_hint_works_for_whoever_waits_for_the_trim(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_reaches_any_wait_for_the_trim(old: Waits, callbacks: Callbacks) -> None:
     """A sensor does not know who submitted it, nor how."""
     callbacks.add_trim("t1")
     sensors = [old.start("t1", expects_callback=False, interval=3600) for _ in range(2)]
@@ -145,7 +135,7 @@ async def test_a_hint_works_for_whoever_waits_for_the_trim(old: Waits, callbacks
     assert len(callbacks.emulator.calls_for("t1")) == 2
 
 
-async def test_the_body_is_a_hint_and_no_answer(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_body_is_only_a_hint(old: Waits, callbacks: Callbacks) -> None:
     """Whatever it says; the trim is polled as usual then, since no other call is to be expected."""
     callbacks.add_trim("t1")
     wait = old.start("t1")
@@ -157,7 +147,7 @@ async def test_the_body_is_a_hint_and_no_answer(old: Waits, callbacks: Callbacks
     await done(wait)
 
 
-async def test_a_call_during_a_look_has_another_follow_it(waits: Waits, callbacks: Callbacks) -> None:
+async def test_callback_during_a_poll_triggers_another_poll(waits: Waits, callbacks: Callbacks) -> None:
     """What that look is answered may have been true before."""
     callbacks.add_trim("t1")
     hold = Hold(then=ServiceCode(1560))
@@ -171,7 +161,7 @@ async def test_a_call_during_a_look_has_another_follow_it(waits: Waits, callback
     assert len(callbacks.emulator.calls_for("t1")) == 2
 
 
-async def test_a_look_that_fails_after_a_call_is_made_again(old: Waits, callbacks: Callbacks) -> None:
+async def test_failed_poll_after_a_callback_is_retried(old: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1")
     callbacks.emulator.misbehave("t1", HttpError(503), HttpError(502))
     wait = old.start("t1")
@@ -181,12 +171,12 @@ async def test_a_look_that_fails_after_a_call_is_made_again(old: Waits, callback
     assert len(callbacks.emulator.calls_for("t1")) == 3
 
 
-async def test_a_call_before_the_wait_is_remembered_for_some_minutes(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_before_the_wait_is_remembered_for_some_minutes(old: Waits, callbacks: Callbacks) -> None:
     for trans_no in ("t1", "t2"):
         callbacks.add_trim(trans_no, 0)
     await callbacks.emulator.await_callbacks(2)
     await done(old.start("t1", first_poll_after=3600))
-    old.clock.ahead += REMEMBERED_FOR
+    old.clock.advance(REMEMBERED_FOR)
     began = old.clock() - REMEMBERED_FOR - 1
     await done(old.start("t2", started_at=began))  # by a look, since what was heard is forgotten by now
     assert callbacks.emulator.call_count == 3
@@ -195,7 +185,7 @@ async def test_a_call_before_the_wait_is_remembered_for_some_minutes(old: Waits,
 # --- callbacks get lost ---
 
 
-async def test_who_expects_a_call_asks_rarely(old: Waits, callbacks: Callbacks) -> None:
+async def test_wait_that_expects_a_callback_polls_rarely(old: Waits, callbacks: Callbacks) -> None:
     for trans_no in ("t1", "t2"):
         callbacks.add_trim(trans_no)
     old.start("t1")
@@ -205,7 +195,7 @@ async def test_who_expects_a_call_asks_rarely(old: Waits, callbacks: Callbacks) 
 
 
 @pytest.mark.parametrize("factor", [5])
-async def test_a_lost_call_is_made_up_for_by_asking(emulator: TrimEmulator, factor: int) -> None:
+async def test_lost_callback_is_made_up_for_by_polling(emulator: TrimEmulator, factor: int) -> None:
     callbacks = Callbacks(emulator, callback_poll_factor=factor)
     waits = Waits(callbacks)
     callbacks.add_trim("t1")
@@ -217,20 +207,20 @@ async def test_a_lost_call_is_made_up_for_by_asking(emulator: TrimEmulator, fact
     await waits.end()
 
 
-async def test_the_last_look_is_at_the_deadline(old: Waits, callbacks: Callbacks) -> None:
+async def test_last_poll_is_at_the_deadline(old: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1")
     wait = old.start("t1", deadline=old.clock() + 0.3)
     assert await wait == TimedOut(None)
     assert len(callbacks.emulator.calls_for("t1")) == 1
 
 
-async def test_a_failed_look_is_made_again_after_the_interval(waits: Waits, callbacks: Callbacks) -> None:
+async def test_failed_poll_is_retried_after_the_interval(waits: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1", 0)
     callbacks.emulator.misbehave("t1", HttpError(503), HttpError(503))
     await done(waits.start("t1"))
 
 
-async def test_callbacks_that_fail_to_come_are_relied_upon_no_more(
+async def test_missing_callbacks_restore_normal_polling(
     old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By those that wait, and those that come; it is logged once."""
@@ -253,7 +243,7 @@ async def test_callbacks_that_fail_to_come_are_relied_upon_no_more(
     assert [record.levelname for record in caplog.records if "fail to come" in record.message] == ["WARNING"]
 
 
-async def test_callbacks_that_come_again_are_relied_upon_again(
+async def test_returning_callbacks_reduce_polling_again(
     old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -284,7 +274,7 @@ async def test_what_was_learned_outlives_the_poller(old: Waits, callbacks: Callb
 
 
 @pytest.mark.parametrize("misdelivery", [Late(0.2), Repeated(3)])
-async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callbacks, misdelivery: Any) -> None:
+async def test_late_and_repeated_callbacks_cost_nothing(old: Waits, callbacks: Callbacks, misdelivery: Any) -> None:
     callbacks.add_trim("t1")
     callbacks.emulator.misdeliver("t1", misdelivery)
     wait = old.start("t1", interval=3600)
@@ -304,12 +294,12 @@ async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callb
 # --- who else calls ---
 
 
-async def test_repeated_calls_of_a_trim_that_is_not_done_cost_one_look(old: Waits, callbacks: Callbacks) -> None:
+async def test_repeated_callbacks_of_a_running_trim_cost_one_poll(old: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1")
     old.start("t1", interval=3600)
     for _ in range(20):
         assert OK in await callbacks.call(callbacks.target("t1"))
-        old.clock.ahead += 60
+        old.clock.advance(60)
     await callbacks.emulator.await_calls(1, trans_no="t1")
     callbacks.add_trim("t2", 0)
     await done(old.start("t2", expects_callback=False))
@@ -408,7 +398,7 @@ async def test_for_one_connection_too_many_the_oldest_is_closed(
 # --- the listener's life ---
 
 
-async def test_it_is_gone_with_the_last_watch_and_says_what_came(
+async def test_listener_stops_with_the_last_watch_and_logs_its_counts(
     waits: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -475,7 +465,7 @@ async def test_an_address_that_cannot_be_one_fails_no_wait(
 
 
 @pytest.mark.parametrize("ticks", range(8))
-async def test_who_is_cancelled_while_he_begins_to_listen_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
+async def test_cancellation_while_the_listener_starts_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
     def told(claim: Claim) -> bool:
         return False
 
@@ -507,7 +497,7 @@ async def test_a_changed_connection_is_followed(waits: Waits, callbacks: Callbac
     await callbacks.listening()
     moved = Callbacks(emulator)
     callbacks.settings = moved.settings
-    waits.clock.ahead += 600
+    waits.clock.advance(600)
     await moved.listening()
     await callbacks.gone()
     emulator.finish("t1")
@@ -521,7 +511,7 @@ def processing() -> TrimTask:
     return TrimTask.model_validate({"taskId": "x", "transNo": "t1", "status": 1})
 
 
-def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_interval() -> None:
+def test_callback_poll_interval_replaces_a_shorter_interval() -> None:
     watch = Watch("t1", now=NOW, interval=10, deadline=NOW + 1000, expects_callback=True)
     watch.callback_pause = 600
     watch.looked(processing(), NOW)
@@ -530,7 +520,7 @@ def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_inter
     assert watch.next_look == NOW + 1000
 
 
-def test_one_that_is_postponed_keeps_its_deadline_and_its_first_look() -> None:
+def test_postponed_watch_keeps_its_deadline_and_its_first_poll() -> None:
     for deadline, at in ((NOW + 100, NOW + 100), (NOW + 9000, NOW + 600)):
         watch = Watch("t1", now=NOW, deadline=deadline, first_poll_after=20, expects_callback=True)
         watch.callback_pause = 600
@@ -541,7 +531,7 @@ def test_one_that_is_postponed_keeps_its_deadline_and_its_first_look() -> None:
     assert late.next_look == NOW + 2000
 
 
-def test_one_that_is_told_looks_at_once_and_is_told_once() -> None:
+def test_callback_makes_the_watch_poll_at_once_and_only_once() -> None:
     watch = Watch("t1", now=NOW, interval=10, first_poll_after=3600, expects_callback=True)
     watch.callback_pause = 600
     assert watch.hinted(NOW + 5)
@@ -551,7 +541,7 @@ def test_one_that_is_told_looks_at_once_and_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(("doubts_after", "looks_after"), [(3, 10), (50, 50)])
-def test_one_that_doubts_looks_when_it_would_have_without_a_call(doubts_after: float, looks_after: float) -> None:
+def test_watch_that_distrusts_callbacks_polls_as_without_them(doubts_after: float, looks_after: float) -> None:
     watch = Watch("t1", now=NOW, interval=10, expects_callback=True)
     watch.callback_pause = 600
     watch.looked(processing(), NOW)

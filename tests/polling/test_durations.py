@@ -27,7 +27,7 @@ def teach(model: DurationModel, duration: float, looks: int = 4, longest: float 
         last = age
 
 
-def test_it_begins_with_a_guess_of_two_minutes() -> None:
+def test_prior_is_about_two_minutes() -> None:
     model = DurationModel()
     assert median(model) == pytest.approx(120, rel=0.07)
     assert model.survival(0) == 1
@@ -36,7 +36,7 @@ def test_it_begins_with_a_guess_of_two_minutes() -> None:
 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(10, 30), (230, 250), (500, 700)])
-def test_it_adapts_to_what_it_sees(shortest: float, longest: float) -> None:
+def test_estimate_adapts_to_observations(shortest: float, longest: float) -> None:
     """From looks that only say between which two of them a trim ended."""
     random.seed(7)
     model = DurationModel()
@@ -48,7 +48,7 @@ def test_it_adapts_to_what_it_sees(shortest: float, longest: float) -> None:
     assert model.survival(longest * 2) < 0.1
 
 
-def test_it_learns_two_humps() -> None:
+def test_bimodal_distribution_is_learned() -> None:
     random.seed(7)
     model = DurationModel()
     for _ in range(400):
@@ -60,7 +60,7 @@ def test_it_learns_two_humps() -> None:
     assert model.survival(600) < 0.1
 
 
-def test_trims_that_are_not_done_teach_as_well() -> None:
+def test_unfinished_trims_count_as_observations() -> None:
     model = DurationModel()
     for _ in range(100):
         model.learn(0.0, 300.0, finished=False)
@@ -75,14 +75,14 @@ def test_nothing_counts_before_it_is_refreshed() -> None:
     assert median(model) == pytest.approx(120, rel=0.07)
 
 
-def test_a_dearer_call_is_made_later() -> None:
+def test_higher_price_delays_the_poll() -> None:
     model = DurationModel()
     cheap, dear = (model.next_looks(price, 300.0) for price in (1.0, 100.0))
     assert all(a <= b for a, b in zip(cheap, dear, strict=True))
     assert cheap[0] < 60 < dear[0]
 
 
-def test_a_look_is_due_when_the_expected_delay_reaches_the_limit_at_any_price() -> None:
+def test_poll_is_due_when_the_expected_delay_reaches_the_limit_at_any_price() -> None:
     model = DurationModel()
     expected, age = 0.0, 0.0
     while expected < 30.0:
@@ -96,7 +96,7 @@ def test_a_look_is_due_when_the_expected_delay_reaches_the_limit_at_any_price() 
     price=st.floats(0.1, 1e4),
     limit=st.floats(1, 1e4),
 )
-def test_whatever_it_is_told_it_stays_a_distribution(
+def test_any_observations_leave_a_distribution(
     looks: list[tuple[float, float, bool]], price: float, limit: float
 ) -> None:
     model = DurationModel()

@@ -14,7 +14,7 @@ NOW = 1_796_000_000.0
 
 
 @pytest.mark.parametrize(("waits", "lines"), [(0, 0), (1, 0), (2, 1)])
-async def test_an_event_loop_is_left_alone_between_two_lines(waits: int, lines: int) -> None:
+async def test_progress_report_sleeps_between_two_lines(waits: int, lines: int) -> None:
     """After an hour, one line is due where there is more than one wait, and then none for another hour."""
     over, asked, reported = asyncio.Event(), 0, []
 

@@ -10,12 +10,10 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from callback_calls import until
-from connections import await_no_connections
 
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling import connection
@@ -31,6 +29,10 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.callback_calls import until
+from tests.support.clocks import Clock
+from tests.support.connections import await_no_connections
+from tests.support.emulators import settings_for
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
@@ -52,12 +54,7 @@ class Loader:
         await asyncio.sleep(0)
         if self.errors:
             raise self.errors.pop(0)
-        return TrimSettings.from_connection(
-            host=self.emulator.url,
-            login=self.emulator.user,
-            password=self.token or self.emulator.token,
-            extra={"quota": "1000000/minute"},
-        )
+        return settings_for(self.emulator, password=self.token, quota="1000000/minute")
 
 
 def watch(trans_no: str, kind: type[Watch] = Watch, **parameters: Any) -> Watch:
@@ -91,9 +88,8 @@ def on_call() -> list[Callable[[Call], None]]:
 
 
 @pytest.fixture
-def emulator(on_call: list[Callable[[Call], None]]) -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=math.inf, on_call=lambda call: [do(call) for do in on_call] and None) as emulator:
-        yield emulator
+def emulator_options(on_call: list[Callable[[Call], None]]) -> dict[str, Any]:
+    return {"duration": math.inf, "on_call": lambda call: [do(call) for do in on_call] and None}
 
 
 @pytest.fixture
@@ -134,34 +130,32 @@ async def test_a_failed_trim_is_a_failure(poller: Poller, emulator: TrimEmulator
     assert verdict.error.request_id == emulator.calls[0].request_id
 
 
-async def test_the_interval_holds_and_the_last_look_is_at_the_deadline(emulator: TrimEmulator, load: Loader) -> None:
-    """Pitfalls 9 and 15. Whoever comes wakes the poller, which sees then how late it is."""
+async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmulator, load: Loader) -> None:
+    """Whoever comes wakes the poller, which sees then how late it is."""
     for trans_no, seconds in (("t1", math.inf), ("t2", 0), ("t3", 0)):
         emulator.add_trim(trans_no, seconds)
-    ahead = 0.0
-    poller = Poller(load, clock=lambda: time.time() + ahead)
+    clock = Clock(0, time.time)
+    poller = Poller(load, clock=clock)
     waiting = start(poller, "t1", interval=6000, deadline=time.time() + 5000)
     await emulator.await_calls(1)
     await until(lambda: not poller._looks)  # its answer is read
-    ahead = 4000
+    clock.now = 4000
     await finished(start(poller, "t2"))
     assert len(emulator.calls_for("t1")) == 1
-    ahead = 5000
+    clock.now = 5000
     await finished(start(poller, "t3"))
     assert await finished(waiting) == [TimedOut(None)]
     assert len(emulator.calls_for("t1")) == 2
 
 
-async def test_passing_failures_are_waited_out(poller: Poller, emulator: TrimEmulator) -> None:
-    """Pitfall 3."""
+async def test_transient_failures_do_not_end_the_wait(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
     emulator.misbehave("t1", HttpError(503), ConnectionReset(), HttpError(429), ServiceCode(1560))
     assert isinstance(await poller.wait(watch("t1", max_consecutive_failures=3)), Success)
     assert emulator.call_count == 5
 
 
-async def test_failures_in_a_row_are_bounded(poller: Poller, emulator: TrimEmulator) -> None:
-    """Pitfall 4."""
+async def test_consecutive_failures_are_bounded(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.misbehave("t1", HttpError(503), repeat=True)
     verdict = await poller.wait(watch("t1", max_consecutive_failures=3))
     assert isinstance(verdict, Failure)
@@ -191,7 +185,7 @@ async def test_waits_of_one_trim_share_their_calls(
     assert emulator.call_count == 6
 
 
-async def test_who_comes_during_a_look_is_served_by_it(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_new_waiter_during_a_poll_shares_its_response(poller: Poller, emulator: TrimEmulator) -> None:
     for trans_no in ("t1", "t2"):
         emulator.add_trim(trans_no, seconds=0)
     hold = Hold()
@@ -206,7 +200,7 @@ async def test_who_comes_during_a_look_is_served_by_it(poller: Poller, emulator:
     assert len(emulator.calls_for("t1")) == 1
 
 
-async def test_who_comes_sooner_than_the_next_look_gets_an_earlier_one(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_new_waiter_with_shorter_interval_polls_sooner(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1")
     patient = start(poller, "t1", interval=3600)
     await emulator.await_calls(1)
@@ -228,7 +222,7 @@ async def test_one_connection_serves_one_wait_after_another(
     await cancel(keeper)
 
 
-async def test_many_waits_need_one_look_up_and_survive_a_rotated_token(
+async def test_many_waits_share_one_connection_lookup_and_survive_a_rotated_token(
     poller: Poller, emulator: TrimEmulator, load: Loader
 ) -> None:
     trims = [f"t{n}" for n in range(100)]
@@ -257,7 +251,7 @@ async def test_five_hundred_waits_end(poller: Poller, emulator: TrimEmulator) ->
     assert emulator.connections_opened <= 100
 
 
-async def test_a_look_that_never_ends_holds_up_no_other(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_hanging_poll_delays_no_other(poller: Poller, emulator: TrimEmulator) -> None:
     hold = Hold()
     emulator.misbehave("t0", hold)
     stuck = start(poller, "t0")
@@ -275,7 +269,7 @@ async def test_a_look_that_never_ends_holds_up_no_other(poller: Poller, emulator
 # --- the connection ---
 
 
-async def test_a_wrong_token_fails_after_one_fresh_look_up(emulator: TrimEmulator) -> None:
+async def test_wrong_token_fails_after_one_reload(emulator: TrimEmulator) -> None:
     load = Loader(emulator, token="wrong")
     verdict = await Poller(load).wait(watch("t1"))
     assert isinstance(verdict, Failure)
@@ -284,7 +278,7 @@ async def test_a_wrong_token_fails_after_one_fresh_look_up(emulator: TrimEmulato
     assert (load.count, emulator.call_count) == (2, 2)
 
 
-async def test_a_late_refusal_of_the_old_token_costs_no_further_look_up(
+async def test_late_refusal_of_the_old_token_causes_no_further_reload(
     poller: Poller, emulator: TrimEmulator, load: Loader
 ) -> None:
     for trans_no in ("t1", "t2"):
@@ -307,7 +301,7 @@ async def test_a_connection_that_cannot_work_is_a_failure(emulator: TrimEmulator
 
 
 @pytest.mark.parametrize(("failures", "limit", "kind"), [(2, 3, Success), (3, 3, Failure)])
-async def test_a_look_up_that_fails_just_now_is_a_passing_failure(
+async def test_failed_connection_lookup_is_transient(
     emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, failures: int, limit: int, kind: type
 ) -> None:
     emulator.add_trim("t1", seconds=0)
@@ -319,7 +313,7 @@ async def test_a_look_up_that_fails_just_now_is_a_passing_failure(
     assert load.count == 3
 
 
-async def test_a_connection_is_looked_up_afresh_from_time_to_time(emulator: TrimEmulator) -> None:
+async def test_connection_is_reloaded_from_time_to_time(emulator: TrimEmulator) -> None:
     """One that says the same keeps its session."""
     emulator.add_trim("t1")
     later = 0.0
@@ -334,7 +328,7 @@ async def test_a_connection_is_looked_up_afresh_from_time_to_time(emulator: Trim
     assert (load.count, emulator.connections_opened) == (2, 1)
 
 
-async def test_an_aged_connection_is_kept_where_it_cannot_be_looked_up(emulator: TrimEmulator) -> None:
+async def test_stale_connection_is_kept_where_it_cannot_be_reloaded(emulator: TrimEmulator) -> None:
     """A secrets backend that is away for a moment ends no wait."""
     emulator.add_trim("t1")
     later = 0.0
@@ -350,7 +344,7 @@ async def test_an_aged_connection_is_kept_where_it_cannot_be_looked_up(emulator:
     assert isinstance((await finished(waiting))[0], Success)
 
 
-async def test_a_failed_look_up_stands_for_all_that_ask(emulator: TrimEmulator) -> None:
+async def test_failed_connection_lookup_is_shared_by_all_waits(emulator: TrimEmulator) -> None:
     load = Loader(emulator, *[TrimTransportError("away")] * 100)
     poller = Poller(load)
     verdicts = await finished(*(start(poller, f"t{n}", max_consecutive_failures=1) for n in range(50)))
@@ -368,7 +362,7 @@ async def test_a_poller_that_has_ended_says_so(poller: Poller, emulator: TrimEmu
 # --- the end ---
 
 
-async def test_a_cancelled_wait_is_asked_for_no_more(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_cancelled_wait_is_polled_no_more(poller: Poller, emulator: TrimEmulator) -> None:
     for trans_no in ("t1", "t2"):
         emulator.add_trim(trans_no)
     hold = Hold()
@@ -384,7 +378,7 @@ async def test_a_cancelled_wait_is_asked_for_no_more(poller: Poller, emulator: T
     assert isinstance((await finished(other))[0], Success)
 
 
-async def test_a_wait_cancelled_between_looks_is_asked_for_no_more(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_wait_cancelled_between_polls_is_polled_no_more(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t2")
     other = start(poller, "t2", deadline=time.time() + 0.2)
     waiting = start(poller, "t1", first_poll_after=0.1)
@@ -403,7 +397,7 @@ async def test_a_cancelled_wait_leaves_the_others_of_its_trim(poller: Poller, em
     assert isinstance((await finished(other))[0], Success)
 
 
-async def test_the_last_wait_ends_the_look_under_way(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_last_wait_cancels_the_poll_under_way(poller: Poller, emulator: TrimEmulator) -> None:
     hold = Hold()
     emulator.misbehave("t1", hold)
     waiting = start(poller, "t1")
@@ -412,7 +406,7 @@ async def test_the_last_wait_ends_the_look_under_way(poller: Poller, emulator: T
     await asyncio.to_thread(hold.wait_until_left)
 
 
-async def test_who_waits_next_gets_a_poller_of_its_own(emulator: TrimEmulator, load: Loader) -> None:
+async def test_next_wait_gets_a_new_poller(emulator: TrimEmulator, load: Loader) -> None:
     emulator.add_trim("t1")
     first = poller_for("c1", load)
     assert poller_for("c1", load) is first
@@ -428,7 +422,7 @@ async def test_who_waits_next_gets_a_poller_of_its_own(emulator: TrimEmulator, l
     assert load.count == 2
 
 
-def test_every_event_loop_has_its_own(emulator: TrimEmulator, load: Loader) -> None:
+def test_every_event_loop_has_its_own_poller(emulator: TrimEmulator, load: Loader) -> None:
     """The loop may end right after the last wait, while the poller is still on its way out."""
     emulator.add_trim("t1", seconds=0)
     hold = Hold()
@@ -462,7 +456,7 @@ class Broken(Watch):
 
 
 async def test_a_bug_in_one_wait_ends_no_other(poller: Poller, emulator: TrimEmulator) -> None:
-    """Pitfall 2: nor does it become a loop."""
+    """Nor does it become a loop."""
     for trans_no in ("t1", "t2"):
         emulator.add_trim(trans_no)
     other = start(poller, "t2")
@@ -473,16 +467,15 @@ async def test_a_bug_in_one_wait_ends_no_other(poller: Poller, emulator: TrimEmu
     assert isinstance((await finished(other))[0], Success)
 
 
-async def test_a_bug_of_the_loader_is_told_to_who_waits(emulator: TrimEmulator) -> None:
-    """Pitfall 2."""
+async def test_exception_of_the_loader_reaches_the_waiter(emulator: TrimEmulator) -> None:
     load = Loader(emulator, LookupError("a bug"))
     with pytest.raises(LookupError, match="a bug"):
         await Poller(load).wait(watch("t1"))
     assert load.count == 1
 
 
-async def test_a_bug_of_the_poller_is_told_to_all(emulator: TrimEmulator, load: Loader) -> None:
-    """Pitfall 2: nobody waits for ever for a poller that has ended."""
+async def test_exception_of_the_poller_reaches_all_waiters(emulator: TrimEmulator, load: Loader) -> None:
+    """Nobody waits for ever for a poller that has ended."""
     hold = Hold()
     emulator.misbehave("t1", hold)
     broken = False
@@ -505,7 +498,7 @@ async def test_a_bug_of_the_poller_is_told_to_all(emulator: TrimEmulator, load: 
 # --- the log ---
 
 
-async def test_news_stand_in_the_log_of_who_waits(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_news_go_to_the_log_of_the_waiting_task(poller: Poller, emulator: TrimEmulator) -> None:
     """Airflow tells by context whose log a line belongs to."""
     heard: list[tuple[str, int, str]] = []
 
@@ -549,7 +542,7 @@ async def test_a_heartbeat_says_what_is_next_and_why(
     assert line == ("Trim T: still processing after 0 s; quota: 1 of 1000000 calls used, next look in about 0 s")
 
 
-async def test_the_poller_itself_is_no_waiting_tasks(emulator: TrimEmulator, load: Loader) -> None:
+async def test_poller_runs_in_its_own_context(emulator: TrimEmulator, load: Loader) -> None:
     owners = []
 
     async def noting() -> TrimSettings:
@@ -562,7 +555,7 @@ async def test_the_poller_itself_is_no_waiting_tasks(emulator: TrimEmulator, loa
     assert owners == ["nobody"]
 
 
-async def test_every_watch_is_told_what_it_asked_for(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_every_watch_decides_on_its_own_polls(poller: Poller, emulator: TrimEmulator) -> None:
     """A watch is asked only for decisions at looks, with the number of the look-up they were made with."""
     seen: list[tuple[bool, int]] = []
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from redis_server import RedisServer
 
 from airflow_provider_trim.polling import quota as quota_module
 from airflow_provider_trim.polling.quota import (
@@ -29,6 +28,7 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.redis_server import RedisServer
 
 NOW = 1_796_000_000.0
 
@@ -70,7 +70,7 @@ def redis() -> Iterator[RedisServer]:
 # --- one process ---
 
 
-def test_so_many_calls_in_a_window_and_a_little_more(traveller: Any) -> None:
+def test_window_is_a_little_longer_than_the_services(traveller: Any) -> None:
     """The window is longer than the service's, since a call arrives some time after it was granted."""
     quota = Quota(settings())
     assert granted(quota) == 20
@@ -98,13 +98,13 @@ def test_one_quota_per_account_whatever_connection_points_to_it() -> None:
     assert quota_for(settings()) is not quota_for(settings(quota="10/10 seconds"))
 
 
-def test_threads_share_it() -> None:
+def test_threads_share_the_quota() -> None:
     quota = Quota(settings("50/minute"))
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(lambda _: granted(quota, 25), range(8))) == 50
 
 
-def test_off() -> None:
+def test_quota_off() -> None:
     quota = Quota(settings("off"))
     assert granted(quota, 1000) == 1000
 
@@ -112,8 +112,8 @@ def test_off() -> None:
 # --- the service refuses ---
 
 
-def test_refusals_close_it_for_longer_each_time() -> None:
-    """Pitfall 27: the whole account slows down."""
+def test_consecutive_refusals_lengthen_the_cooldown() -> None:
+    """The whole account slows down."""
     now = NOW
     quota = Quota(settings("off"), clock=lambda: now)
     for doubled in (1, 2, 4, 8):
@@ -128,7 +128,7 @@ def test_refusals_close_it_for_longer_each_time() -> None:
 
 
 @pytest.mark.parametrize("error", [TransNoNotFoundError("1603"), TrimTransportError("502", http_status=502)])
-def test_any_other_answer_ends_the_row_of_refusals(error: Exception) -> None:
+def test_any_other_response_resets_the_cooldown(error: Exception) -> None:
     quota = Quota(settings("off"), clock=lambda: NOW)
     quota.refused(None)
     with pytest.raises(type(error)), quota.watch_answer():
@@ -171,7 +171,7 @@ def test_the_longest_backoff_is_a_window() -> None:
 # --- Redis ---
 
 
-def test_processes_share_it_through_redis(redis: RedisServer) -> None:
+def test_processes_share_the_quota_through_redis(redis: RedisServer) -> None:
     """Two quotas that know nothing of each other, as in two processes."""
     shared = settings("30/minute", login="shared", quota_storage=redis.url)
     one, other = Quota(shared), Quota(shared)
@@ -207,7 +207,7 @@ def test_redis_lost_and_back(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_redis_back_with_its_data_counts_calls_of_meanwhile() -> None:
+def test_redis_back_with_its_data_counts_calls_made_meanwhile() -> None:
     """And no others, which it knows, however often the network between fails."""
     now = time.time()
     with RedisServer() as server:
@@ -225,7 +225,7 @@ def test_redis_back_with_its_data_counts_calls_of_meanwhile() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_calls_of_meanwhile_that_do_not_fit_are_entered_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_made_meanwhile_that_do_not_fit_are_entered_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """They count until they leave the window, though others have used it up by then."""
     monkeypatch.setattr("airflow_provider_trim.polling.quota.STORAGE_PAUSE", 86_400.0)
     with RedisServer() as server, time_machine.travel(NOW, tick=False) as traveller:
@@ -246,7 +246,7 @@ def test_calls_of_meanwhile_that_do_not_fit_are_entered_later(monkeypatch: pytes
         assert granted(other) <= 50 - 8 - 1
 
 
-def test_redis_away_from_the_start_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_redis_unreachable_from_the_start_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
     quota = Quota(settings("50/hour", quota_storage="redis://127.0.0.1:1/0"))
     assert granted(quota) == 1
     assert quota.acquire() > 0

@@ -11,7 +11,6 @@ import statistics
 from typing import Any
 
 import pytest
-import schedule_simulation as simulation
 import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from airflow_provider_trim.polling.durations import DurationModel
 from airflow_provider_trim.polling.quota import MARGIN, Quota
 from airflow_provider_trim.polling.schedule import LONGEST_PAUSE, Schedule
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support import schedule_simulation as simulation
 
 NOW = 1_796_000_000.0
 
@@ -40,7 +40,7 @@ def picked(schedule: Schedule, now: float) -> list[str]:
 
 
 @pytest.mark.parametrize("calls", [None, 300])
-def test_with_calls_to_spare_each_is_asked_at_its_time(calls: int | None) -> None:
+def test_with_calls_to_spare_each_trim_is_polled_on_time(calls: int | None) -> None:
     schedule = Schedule()
     schedule.set_quota(calls, 300.0)
     for key, time in (("c", 3), ("a", 1), ("b", 2)):
@@ -55,7 +55,7 @@ def test_with_calls_to_spare_each_is_asked_at_its_time(calls: int | None) -> Non
     assert schedule.next_time() is None
 
 
-def test_who_is_picked_is_picked_once_until_it_is_put_again() -> None:
+def test_picked_trim_is_not_picked_again_until_it_is_put_back() -> None:
     schedule = Schedule()
     put(schedule, "a", NOW)
     assert picked(schedule, NOW) == ["a"]
@@ -64,7 +64,7 @@ def test_who_is_picked_is_picked_once_until_it_is_put_again() -> None:
     assert picked(schedule, NOW + 1001) == ["a"]
 
 
-def test_who_is_put_again_is_asked_at_the_new_time_only() -> None:
+def test_trim_put_back_is_polled_at_the_new_time_only() -> None:
     schedule = Schedule()
     put(schedule, "a", NOW)
     put(schedule, "a", NOW, not_before=NOW + 50)
@@ -73,7 +73,7 @@ def test_who_is_put_again_is_asked_at_the_new_time_only() -> None:
     assert picked(schedule, NOW + 49) == ["a"]
 
 
-def test_who_is_discarded_is_asked_no_more() -> None:
+def test_discarded_trim_is_polled_no_more() -> None:
     schedule = Schedule()
     put(schedule, "a", NOW)
     schedule.discard("a")
@@ -95,7 +95,7 @@ def crowd(size: int, calls: int = 300, **facts: Any) -> Schedule:
     return schedule
 
 
-def test_nobody_is_asked_before_it_can_be_done() -> None:
+def test_no_trim_is_polled_before_it_can_be_done() -> None:
     """A thousand at once: the first look is not before a good part of them is likely to be done."""
     schedule = crowd(1000)
     first = schedule.next_time()
@@ -113,7 +113,7 @@ def test_a_quota_that_becomes_known_later_counts() -> None:
     assert schedule.next_time() == NOW
 
 
-def test_a_last_look_is_given_at_the_deadline_before_all_others() -> None:
+def test_last_poll_is_given_at_the_deadline_before_all_others() -> None:
     schedule = crowd(1000)
     put(schedule, "urgent", NOW, deadline=NOW + 1.0)
     assert schedule.next_time() == NOW + 1.0
@@ -121,14 +121,14 @@ def test_a_last_look_is_given_at_the_deadline_before_all_others() -> None:
     assert schedule.pick(late) == "urgent"
 
 
-def test_a_last_look_is_not_held_up_by_those_due_before() -> None:
+def test_last_poll_is_not_delayed_by_those_due_before() -> None:
     schedule = crowd(1000)
     put(schedule, "urgent", NOW, deadline=NOW + 2000.0)
     assert schedule.pick(NOW + 1999.0) == "0"
     assert schedule.pick(NOW + 2000.0) == "urgent"
 
 
-def test_a_deadline_that_passes_during_a_look_has_its_last_look_after_it() -> None:
+def test_deadline_that_passes_during_a_poll_is_followed_by_the_last_poll() -> None:
     schedule = Schedule()
     put(schedule, "a", NOW, deadline=NOW + 30)
     assert picked(schedule, NOW + 29) == ["a"]
@@ -166,7 +166,7 @@ def test_trims_older_than_any_known_do_not_eat_the_quota() -> None:
     assert min(pauses) > 50
 
 
-def test_it_learns_from_what_it_is_told() -> None:
+def test_polls_adapt_to_observed_durations() -> None:
     """Where trims take ten minutes, it soon stops asking after one."""
     schedule = crowd(1000)
     before = schedule.next_time()
@@ -203,7 +203,7 @@ _STRETCH = st.floats(0.0, 2000.0)
     ),
     calls=st.integers(1, 60),
 )
-def test_whatever_comes(trims: list[Any], calls: int) -> None:
+def test_invariants_hold_under_any_load(trims: list[Any], calls: int) -> None:
     """Intervals and first looks are kept, last looks are given, nobody is forgotten, nobody starves."""
     schedule, window = Schedule(), 300.0
     schedule.set_quota(calls, window)
@@ -284,7 +284,7 @@ def test_the_quota_holds_at_the_service(seed: int, calls: int, seconds: int, siz
 
 
 @pytest.mark.parametrize("calls", [None, 300, 3])
-def test_who_is_said_to_be_done_is_asked_at_once_and_first(calls: int | None) -> None:
+def test_hinted_trim_is_polled_at_once_and_first(calls: int | None) -> None:
     """Ahead of those that wait for their turn under a scarce quota, and of its own time."""
     schedule = Schedule()
     schedule.set_quota(calls, 300.0)
@@ -297,7 +297,7 @@ def test_who_is_said_to_be_done_is_asked_at_once_and_first(calls: int | None) ->
     assert schedule.pick(NOW) != "done"
 
 
-def test_who_is_said_to_be_done_stays_first_though_another_waits_for_it_as_well() -> None:
+def test_hinted_trim_stays_first_when_another_waiter_joins() -> None:
     schedule = Schedule()
     put(schedule, "done", NOW, not_before=NOW + 3600)
     schedule.hurry("done", NOW)
@@ -308,7 +308,7 @@ def test_who_is_said_to_be_done_stays_first_though_another_waits_for_it_as_well(
     assert schedule.next_time() == NOW + 10
 
 
-def test_who_is_being_asked_or_unknown_can_not_be_hurried() -> None:
+def test_hint_about_a_trim_that_is_polled_or_unknown_is_ignored() -> None:
     schedule = Schedule()
     put(schedule, "asked", NOW)
     assert picked(schedule, NOW) == ["asked"]

@@ -7,18 +7,18 @@ import asyncio
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from callback_calls import until
 from redis import Redis
-from redis_server import RedisServer
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.shares import FORGOTTEN_AFTER, REPORT_PAUSE, Shares
 from airflow_provider_trim.polling.watch import Watch
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.callback_calls import until
+from tests.support.emulators import settings_for
+from tests.support.redis_server import RedisServer
 
 NOW = 1_796_000_000.0
 
@@ -45,7 +45,7 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
-def test_each_has_as_much_as_it_waits_for(redis: RedisServer) -> None:
+def test_share_is_proportional_to_the_waits(redis: RedisServer) -> None:
     one, other, stranger = Process(redis), Process(redis), Process(redis, "another account")
     assert one.share(30) == 1
     assert other.share(10) == 0.25
@@ -55,7 +55,7 @@ def test_each_has_as_much_as_it_waits_for(redis: RedisServer) -> None:
     assert one.share(30) == 0.25
 
 
-def test_who_is_silent_is_forgotten(redis: RedisServer) -> None:
+def test_silent_process_is_forgotten(redis: RedisServer) -> None:
     one, other = Process(redis), Process(redis)
     one.share(30)
     assert other.share(30) == 0.5
@@ -66,7 +66,7 @@ def test_who_is_silent_is_forgotten(redis: RedisServer) -> None:
     assert 0 < one.client.ttl(key) <= 2 * FORGOTTEN_AFTER
 
 
-def test_a_trifling_change_changes_no_plans(redis: RedisServer) -> None:
+def test_small_change_leaves_the_share_as_it_is(redis: RedisServer) -> None:
     one, other = Process(redis), Process(redis)
     one.share(100)
     assert other.share(100) == 0.5
@@ -74,14 +74,14 @@ def test_a_trifling_change_changes_no_plans(redis: RedisServer) -> None:
     assert other.share(150) == 0.6
 
 
-def test_it_is_told_now_and_then_only(redis: RedisServer) -> None:
+def test_waits_are_reported_now_and_then_only(redis: RedisServer) -> None:
     process = Process(redis)
     process.share(1)
     redis.stop()
     process._shares.report(1)  # would raise, or wait, if it asked
 
 
-def test_without_redis_it_stays_as_it_was(redis: RedisServer) -> None:
+def test_without_redis_the_share_stays_as_it_was(redis: RedisServer) -> None:
     one, other = Process(redis), Process(redis)
     one.share(10)
     assert other.share(10) == 0.5
@@ -92,7 +92,7 @@ def test_without_redis_it_stays_as_it_was(redis: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("report", [b"", b"nonsense", b"\xff 1", b"-5 1796000000", b"5", b"5 nan", b"1e9 1796000000"])
-def test_what_cannot_be_read_counts_nothing(redis: RedisServer, report: bytes) -> None:
+def test_unreadable_report_counts_nothing(redis: RedisServer, report: bytes) -> None:
     process = Process(redis)
     process.share(10)
     (key,) = process.client.keys()
@@ -100,14 +100,11 @@ def test_what_cannot_be_read_counts_nothing(redis: RedisServer, report: bytes) -
     assert process.share(10) == 1
 
 
-async def test_a_poller_plans_with_its_part(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_poller_plans_with_its_share(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process waits for three times as many: it asks a quarter as often as it would alone, in the long run."""
     monkeypatch.setenv("NO_PROXY", "*")
     with TrimEmulator(duration=math.inf) as emulator:
-        extra: dict[str, Any] = {"quota": "100/5 minutes", "quota_storage": redis.url}
-        settings = TrimSettings.from_connection(
-            host=emulator.url, login=emulator.user, password=emulator.token, extra=extra
-        )
+        settings = settings_for(emulator, quota="100/5 minutes", quota_storage=redis.url)
         client = Redis.from_url(redis.url)
         Shares(client, settings.account).report(60)
 

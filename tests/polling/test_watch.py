@@ -86,8 +86,8 @@ def pauses(watch: Watch, outcome: TrimTask | TrimError, looks: int) -> list[floa
 
 
 @pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_ANSWER, NONSENSE, TOO_OFTEN], ids=label)
-def test_what_may_pass_is_looked_at_again_after_the_interval(outcome: TrimTask | TrimError) -> None:
-    """Pitfalls 2, 3 and 15: never the end, never without a pause, and the pause is the one asked for."""
+def test_transient_failure_is_polled_again_after_the_interval(outcome: TrimTask | TrimError) -> None:
+    """Never the end, never without a pause, and the pause is the one asked for."""
     watch = begin(interval=7)
     decision = again(watch.looked(outcome, T + 1))
     assert decision.at == watch.next_look == T + 8
@@ -99,8 +99,7 @@ def test_status_2_is_success() -> None:
 
 
 @pytest.mark.parametrize("error", FINAL, ids=label)
-def test_what_cannot_pass_is_a_failure_at_once_and_not_worth_a_retry(error: TrimError) -> None:
-    """Pitfall 10."""
+def test_permanent_failure_ends_the_wait_and_is_not_worth_a_retry(error: TrimError) -> None:
     assert begin().looked(error, T) == Failure(error, worth_retrying=False)
 
 
@@ -128,8 +127,8 @@ def test_the_defaults() -> None:
         ({"deadline": T - 5}, T - 5),
     ],
 )
-def test_the_first_look(parameters: dict[str, float], first: float) -> None:
-    """Pitfall 8: a wait that began in another process counts from then, on the wall clock."""
+def test_first_poll(parameters: dict[str, float], first: float) -> None:
+    """A wait that began in another process counts from then, on the wall clock."""
     assert begin(**parameters).next_look == first
 
 
@@ -138,7 +137,6 @@ def test_the_first_look(parameters: dict[str, float], first: float) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
 def test_the_nth_failure_in_a_row_ends_the_wait_with_the_last_cause(limit: int) -> None:
-    """Pitfall 4."""
     watch = begin(max_consecutive_failures=limit)
     for n in range(limit - 1):
         again(watch.looked(NONSENSE, T + 100 * n))
@@ -146,8 +144,7 @@ def test_the_nth_failure_in_a_row_ends_the_wait_with_the_last_cause(limit: int) 
 
 
 @pytest.mark.parametrize("answer", [PROCESSING, BUSY], ids=["status 1", "1560"])
-def test_an_answer_makes_failures_count_from_zero(answer: TrimTask | TrimError) -> None:
-    """Pitfall 4."""
+def test_response_resets_the_failure_count(answer: TrimTask | TrimError) -> None:
     watch = begin(max_consecutive_failures=2)
     for outcome in (NO_ANSWER, answer, NO_ANSWER, answer, NO_ANSWER):
         again(watch.looked(outcome, watch.next_look))
@@ -159,14 +156,13 @@ def test_an_answer_makes_failures_count_from_zero(answer: TrimTask | TrimError) 
     [(TOO_OFTEN, 50), (BUSY, 50), (PROCESSING, 50), (REFUSED, 50)],
     ids=["429", "1560", "1", "401"],
 )
-def test_what_counts_as_no_failure(outcome: TrimTask | TrimError, looks: int) -> None:
-    """Pitfall 27."""
+def test_errors_that_count_as_no_failure(outcome: TrimTask | TrimError, looks: int) -> None:
     watch = begin(max_consecutive_failures=1)
     for _ in range(looks):
         again(watch.looked(outcome, watch.next_look))
 
 
-def test_http_429_does_not_interrupt_a_row_of_failures() -> None:
+def test_http_429_does_not_reset_the_failure_count() -> None:
     watch = begin(max_consecutive_failures=2)
     for outcome in (NO_ANSWER, TOO_OFTEN):
         again(watch.looked(outcome, watch.next_look))
@@ -181,7 +177,7 @@ def test_none_allows_any_number_of_failures() -> None:
 
 
 @pytest.mark.parametrize(("interval", "pause"), [(10.0, 1.0), (0.25, 0.25)])
-def test_refused_credentials_get_a_fresh_connection_soon_and_once(interval: float, pause: float) -> None:
+def test_refused_credentials_reload_the_connection_soon_and_once(interval: float, pause: float) -> None:
     watch = begin(interval=interval)
     decision = again(watch.looked(REFUSED, T, connection=3))
     assert (decision.at, decision.fresh_connection) == (T + pause, True)
@@ -189,7 +185,7 @@ def test_refused_credentials_get_a_fresh_connection_soon_and_once(interval: floa
     assert watch.looked(second, decision.at, connection=4) == Failure(second, worth_retrying=False)
 
 
-def test_an_answer_to_the_old_connection_is_no_second_refusal() -> None:
+def test_response_to_the_old_connection_is_no_second_refusal() -> None:
     watch = begin()
     again(watch.looked(REFUSED, T, connection=1))
     assert again(watch.looked(REFUSED, T + 1, connection=1)).fresh_connection
@@ -205,7 +201,7 @@ def test_credentials_that_worked_in_between_may_be_refused_once_more() -> None:
 
 
 @pytest.mark.parametrize("between", [NO_ANSWER, TOO_OFTEN], ids=["no answer", "429"])
-def test_what_proves_no_credentials_does_not_allow_another_refusal(between: TrimError) -> None:
+def test_response_that_proves_no_credentials_allows_no_second_refusal(between: TrimError) -> None:
     watch = begin()
     again(watch.looked(REFUSED, T, connection=1))
     again(watch.looked(between, T + 10, connection=2))
@@ -217,7 +213,6 @@ def test_what_proves_no_credentials_does_not_allow_another_refusal(between: Trim
 
 @pytest.mark.parametrize(("retry_after", "pause"), [(None, 10), (0.0, 10), (3.0, 10), (45.0, 45)])
 def test_retry_after_stretches_the_pause_but_never_shortens_it(retry_after: float | None, pause: float) -> None:
-    """Pitfall 27."""
     error = TrimQuotaExceededError("too often", http_status=429, retry_after=retry_after)
     assert again(begin(interval=10).looked(error, T)).at == T + pause
 
@@ -231,7 +226,7 @@ def test_a_call_that_was_not_made_begins_no_interval() -> None:
         assert (decision.news is None) == (second > 0)
 
 
-def test_only_the_last_look_may_wait_for_its_turn() -> None:
+def test_only_the_last_poll_may_wait_for_its_turn() -> None:
     watch = begin(deadline=T + 60)
     assert watch.patience(T + 59) == 0
     assert watch.patience(T + 60) == LAST_LOOK_PATIENCE
@@ -247,8 +242,8 @@ def test_retry_after_ends_at_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_ANSWER, TOO_OFTEN, REFUSED], ids=label)
-def test_the_last_look_is_exactly_at_the_deadline(outcome: TrimTask | TrimError) -> None:
-    """Pitfall 9: the deadline is looked at after the last status only; the interval does not move it."""
+def test_last_poll_is_exactly_at_the_deadline(outcome: TrimTask | TrimError) -> None:
+    """The deadline is looked at after the last status only; the interval does not move it."""
     watch = begin(interval=1000, deadline=T + 0.5)
     assert again(watch.looked(outcome, T)).at == T + 0.5
     processing = isinstance(outcome, TrimTask | VideoProcessingError)
@@ -257,16 +252,14 @@ def test_the_last_look_is_exactly_at_the_deadline(outcome: TrimTask | TrimError)
 
 
 @pytest.mark.parametrize("late", [0.0, 3600.0])
-def test_success_at_the_last_look_wins(late: float) -> None:
-    """Pitfall 9."""
+def test_success_at_the_last_poll_wins(late: float) -> None:
     watch = begin(deadline=T + 60)
     again(watch.looked(PROCESSING, T))
     assert watch.looked(DONE, T + 60 + late) == Success(DONE)
 
 
 @pytest.mark.parametrize(("outcome", "verdict"), [(PROCESSING, TimedOut()), (DONE, Success(DONE))], ids=["1", "2"])
-def test_even_a_wait_that_begins_after_its_deadline_gets_one_look(outcome: TrimTask, verdict: Verdict) -> None:
-    """Pitfall 9."""
+def test_even_a_wait_that_begins_after_its_deadline_gets_one_poll(outcome: TrimTask, verdict: Verdict) -> None:
     assert begin(deadline=T - 60).looked(outcome, T) == verdict
 
 
@@ -279,7 +272,7 @@ def test_the_nth_failure_at_the_deadline_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_ANSWER, TOO_OFTEN, REFUSED], ids=label)
-def test_a_passing_answer_that_came_early_counts_for_nothing(outcome: TrimTask | TrimError) -> None:
+def test_early_transient_response_counts_for_nothing(outcome: TrimTask | TrimError) -> None:
     watch = begin(first_poll_after=60, max_consecutive_failures=1)
     for _ in range(3):
         assert watch.looked(outcome, T + 59) == LookAgain(T + 60)
@@ -287,7 +280,7 @@ def test_a_passing_answer_that_came_early_counts_for_nothing(outcome: TrimTask |
 
 
 @pytest.mark.parametrize("outcome", [DONE, *FINAL], ids=label)
-def test_a_terminal_answer_counts_even_if_it_came_early(outcome: TrimTask | TrimError) -> None:
+def test_early_terminal_response_counts(outcome: TrimTask | TrimError) -> None:
     verdict = begin(first_poll_after=60).looked(outcome, T)
     assert verdict == (Failure(outcome) if isinstance(outcome, TrimError) else Success(outcome))
 
@@ -322,7 +315,6 @@ def test_the_doubling_never_overflows() -> None:
 
 
 def test_news_come_once_per_change_of_state() -> None:
-    """Pitfall 26."""
     watch = begin(max_consecutive_failures=9)
     news = []
     for outcome in [PROCESSING, *[NO_ANSWER] * 3, PROCESSING, PROCESSING, *[TOO_OFTEN] * 3, BUSY, TOO_OFTEN, REFUSED]:
@@ -346,14 +338,13 @@ def test_news_about_failures_name_no_limit_where_there_is_none() -> None:
     assert again(begin(max_consecutive_failures=None).looked(NO_ANSWER, T)).news == "no answer; waiting on"
 
 
-def test_news_about_http_429_tell_the_time_of_the_look_that_will_be() -> None:
+def test_news_about_http_429_tell_the_time_of_the_next_poll() -> None:
     error = TrimQuotaExceededError("too often", retry_after=3600.0)
     assert again(begin(deadline=T + 60).looked(error, T)).news == "too often; next look in 60 s"
 
 
 @pytest.mark.parametrize(("started_at", "first"), [(None, 60), (T - 1000, 60)])
 def test_heartbeats_come_with_growing_pauses(started_at: float | None, first: int) -> None:
-    """Pitfall 26."""
     watch = begin(interval=10, started_at=started_at)
     before = 0 if started_at is None else 1000
     heard = {}
@@ -393,7 +384,7 @@ _SECONDS = st.floats(min_value=0, max_value=10_000)
         max_size=30,
     ),
 )
-def test_any_wait(deadline: float | None, interval: float, looks: list[Any], **parameters: Any) -> None:
+def test_invariants_of_any_wait(deadline: float | None, interval: float, looks: list[Any], **parameters: Any) -> None:
     """No look comes too soon or after the deadline, and no wait outlives its deadline's look."""
     watch = begin(deadline=deadline, interval=interval, **parameters)
     now, connection = T, 0
@@ -415,14 +406,13 @@ def test_any_wait(deadline: float | None, interval: float, looks: list[Any], **p
 
 
 @pytest.mark.parametrize("status", [0, 3, 4])
-def test_a_status_that_is_neither_is_no_reason_to_wait(status: int) -> None:
-    """Pitfall 10: fails closed, whoever made the answer."""
+def test_undocumented_status_ends_the_wait(status: int) -> None:
+    """Fails closed, whoever made the answer."""
     decision = begin().looked(TrimTask.model_validate({"transNo": "t1", "status": status}), T)
     assert isinstance(decision, Failure)
     assert not decision.worth_retrying
 
 
 @pytest.mark.parametrize("interval", [0.0, -1.0])
-def test_nothing_is_asked_without_a_pause(interval: float) -> None:
-    """Pitfall 2."""
+def test_no_poll_without_a_pause(interval: float) -> None:
     assert again(begin(interval=interval).looked(PROCESSING, T)).at == T + SHORTEST_INTERVAL

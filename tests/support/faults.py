@@ -23,7 +23,6 @@ from typing import Any
 from unittest import mock
 
 import trustme
-from servers import Door, Spoil, head, whole_answer
 
 from airflow_provider_trim.emulator import (
     ConnectionReset,
@@ -35,6 +34,7 @@ from airflow_provider_trim.emulator import (
     ServiceData,
     TrimEmulator,
 )
+from tests.support.servers import Door, Spoil, head, whole_answer
 
 TOKEN = "a-token-that-nobody-may-see"
 TRANS_NO = "T"

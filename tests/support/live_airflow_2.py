@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from live_airflow import LiveAirflow
+from tests.support.live_airflow import LiveAirflow
 
 
 class LiveAirflow2(LiveAirflow):

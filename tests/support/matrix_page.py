@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the table of faults into docs/reliability.md: ``python tests/support/matrix_page.py``."""
+"""Writes the table of faults into docs/reliability.md: ``python -m tests.support.matrix_page``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from faults import CASES, Case
-from waits import SENSOR_MODES
+from tests.support.faults import CASES, Case
+from tests.support.waits import SENSOR_MODES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN = "<!-- The table: written by tests/support/matrix_page.py -->"

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 
@@ -117,19 +116,6 @@ def operator(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
     how = {"deferrable": mode == "deferrable"}
     return Wait(
         TrimVideoInfoOperator, **{"trans_no": trans_no, "poll_interval": 0.02, "timeout": 300, **how, **arguments}
-    )
-
-
-def connection_without_quota(emulator: TrimEmulator) -> str:
-    """Return the emulator's connection for waits whose looks are not to be spread over the quota's window."""
-    return json.dumps(
-        {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": emulator.token,
-            "extra": {"quota": "off"},
-        }
     )
 
 

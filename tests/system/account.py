@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from deployment import Deployment
-from figures import say
-
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.system.deployment import Deployment
+from tests.system.figures import say
 
 TRIMS_PER_RUN = 10
 WITHOUT_WORKERS = "waits_without_workers"

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import figures
 import pytest
-from account import WITHOUT_WORKERS, Account
-from deployment import Deployment
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.system import figures
+from tests.system.account import WITHOUT_WORKERS, Account
+from tests.system.deployment import Deployment
 
 HOME = Path(__file__).parents[2] / "build" / "system" / "airflow"
 

@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from live_airflow import LiveAirflow
-from postgres_server import PostgresServer
-from redis_server import RedisServer
+from tests.support.live_airflow import LiveAirflow
+from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
 
 DAGS = Path(__file__).parent / "dags"
 TRIGGERERS = ("triggerer-1", "triggerer-2")

@@ -15,12 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from account import TRIMS_PER_RUN, WITHOUT_WORKERS, Account
-from deployment import TRIGGERERS, Deployment
-from figures import most_in_any, say
-from soak_report import Sample, Soak
-
 from airflow_provider_trim.emulator import ConnectionReset, Delay, HttpError, RawAnswer, ResetMidAnswer, TrimEmulator
+from tests.system.account import TRIMS_PER_RUN, WITHOUT_WORKERS, Account
+from tests.system.deployment import TRIGGERERS, Deployment
+from tests.system.figures import most_in_any, say
+from tests.system.soak_report import Sample, Soak
 
 OUT = Path(__file__).parents[2] / "build" / "soak"
 QUOTA = (3000, 300)

@@ -7,10 +7,10 @@ import math
 import time
 from collections.abc import Callable
 
-from account import STEP_LIMIT, Account
-from deployment import Deployment
-from figures import note, say
-from live_airflow import free_port
+from tests.support.live_airflow import free_port
+from tests.system.account import STEP_LIMIT, Account
+from tests.system.deployment import Deployment
+from tests.system.figures import note, say
 
 SCENARIO = "callbacks"
 NOTICED_WITHIN = 2.0
@@ -19,7 +19,7 @@ CALM = 15.0
 """Seconds without a call after which nobody is going to ask of his own accord."""
 
 
-def test_trims_that_the_service_tells_of(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
     runs, port = (8 if quick else 20), free_port()
     submits = account(
         "callbacks",

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from account import STEP_LIMIT, Account
-from deployment import Deployment
-from figures import note
+
+from tests.system.account import STEP_LIMIT, Account
+from tests.system.deployment import Deployment
+from tests.system.figures import note
 
 LEAVES_WITHIN = 5.0
 """Seconds within which a wait that nobody wants any more has left its poller."""

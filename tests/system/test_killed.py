@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 
 import psutil
-from account import STEP_LIMIT, Account
-from deployment import TRIGGERERS, WORKERS, Deployment
-from figures import note, say
 
 from airflow_provider_trim.emulator import Hold
+from tests.system.account import STEP_LIMIT, Account
+from tests.system.deployment import TRIGGERERS, WORKERS, Deployment
+from tests.system.figures import note, say
 
 RANDOM = random.Random(6)
 

@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Callable
 
-from account import WITHOUT_WORKERS, Account
-from deployment import Deployment
-from figures import most_in_any, note
+from tests.system.account import WITHOUT_WORKERS, Account
+from tests.system.deployment import Deployment
+from tests.system.figures import most_in_any, note
 
 SCENARIO = "many runs, one quota"
 

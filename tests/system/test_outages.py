@@ -6,11 +6,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from account import STEP_LIMIT, Account
-from deployment import Deployment
-from figures import most_in_any, note, say
-
 from airflow_provider_trim.emulator import Delay
+from tests.system.account import STEP_LIMIT, Account
+from tests.system.deployment import Deployment
+from tests.system.figures import most_in_any, note, say
 
 CALLS, WINDOW = 200, 10
 

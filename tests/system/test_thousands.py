@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import stalls
-from account import STEP_LIMIT, Account
-from deployment import Deployment
-from figures import note, say
+from tests.system import stalls
+from tests.system.account import STEP_LIMIT, Account
+from tests.system.deployment import Deployment
+from tests.system.figures import note, say
 
 SCENARIO = "many trims in one triggerer"
 ALONE, OTHER = "triggerer-1", "triggerer-2"
@@ -60,7 +60,7 @@ def wait_for_count(airflow: Deployment, state: str, number: int) -> None:
     airflow.wait_for(reached, 2 * STEP_LIMIT, f"{number} waits are {state}", pause=5.0)
 
 
-def test_one_triggerer_holds_them(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+def test_one_triggerer_for_thousands(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
     runs, window = (20, 20.0) if quick else (200, 60.0)
     waits = account("thousands")
     with without(airflow, OTHER), stalls.measured() as machine:

@@ -17,12 +17,9 @@ from threading import Timer
 from typing import Any
 
 from airflow_provider_trim.emulator import Call, TrimEmulator
+from tests.support.airflow_ui import AirflowUI
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests" / "support"))
-
-from airflow_ui import AirflowUI  # noqa: E402
-
 HOME = ROOT / ".ui"
 TRIM_SECONDS = 30.0
 REST_SECONDS = 120.0

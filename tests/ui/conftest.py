@@ -9,10 +9,10 @@ from pathlib import Path
 
 import oxipng
 import pytest
-from airflow_ui import AirflowUI
 from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.airflow_ui import AirflowUI
 
 CHROMIUM = "/usr/bin/chromium"
 LIMIT_MS = 60_000.0

@@ -8,10 +8,10 @@ import math
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect
-from servers import RawServer
-from ui_steps import RunPage
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.servers import RawServer
+from tests.support.ui_steps import RunPage
 
 TRANS_NO = "goal-2026-11-25-1"
 POSTER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 19\r\n\r\n<h1>The poster</h1>"

@@ -236,7 +236,6 @@ def test_a_field_of_the_connection_is_no_extra(name: str) -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    """Pitfall 19."""
     secrets = {"password": "geheim1", "proxy": "http://u:geheim2@h", "quota_storage": "redis://:geheim3@h"}
     login, password = "the-login", secrets.pop("password")
     settings = TrimSettings.from_connection(login=login, password=password, extra=secrets)
