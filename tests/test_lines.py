@@ -44,7 +44,7 @@ def test_airflow_lists_it(database: None, command: str, shown: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     assert shown in done.stdout
 

@@ -16,7 +16,7 @@ from airflow_provider_trim.emulator import TrimEmulator
 from tests.support.emulators import connection_to
 from tests.support.waits import TaskInstance, run_trigger, video
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds for whatever takes no time on a machine that is not busy."""
 
 _processes = multiprocessing.get_context("forkserver")
