@@ -11,9 +11,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
+from airflow_provider_trim.compat import BaseHook
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trim.hooks.connections import form_widgets, load_settings, look_up_errors, settings_of
 from airflow_provider_trim.hooks.retries import retry_options

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
-
+from airflow_provider_trim.compat import AirflowFailException, conf
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.operators.submitting import GENERATIONS, derived_trans_no, submit_once
 from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.polling.many import Verdicts
     from airflow_provider_trim.polling.watch import Verdict
     from airflow_provider_trim.vod.models import TrimTask

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow_provider_trim.compat import AirflowFailException, BaseOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.many import Tally, Verdicts
     from airflow_provider_trim.polling.watch import Watch

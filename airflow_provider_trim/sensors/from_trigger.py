@@ -15,8 +15,9 @@ import airflow
 from airflow_provider_trim.operators.waiting import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseSensorOperator
     from airflow.triggers.base import StartTriggerArgs
+
+    from airflow_provider_trim.compat import BaseSensorOperator
 
 _TRIGGER = "airflow_provider_trim.triggers.trim.TrimTaskStatusTrigger"
 _AIRFLOW_2 = airflow.__version__.startswith("2.")
@@ -70,7 +71,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 def _unknown_to_triggerer(value: Any) -> str:
     """Say why the triggerer can't know a value, and what to write instead."""
-    from airflow.providers.common.compat.sdk import XComArg
+    from airflow_provider_trim.compat import XComArg
 
     if isinstance(value, XComArg):
         task_id = getattr(getattr(value, "operator", None), "task_id", "upstream")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_trim.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -20,14 +20,12 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.operators.waiting import OnFailure, TrimWaitingMixin, is_many, seconds
 from airflow_provider_trim.sensors.from_trigger import check_finish, start_trigger_args
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.many import Tally
     from airflow_provider_trim.vod.models import TrimTask

@@ -8,9 +8,9 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import TaskSuccessEvent
 
+from airflow_provider_trim.compat import conf
 from airflow_provider_trim.links.trim import URL_KEY, video_url
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
-
+from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_trim.polling.watch import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask

@@ -9,8 +9,7 @@ import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
-from waits import TaskInstance, connection_without_quota, run_trigger, video
+from waits import TaskDeferred, TaskInstance, connection_without_quota, run_trigger, video
 
 from airflow_provider_trim.emulator import TrimEmulator
 
