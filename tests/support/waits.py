@@ -4,23 +4,26 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import importlib
 import json
 import time
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.payload import decode_event
+from tests.support import running
 
 try:
-    from airflow.sdk.exceptions import AirflowRescheduleException
-except ImportError:
+    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+except ImportError:  # before Airflow 3.2
+    from airflow.exceptions import AirflowRescheduleException, TaskDeferred
+
+if not running.AIRFLOW_3:
     import airflow.sensors.base
-    from airflow.exceptions import AirflowRescheduleException
 
     # Airflow 2.11 asks its database, which knows nothing of tasks that run without it.
     _of_the_database = airflow.sensors.base._orig_start_date
@@ -76,9 +79,7 @@ class Wait:
             try:
                 return self.task().execute(self.context)
             except AirflowRescheduleException as rescheduled:
-                from airflow.providers.common.compat.sdk import timezone
-
-                self.ti.first_rescheduled = self.ti.first_rescheduled or timezone.utcnow()
+                self.ti.first_rescheduled = self.ti.first_rescheduled or datetime.datetime.now(datetime.UTC)
                 self.reschedules.append(rescheduled.reschedule_date)
                 # As Airflow's scheduler does.
                 time.sleep(max(0.0, rescheduled.reschedule_date.timestamp() - time.time()))
