@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_trim.ratelimit import limiter as quota
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimTransportError
 from tests.support.faults import BACKOFF, CALL_TIMEOUT, CASES, TOKEN, VIDEO_INFO, Case, Verdict
@@ -105,7 +106,7 @@ def wait_for(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Waiting:
     # Shorter than in earnest, where each wait that meets such an answer takes seconds.
-    monkeypatch.setattr(quota, "FIRST_BACKOFF", BACKOFF)
+    limiters.clear(functools.partial(RateLimiter, initial_cooldown=BACKOFF))
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     return Waiting(monkeypatch, capfd, caplog)
