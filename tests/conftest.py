@@ -31,6 +31,7 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
     os.environ["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"  # the only one that takes SQLite there
 
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
+from airflow_provider_trim.ratelimit.limiter import limiters  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,9 +53,9 @@ def no_old_garbage() -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_quotas() -> None:
     """Let no test wait for a refusal that an earlier one's emulator gave at the same port."""
-    monkeypatch.setattr("airflow_provider_trim.ratelimit.limiter._quotas", {})
+    limiters.clear()
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ class Poller:
     async def _expiry_loop(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL)
-            self._expiry.expire(self._clock())
+            self._expiry.check(self._clock())
 
     # --- which trim is polled when ---
 

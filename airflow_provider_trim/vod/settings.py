@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from limits import RateLimitItem, parse_many
 from pydantic import (
@@ -24,11 +24,27 @@ from pydantic import (
 )
 
 from airflow_provider_trim.vod.errors import TrimSettingsError
+from airflow_provider_trim.vod.redaction import shorten
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The front door named by the vendor's documentation of "Get Trimming Task Status"."""
 
 _PORTS = {"http": 80, "https": 443}
+
+_REDIS_OPTIONS = {"client_name", "db", "health_check_interval", "max_connections", "password", "protocol", "username"}
+"""Options of a Redis URL that are allowed. Others break calls (``decode_responses``), are another library's
+(``visibility_timeout``), or are this package's to choose (timeouts)."""
+
+_REDIS_TLS_OPTIONS = {
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_cert_reqs",
+    "ssl_certfile",
+    "ssl_check_hostname",
+    "ssl_keyfile",
+    "ssl_password",
+}
+"""And with ``rediss://``."""
 
 Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
 
@@ -76,6 +92,20 @@ def _split_address(value: str) -> tuple[str, int]:
     return (match[1] or match[2], int(match[3])) if match else ("", 0)
 
 
+def _check_redis_options(url: str) -> None:
+    """Raise ValueError for an option of a Redis URL that is not a known one. Shows no part of a password."""
+    try:
+        query = urlsplit(url).query
+    except ValueError:
+        raise ValueError("must be a URL such as redis://host:6379/0") from None
+    if "@" in query:
+        raise ValueError("the password holds a '?', which must be written as %3F")
+    allowed = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if url.startswith("rediss://") else set())
+    for name, _ in parse_qsl(query, keep_blank_values=True):
+        if name not in allowed:
+            raise ValueError(f"option {shorten(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -112,7 +142,7 @@ class TrimSettings(BaseModel):
     )
     """Calls that the account may make; by default what the vendor's documentation allows; None for no quota."""
     quota_storage: SecretStr = SecretStr("memory://")
-    """URI of the storage in which the quota is counted, as understood by the library limits."""
+    """Where calls are counted: ``memory://`` for this process, or the URL of a Redis for all processes that name it."""
     api_path: Annotated[str, Field(pattern=r"^/[!$-;=@-Z_a-z~]*$"), AfterValidator(lambda path: path.rstrip("/"))] = (
         "/vod/videoManage"
     )
@@ -127,8 +157,10 @@ class TrimSettings(BaseModel):
     @field_validator("quota_storage")
     @classmethod
     def _known_storage(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("memory://", "redis://", "rediss://")):
+        url = value.get_secret_value()
+        if not url.startswith(("memory://", "redis://", "rediss://")):
             raise ValueError("should be memory://, redis://… or rediss://…")
+        _check_redis_options(url)
         return value
 
     @field_validator("proxy")
@@ -186,10 +218,10 @@ class TrimSettings(BaseModel):
 
     @property
     def account(self) -> str:
-        """What the service counts its quota by: host and login."""
+        """What the service counts its quota by: host and login, in one spelling."""
         parts = urlsplit(self.base_url)
         port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
-        return f"{parts.hostname}{port}/{self.login}"
+        return f"{(parts.hostname or '').removesuffix('.')}{port}/{self.login.strip()}"
 
     @property
     def callback_socket(self) -> tuple[str, int] | None:

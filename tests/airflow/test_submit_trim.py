@@ -318,7 +318,7 @@ def test_a_quota_that_is_used_up_costs_no_call(connect: Connect, emulator: TrimE
         hook._sleep = lambda seconds: pytest.fail(f"slept {seconds} s")
         for _ in range(2):
             hook.submit_trim(**CLIP)
-        with pytest.raises(TrimQuotaExceededError, match="the account's quota is used up for now") as refused:
+        with pytest.raises(TrimQuotaExceededError, match="the account's call quota is exhausted") as refused:
             hook.submit_trim(**CLIP)
     assert refused.value.retryable
     assert emulator.call_count == 2

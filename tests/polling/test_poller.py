@@ -595,7 +595,7 @@ async def test_progress_line_says_what_is_next_and_why(
     with caplog.at_level(logging.INFO, logger="airflow_provider_trim.polling"):
         await Poller(load, clock=clock).wait(state)
     (line,) = caplog.messages
-    assert line == "Trim T: still processing after 61 s; 1 of 1000000 calls used, next poll in about 0 s"
+    assert line == "Trim T: still processing after 61 s; quota 1/1000000 used, next poll in about 0 s"
 
 
 async def test_poller_runs_in_its_own_context(emulator: TrimEmulator, load: Loader) -> None:

@@ -11,16 +11,17 @@ import statistics
 from typing import Any
 
 import pytest
-import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.policy import MAX_POLL_INTERVAL, ExpectedDelayPolicy
 from airflow_provider_trim.polling.schedule import Schedule
-from airflow_provider_trim.ratelimit.limiter import MARGIN, RateLimiter
+from airflow_provider_trim.ratelimit.limiter import RateLimiter
+from airflow_provider_trim.ratelimit.window import WINDOW_MARGIN
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support import schedule_simulation as simulation
+from tests.support.clocks import Clock
 
 NOW = 1_796_000_000.0
 
@@ -267,18 +268,17 @@ def test_the_quota_holds_at_the_service(seed: int, calls: int, seconds: int, siz
     for number in range(size):
         put(schedule, str(number), NOW + chance.uniform(0, seconds), interval=chance.uniform(0.5, 5.0))
     arrivals = []
-    with time_machine.travel(NOW, tick=False) as traveller:
-        quota, now = RateLimiter(connection), NOW
-        while now < NOW + 4 * seconds and (due := schedule.next_due_at()) is not None:
-            now = max(now, due)
-            traveller.move_to(now)
-            if pause := quota.acquire():
-                now += pause
-                continue
-            key = schedule.pop_due(now)
-            arrivals.append(now + chance.uniform(0, MARGIN))
-            schedule.record(key, now, finished=chance.random() < 0.05)
-            schedule.upsert(key, started_at=NOW, interval=1.0, not_before=now + 1.0)
+    clock = Clock(NOW)
+    limiter = RateLimiter(connection, clock=clock)
+    while clock.now < NOW + 4 * seconds and (due := schedule.next_due_at()) is not None:
+        clock.now = max(clock.now, due)
+        if pause := limiter.acquire():
+            clock.now += pause
+            continue
+        key = schedule.pop_due(clock.now)
+        arrivals.append(clock.now + chance.uniform(0, WINDOW_MARGIN))
+        schedule.record(key, clock.now, finished=chance.random() < 0.05)
+        schedule.upsert(key, started_at=NOW, interval=1.0, not_before=clock.now + 1.0)
     arrivals.sort()
     for first, over in zip(arrivals, arrivals[calls:], strict=False):
         assert over - first >= seconds
