@@ -149,6 +149,7 @@ class Poller:
         if not self._subscriptions and not self._closed:
             self._closed = True
             self._permits.forget()
+            self._callbacks.close()
             self._on_idle()
             if self._task is not None:
                 self._task.cancel()
