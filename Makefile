@@ -1,20 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every target makes what it needs from a fresh machine with Python 3.11, make and a package index.
+# Every target makes what it needs from a fresh machine with Python 3.11, 3.12 or 3.13, make and a package index.
 
-PYTHON ?= python3.11
+# The path of a Python of version $(1), if there is one that works and can make an environment: a version manager's stand-in may
+# be on the PATH and fail, and Debian's may lack venv. What pyenv has need not be on the PATH.
+TRY := import ensurepip, sys; assert sys.version_info >= (3, 11); print(sys.executable)
+python = $(shell for one in python$(1) "$$(pyenv prefix $(1) 2>/dev/null)/bin/python$(1)"; do "$$one" -c '$(TRY)' 2>/dev/null && break; done)
+usable = $(1) -c '$(TRY)' >/dev/null || { echo "$(1) can't be used: it is not Python 3.11 or later, or has no venv." >&2; exit 1; }
+NEWEST = $(or $(PYTHON),$(call python,3.13),$(call python,3.12),$(call python,3.11))
+# Not every line of Airflow runs on the newest Python.
+OLDEST = $(or $(PYTHON),$(call python,3.11),$(call python,3.12),$(call python,3.13))
+
 VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 clean
+.PHONY: help prepare demo ui test coverage test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
+	test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
 help:  ## list the targets
-	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9. -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
 
-# The environment is made anew when what it is made from changes.
+# $(1): folder, $(2): Python
+define environment
+	@test -n "$(2)" || { echo "No Python 3.11, 3.12 or 3.13 was found that works and has venv (on Debian, the package python3-venv)." \
+		"Install one, or name yours: make PYTHON=/path/to/python …" >&2; exit 1; }
+	@$(call usable,$(2))
+	@echo "Making the environment in $(1) (a minute or two, once) …"
+	@$(1)/bin/python -c '' 2>/dev/null || { rm -rf $(1) && $(2) -m venv $(1); }
+endef
+
+# The environment is brought up to date when what it is made from changes, and made anew if PYTHON=… has another version.
 $(VENV)/.runtime: pyproject.toml $(CONSTRAINTS)
-	@echo "Making the environment in $(VENV) (a minute or two, once) …"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(call environment,$(VENV),$(NEWEST))
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) -e '.[redis]'
 	@touch $@
 
@@ -23,8 +40,18 @@ $(VENV)/.development: $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group check --group build
 	@touch $@
 
+VERSION := -c 'import sys; print(*sys.version_info[:2])'
+ifdef PYTHON
+ifneq ($(shell $(PYTHON) $(VERSION) 2>/dev/null),$(shell $(BIN)/python $(VERSION) 2>/dev/null))
+$(VENV)/.runtime: another-python
+endif
+endif
+another-python:
+	@$(call usable,$(PYTHON))
+	@rm -rf $(VENV)
+
 demo: $(VENV)/.runtime  ## wait for a trim on the emulator and show what came out; needs no account
-	@$(BIN)/python tests/system/demo.py
+	@$(BIN)/python -m tests.system.demo
 
 ui: $(VENV)/.runtime  ## Airflow's web UI with the examples and the emulator, to try; needs no account; Ctrl-C ends it
 	@$(BIN)/python -m tests.system.ui
@@ -36,31 +63,59 @@ $(REDIS):
 	@apt-get install -y -qq redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server >/dev/null)
 
 # Those of one live Airflow stay together, by their group.
-IN_PARALLEL := -n 2 --dist loadgroup
-test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
-	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -q $(IN_PARALLEL)
-	@$(BIN)/python -m coverage combine -q
-	@$(BIN)/python -m coverage report
+WORKERS ?= logical
+TESTS ?=
+PYTEST := python -m pytest -q --durations=10 -n $(WORKERS) --dist loadgroup
+test: $(VENV)/.development | $(REDIS)  ## run the tests on all cores (or TESTS="tests/…", WORKERS=1)
+	@$(BIN)/$(PYTEST) $(TESTS)
+
+coverage: $(VENV)/.development | $(REDIS)  ## the same with every fault and more of generated data, and the branches covered
+	@$(BIN)/$(PYTEST) --full --cov $(TESTS)
+
+test-fast: $(VENV)/.development  ## the tests that take seconds, for after every change
+	@$(BIN)/python -m pytest -q tests/vod tests/transports tests/polling
+
+# Finds tests, or whatever TARGET is, that depend on the machine's speed.
+TARGET ?= test
+TIMES ?= 3
+test-busy: $(VENV)/.development | $(REDIS)  ## the tests (or TARGET=demo) with four busy processes beside them, three times (or TIMES=1)
+	@for _ in 1 2 3 4; do sh -c 'while :; do :; done' & busy="$$busy $$!"; done; \
+	trap "kill $$busy" EXIT; trap 'exit 130' INT TERM; \
+	for time in $$(seq $(TIMES)); do \
+		echo "make $(TARGET), busy, $$time of $(TIMES):"; nice $(MAKE) --no-print-directory $(TARGET) || exit 1; \
+	done
+
+# Each version of Python has an environment of its own.
+.venv-py%/.tests: pyproject.toml $(CONSTRAINTS)
+	$(call environment,$(@D),$(call python,$*))
+	@$(@D)/bin/python -m pip install -q 'pip>=25.1'
+	@$(@D)/bin/python -m pip install -q -c $(CONSTRAINTS) -e '.[redis]' --group test
+	@touch $@
+
+test-py3.11 test-py3.12 test-py3.13: test-py%: .venv-py%/.tests | $(REDIS)  ## run the tests on that Python
+	@.venv-py$*/bin/$(PYTEST) $(TESTS)
+
+test-py:  ## run the tests on each Python there is
+	@for version in $(foreach version,3.11 3.12 3.13,$(if $(call python,$(version)),$(version))); do \
+		echo "Python $$version:"; $(MAKE) --no-print-directory test-py$$version || exit 1; \
+	done
 
 # Other lines of Airflow, each in an environment of its own.
 GROUP_2.11 := test
-GROUP_3.0 := unit
 .venv-%/.tests: pyproject.toml constraints/airflow-%.txt
-	@echo "Making the environment in $(@D) (a minute or two, once) …"
-	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(call environment,$(@D),$(OLDEST))
 	@$(@D)/bin/python -m pip install -q 'pip>=25.1'
-	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt -e '.[redis]' --group $(GROUP_$*)
+	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt -e '.[redis]' --group $(or $(GROUP_$*),unit)
 	@touch $@
-.PRECIOUS: .venv-%/.tests
+.PRECIOUS: .venv-%/.tests .venv-py%/.tests
 
 # Left out: tests/fuzz and tests/test_layers.py, which have nothing of Airflow; the rest of tests/live is of Airflow 3.
 TESTS_2 := $(addprefix tests/,vod transports polling emulator airflow hooks operators sensors triggers waiting test_package.py test_lines.py live/test_airflow_2.py)
 test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
-	@.venv-2.11/bin/python -m pytest -q -rs $(IN_PARALLEL) $(TESTS_2)
+	@.venv-2.11/bin/$(PYTEST) -rs $(TESTS_2)
 
-test-3.0: .venv-3.0/.tests | $(REDIS)  ## the same on the first release of Airflow 3, and the lowest versions of all else
-	@.venv-3.0/bin/python -m pytest -q -rs $(IN_PARALLEL) $(addprefix tests/,test_lines.py vod transports polling emulator)
+test-3.0 test-3.1 test-3.2: test-%: .venv-%/.tests | $(REDIS)  ## the same on that line of Airflow 3; on 3.0, with the lowest versions of all else
+	@.venv-$*/bin/$(PYTEST) -rs $(addprefix tests/,test_lines.py vod transports polling emulator)
 
 # A browser, and the characters of what the service calls its player.
 CHROMIUM := /usr/bin/chromium
@@ -143,6 +198,8 @@ $(VENV)/.docs: $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group docs
 	@touch $@
 
+prepare: $(VENV)/.docs $(VENV)/.ui $(VENV)/.system | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES)  ## install what the targets need on the newest Python
+
 docs: $(VENV)/.docs | $(DOT)  ## build the documentation into docs/_build/html; a warning is an error
 	@rm -rf docs/_build
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
@@ -163,7 +220,7 @@ define pin
 endef
 constraints: $(VENV)/.development  ## pin what is installed; for another line: constraints-2.11, constraints-3.0
 	$(call pin,$(VENV),$(CONSTRAINTS))
-constraints-2.11 constraints-3.0: constraints-%: .venv-%/.tests
+constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2: constraints-%: .venv-%/.tests
 	$(call pin,.venv-$*,constraints/airflow-$*.txt)
 
 clean:  ## remove environments and what the targets have made

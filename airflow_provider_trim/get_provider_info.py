@@ -7,6 +7,7 @@ from typing import Any
 
 _HOST = "https://api.cloudv.haplat.net"
 
+# In the form's order: what most accounts need comes first, what few installations need last.
 _CONNECTION_FIELDS: dict[str, Any] = {
     "auth": {
         "label": "Authentication scheme",
@@ -23,44 +24,10 @@ _CONNECTION_FIELDS: dict[str, Any] = {
             "default": "token",
         },
     },
-    "token_header": {
-        "label": "Header for the token",
-        "description": "Scheme token only: the name of a request header that takes the token, such as X-Token. "
-        "Empty: the token is a request parameter.",
-        "schema": {"type": ["string", "null"]},
-    },
-    "method": {
-        "label": "HTTP method",
-        "description": "POST, or GET where an installation allows nothing else.",
-        "schema": {"type": ["string", "null"], "enum": ["POST", "GET"], "default": "POST"},
-    },
     "timeout": {
         "label": "Timeout (seconds)",
         "description": "For one call, at most 600. Empty: 30.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600, "default": 30},
-    },
-    "verify": {
-        "label": "Verify TLS certificate",
-        "description": "true, false, or the path of a file of certificate authorities. Empty: true.",
-        "schema": {"type": ["string", "null"], "examples": ["true", "false"], "default": "true"},
-    },
-    "proxy": {
-        "label": "Proxy",
-        "description": "URL of a proxy, such as http://proxy.example.com:3128. Hidden, as it may hold a password. "
-        "Empty: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment count.",
-        "schema": {"type": ["string", "null"], "format": "password"},
-    },
-    "allow_http": {
-        "label": "Allow plain http",
-        "description": "Plain http shows the credentials to the network. Off: it is refused, except for this machine.",
-        "schema": {"type": ["boolean", "null"], "default": False},
-    },
-    # Without a default: Airflow's form masks that of every field with "token" in its name, and the mask switches it on.
-    "allow_token_in_url": {
-        "label": "Allow the token in the URL",
-        "description": "GET with the scheme token puts the token into the URL, where proxies and servers log it. "
-        "Off: that is refused.",
-        "schema": {"type": ["boolean", "null"]},
     },
     "quota": {
         "label": "Quota of the account",
@@ -72,11 +39,6 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "description": "Where calls are counted: redis://:password@redis.example.com:6379/0 shares the quota between "
         "processes and hosts. Hidden, as it may hold a password. Empty: memory://, each process alone.",
         "schema": {"type": ["string", "null"], "format": "password"},
-    },
-    "api_path": {
-        "label": "Path of the interface",
-        "description": "Where below the host the interface is served. Empty: /vod/videoManage.",
-        "schema": {"type": ["string", "null"]},
     },
     "callback_listen": {
         "label": "Callbacks: listen on",
@@ -95,6 +57,45 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "description": "A trim that will be called back is asked about at so many times its interval, once an hour at "
         "least, in case the call gets lost. Empty: 60.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 100000, "default": 60},
+    },
+    "verify": {
+        "label": "Verify TLS certificate",
+        "description": "true, false, or the path of a file of certificate authorities. Empty: true.",
+        "schema": {"type": ["string", "null"], "examples": ["true", "false"], "default": "true"},
+    },
+    "proxy": {
+        "label": "Proxy",
+        "description": "URL of a proxy, such as http://proxy.example.com:3128. Hidden, as it may hold a password. "
+        "Empty: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment count.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "method": {
+        "label": "HTTP method",
+        "description": "POST, or GET where an installation allows nothing else.",
+        "schema": {"type": ["string", "null"], "enum": ["POST", "GET"], "default": "POST"},
+    },
+    "token_header": {
+        "label": "Header for the token",
+        "description": "Scheme token only: the name of a request header that takes the token, such as X-Token. "
+        "Empty: the token is a request parameter.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "api_path": {
+        "label": "Path of the interface",
+        "description": "Where below the host the interface is served. Empty: /vod/videoManage.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "allow_http": {
+        "label": "Allow plain http",
+        "description": "Plain http shows the credentials to the network. Off: it is refused, except for this machine.",
+        "schema": {"type": ["boolean", "null"], "default": False},
+    },
+    # Without a default: Airflow's form masks that of every field with "token" in its name, and the mask switches it on.
+    "allow_token_in_url": {
+        "label": "Allow the token in the URL",
+        "description": "GET with the scheme token puts the token into the URL, where proxies and servers log it. "
+        "Off: that is refused.",
+        "schema": {"type": ["boolean", "null"]},
     },
 }
 
@@ -123,6 +124,9 @@ CONNECTION_TYPE: dict[str, Any] = {
             "quota": "300/5 minutes",
             "quota_storage": "memory://",
             "api_path": "/vod/videoManage",
+            "callback_listen": "0.0.0.0:8790",
+            "callback_url": "https://airflow.example.com/trims",
+            "callback_poll_factor": "60",
         },
     },
     "conn-fields": _CONNECTION_FIELDS,

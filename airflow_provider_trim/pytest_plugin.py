@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for those who test DAGs with trims in them; pytest finds them by the entry point ``pytest11``.
+"""Fixtures to test DAGs that use trims. pytest finds them by the entry point ``pytest11``.
 
-pytest imports this in every session where the package is installed, so nothing else is imported until a fixture is
-used. A project that needs another emulator, one that signs or has a quota, say, overrides :func:`trim_emulator` in its
-``conftest.py``; :func:`trim_connection` follows.
+pytest imports this module in every session where the package is installed, so it imports nothing else until a fixture
+is used. To use another emulator, such as one with a quota, override :func:`trim_emulator` in your ``conftest.py``;
+:func:`trim_connection` uses it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def trim_emulator() -> Iterator[TrimEmulator]:
-    """A started :class:`~airflow_provider_trim.emulator.TrimEmulator` on a free port of this machine; stopped after."""
+    """A running :class:`~airflow_provider_trim.emulator.TrimEmulator` on a free local port, stopped after the test."""
     from airflow_provider_trim.emulator import TrimEmulator
 
     with TrimEmulator() as emulator:
@@ -32,7 +32,7 @@ def trim_emulator() -> Iterator[TrimEmulator]:
 def trim_connection(trim_emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of a connection to :func:`trim_emulator`: ``trim_default``, set in the environment during the test.
 
-    It counts no quota, so that no test waits for the calls of another, and goes past a proxy of the environment.
+    It has no quota, so that no test waits for the calls of another, and bypasses a proxy set in the environment.
     """
     connection = {
         "conn_type": "trim",

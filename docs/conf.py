@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sphinx: `make docs`."""
 
+import importlib.metadata
 import os
 import tempfile
 
@@ -11,6 +12,7 @@ import airflow_provider_trim
 project = "airflow-provider-trim"
 copyright = "the authors of airflow-provider-trim; Apache License 2.0"
 release = version = airflow_provider_trim.__version__
+addresses = dict(line.split(", ", 1) for line in importlib.metadata.metadata(project).get_all("Project-URL", []))
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.graphviz", "sphinx_design"]
 exclude_patterns = ["_build"]
@@ -28,6 +30,8 @@ python_maximum_signature_line_length = 88
 graphviz_output_format = "svg"
 
 html_theme = "furo"
+html_theme_options = {"source_repository": addresses["Source"], "source_branch": "main", "source_directory": "docs/"}
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", addresses["Documentation"])
 html_title = f"{project} {version}"
 html_copy_source = False
 html_show_sphinx = False

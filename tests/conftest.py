@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
     os.environ["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"  # the only one that takes SQLite there
 
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
+from airflow_provider_trim.ratelimit.limiter import limiters  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of ``make coverage``."""
+    parser.addoption("--full", action="store_true", help="every fault in every mode, and more of generated data")
 
 
 def pytest_sessionfinish() -> None:
@@ -47,14 +53,27 @@ def no_old_garbage() -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_quotas() -> None:
     """Let no test wait for a refusal that an earlier one's emulator gave at the same port."""
-    monkeypatch.setattr("airflow_provider_trim.ratelimit.limiter._quotas", {})
+    limiters.clear()
+
+
+@pytest.fixture
+def emulator_options() -> dict[str, Any]:
+    """The arguments of :func:`emulator`; a module that needs another emulator overrides them."""
+    return {}
+
+
+@pytest.fixture
+def trim_emulator(emulator_options: dict[str, Any]) -> Iterator[TrimEmulator]:
+    """The plugin's fixture, overridden as projects do it; :func:`trim_connection` follows."""
+    with TrimEmulator(**emulator_options) as emulator:
+        yield emulator
 
 
 @pytest.fixture
 def emulator(trim_emulator: TrimEmulator) -> TrimEmulator:
-    """The plugin's, for tests that need no connection in the environment."""
+    """The emulator, for tests that need no connection in the environment."""
     return trim_emulator
 
 
@@ -74,7 +93,7 @@ def airflow_db() -> None:
 
 @pytest.fixture(scope="session")
 def example_answer() -> dict:
-    """The example of the interface page."""
+    """The example of the vendor's page "Get Trimming Task Status"."""
     path = Path(__file__).parent / "data" / "interface-example.json"
     return json.loads(path.read_text(encoding="utf-8"))
 

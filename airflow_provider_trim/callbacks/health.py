@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What callbacks teach: which trims may be done, and whether callbacks come at all. Pure: time is passed in."""
+"""What received and missed callbacks show: which trims may be done, and whether callbacks arrive at all.
+
+Pure: time is passed in.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ TTL = 600.0
 """Seconds for which a callback is remembered, since the wait for a fast trim may begin after it."""
 
 MAX_ENTRIES = 10_000
-"""Callbacks; all of them genuine, so that nobody fills this who was not given their addresses."""
+"""Callbacks. All of them are authenticated, so only the service can fill this."""
 
 HEALTH_WINDOW = 8
-"""Trims whose callbacks came or not, by which callbacks are judged."""
+"""Finished trims, with or without a callback, by which callbacks are judged."""
+
+TRIP_BELOW, RECOVER_FROM = 0.5, 0.75
+"""Parts of the window that have had a callback: where the circuit opens, and where it closes again."""
 
 
 class RecentCallbacks:
@@ -20,45 +26,41 @@ class RecentCallbacks:
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, float] = OrderedDict()
-        self._forgotten_at = float("-inf")
+        self._evicted_at = float("-inf")
 
-    def note(self, trans_no: str, now: float) -> bool:
-        """Remember a callback, and return whether it says something new."""
-        if self.knows(trans_no, now):
+    def add(self, trans_no: str, now: float) -> bool:
+        """Remember a callback, and return whether it is the first one of its trim."""
+        if self.contains(trans_no, now):
             return False
         self._times[trans_no] = now
         self._times.move_to_end(trans_no)
         if len(self._times) > MAX_ENTRIES:
-            _, self._forgotten_at = self._times.popitem(last=False)
+            _, self._evicted_at = self._times.popitem(last=False)
         return True
 
-    def knows(self, trans_no: str, now: float) -> bool:
-        """Return whether a trim was called back lately."""
+    def contains(self, trans_no: str, now: float) -> bool:
+        """Return whether a trim has had a callback lately."""
         return now < self._times.get(trans_no, float("-inf")) + TTL
 
     def complete_since(self, now: float) -> float:
         """Return since when no callback was forgotten."""
-        return max(self._forgotten_at, now - TTL)
+        return max(self._evicted_at, now - TTL)
 
 
 class CallbackHealth:
-    """Whether callbacks come, by those that came or failed to lately.
-
-    They are relied upon from the beginning, until more have failed to come than came; then not before three of four
-    come.
-    """
+    """A circuit breaker: whether callbacks arrive, by the last trims of which one was expected."""
 
     def __init__(self) -> None:
-        self.given = True
-        self._came: deque[bool] = deque(maxlen=HEALTH_WINDOW)
+        self.healthy = True
+        self._delivered: deque[bool] = deque(maxlen=HEALTH_WINDOW)
 
-    def learn(self, came: bool) -> bool:
-        """Learn from a trim that is done.
+    def record(self, delivered: bool) -> bool:
+        """Take in a finished trim.
 
-        :param came: whether its callback came before it was found done without
-        :returns: whether that has changed :attr:`given`
+        :param delivered: whether its callback came before a poll found it done
+        :returns: whether :attr:`healthy` has changed
         """
-        self._came.append(came)
-        share, before = sum(self._came) / len(self._came), self.given
-        self.given = share >= 0.5 if self.given else share >= 0.75
-        return self.given != before
+        self._delivered.append(delivered)
+        part, before = sum(self._delivered) / len(self._delivered), self.healthy
+        self.healthy = part >= (TRIP_BELOW if self.healthy else RECOVER_FROM)
+        return self.healthy != before

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP server that is called back: one per event loop and address, gone with the last who listens.
+"""The HTTP server that receives callbacks: one per event loop and address, closed by its last subscriber.
 
-Whoever calls costs nothing but a connection: there are so many at a time, each lives for so long and serves one
-request, and what comes beyond is not read. A request is told by its address alone. The body of a genuine one is read,
-up to a limit, and dropped, since its sender may take a connection that is closed too early for a failure; nothing of
-another's is. All get the same answer, and nothing is logged for any of them.
+Unauthenticated requests are cheap: connections are bounded in number and lifetime, each serves one request, and no body
+is read. A request is authenticated by its path alone. The body of an authenticated one is read, up to a limit, and
+dropped: a sender may take a connection that is closed too early for a failure. All requests get the same response, and
+none is logged.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from aiohttp import web
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
 
 MAX_CONNECTIONS = 256
-"""Open at a time; for one more, the oldest is closed, which is none of those that are served in a moment."""
+"""Open at a time. For one more the oldest is closed, since a genuine one is served at once."""
 
 BACKLOG = 128
-"""Connections that wait to be accepted. An event loop accepts so many in one go."""
+"""Connections that wait to be accepted, and are accepted in one go."""
 
 CONNECTION_TIMEOUT = 10.0
 """Seconds from the opening of a connection to its end, whatever happens on it."""
@@ -37,27 +37,29 @@ MAX_LINE = 4096
 MAX_HEADERS = 64
 
 ClaimHandler = Callable[[Claim], bool]
-"""Takes what an address says, and returns whether it is genuine."""
+"""Takes what a path claims, and returns whether it is genuine."""
 
-_silent = logging.Logger("callbacks", logging.CRITICAL + 1)
-_silent.addHandler(logging.NullHandler())
+log = logging.getLogger(__name__)
+
+_null_logger = logging.Logger("callbacks", logging.CRITICAL + 1)
+_null_logger.addHandler(logging.NullHandler())
 
 
 class _Server(web.Server):
     """Bounds connections in number and time."""
 
-    def __init__(self, told: ClaimHandler) -> None:
+    def __init__(self, handler: ClaimHandler) -> None:
         super().__init__(
             self._handle,
             access_log=None,
-            logger=_silent,
+            logger=_null_logger,
             auto_decompress=False,
             lingering_time=0.0,
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
         )
-        self._told = told
+        self._dispatch = handler
         self._ended = False
         self._open: dict[web.RequestHandler, tuple[asyncio.Transport, asyncio.TimerHandle]] = {}
 
@@ -83,7 +85,7 @@ class _Server(web.Server):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         claim = read_claim(request.raw_path)
-        if claim is not None and self._told(claim):
+        if claim is not None and self._dispatch(claim):
             await _drop_body(request)
         answer = web.Response()
         answer.force_close()
@@ -102,48 +104,48 @@ async def _drop_body(request: web.BaseRequest) -> None:
 
 
 class Listener:
-    """Serves one address as long as anybody listens.
+    """Serves one address as long as it has subscribers.
 
     :param host: to listen on
     :param port: TCP
-    :param on_idle: called when the last has gone
+    :param on_idle: called when the last subscriber has left
     """
 
     def __init__(self, host: str, port: int, on_idle: Callable[[], object] = lambda: None) -> None:
         self.refused = 0
-        """Requests whose address nobody took for genuine."""
+        """Requests that no subscriber took for genuine."""
         self._address = (host, port)
         self._on_idle = on_idle
-        self._told: list[ClaimHandler] = []
+        self._handlers: list[ClaimHandler] = []
         self._starting = asyncio.Lock()
         self._server: _Server | None = None
         self._accepting: asyncio.Server | None = None
 
-    async def join(self, told: ClaimHandler) -> None:
-        """Listen, until :meth:`leave`.
+    async def subscribe(self, handler: ClaimHandler) -> None:
+        """Listen, until :meth:`unsubscribe`.
 
-        :param told: called with what every request of a callback's form says
+        :param handler: called with the claim of every request that has a callback's form
         :raises OSError: the address can't be listened on
         :raises UnicodeError: its host can't be one
         """
-        self._told.append(told)
+        self._handlers.append(handler)
         try:
             async with self._starting:
                 if self._accepting is None:
-                    server = _Server(self._tell)
+                    server = _Server(self._dispatch)
                     create = asyncio.get_running_loop().create_server
-                    # Not served yet: who is cancelled while that begins would leave a server that nobody can close.
+                    # Not served yet: a cancellation while that begins would leave a server that can't be closed.
                     accepting = await create(server, *self._address, backlog=BACKLOG, start_serving=False)
                     self._accepting, self._server = accepting, server
                     await accepting.start_serving()
         except BaseException:
-            self.leave(told)
+            self.unsubscribe(handler)
             raise
 
-    def leave(self, told: ClaimHandler) -> None:
-        """Listen no more; the last to leave closes the address, at once."""
-        self._told.remove(told)
-        if self._told:
+    def unsubscribe(self, handler: ClaimHandler) -> None:
+        """Stop listening. The last subscriber closes the address, at once."""
+        self._handlers.remove(handler)
+        if self._handlers:
             return
         if self._accepting is not None and self._server is not None:
             self._accepting.close()
@@ -151,8 +153,14 @@ class Listener:
             self._accepting = self._server = None
         self._on_idle()
 
-    def _tell(self, claim: Claim) -> bool:
-        genuine = sum(told(claim) for told in list(self._told))  # all of them: several connections may share a secret
+    def _dispatch(self, claim: Claim) -> bool:
+        genuine = 0
+        for handler in list(self._handlers):  # all of them: several connections may share a secret
+            try:
+                genuine += handler(claim)
+            # What one subscriber does with a callback must not keep the others from theirs.
+            except Exception:
+                log.exception("A callback could not be handled")
         self.refused += not genuine
         return genuine > 0
 

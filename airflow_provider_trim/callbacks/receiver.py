@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A poller's ear: where its connection's callbacks arrive, and how far they are relied upon.
+"""Receives the callbacks of one connection, and says how much polling they can replace.
 
-A callback is a hint, never an answer: the trim it names is asked about at once. A watch that expects one is asked about
-rarely, as long as callbacks are received, and have come lately; otherwise as if there were none.
+A callback is a hint, never a response: the trim that it names is polled at once. As long as callbacks are received and
+have arrived lately, a trim of which one is expected is polled rarely; otherwise as if there were none.
 """
 
 from __future__ import annotations
@@ -15,205 +15,197 @@ from dataclasses import dataclass
 
 from airflow_provider_trim.callbacks.health import CallbackHealth, RecentCallbacks
 from airflow_provider_trim.callbacks.listener import Listener, listener_for
-from airflow_provider_trim.callbacks.relay import Relay
-from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.callbacks.relay import CallbackRelay
+from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.callbacks import Claim, callback_key, is_genuine
-from airflow_provider_trim.vod.errors import TrimError
-from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.settings import TrimSettings
 
-MAX_CALLBACK_POLL_INTERVAL = 3600.0
-"""Seconds between two looks at a trim of which a callback is expected, at most."""
+MAX_POLL_INTERVAL = 3600.0
+"""Seconds between two polls of a trim of which a callback is expected, at most."""
 
 WARM_UP = 60.0
-"""Seconds for which a listener must have listened before a wait began, to have heard of a trim that was submitted
-shortly before that."""
+"""Seconds for which callbacks must have been received before a wait began, for one of a trim that was submitted shortly
+before to have been received."""
 
-RETRY_PAUSE = 1.0
-"""Seconds until an address that could not be listened on is tried again: another triggerer of this machine may have
-left it just now, and nobody is called meanwhile."""
+LISTEN_TIMEOUT = 5.0
+"""Seconds that it may take to begin to listen; the name of the address may have to be resolved."""
 
-REPORT_PAUSE = 600.0
-"""Seconds between two lines in the log that say how many callbacks came, at least."""
+LISTEN_RETRY_INTERVAL = 1.0
+"""Seconds until an address that could not be bound is tried again: another triggerer of this machine may just have left
+it, and no callback is received meanwhile."""
+
+REPORT_INTERVAL = 600.0
+"""Seconds between two lines in the log that count callbacks, at least."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Counts:
+class CallbackStats:
     """Of one poller's callbacks."""
 
-    came: int = 0
-    """Genuine ones, without repetitions."""
-    repeated: int = 0
-    missing: int = 0
-    """Trims that were found done although no callback had come."""
+    received: int = 0
+    """Authenticated, without duplicates."""
+    duplicates: int = 0
+    missed: int = 0
+    """Trims that a poll found done although no callback had come."""
 
 
 class CallbackReceiver:
     """Receives one connection's callbacks.
 
-    :param clock: Unix seconds
-    :param on_hint: takes the transNo of a trim that may be done
-    :param on_doubt: called when callbacks are relied upon no more
+    :param clock: seconds, monotonic
+    :param on_callback: is given the transNo of a trim that may be done
+    :param on_unreliable: called when callbacks may have been missed
     """
 
     def __init__(
-        self, clock: Callable[[], float], on_hint: Callable[[str], None], on_doubt: Callable[[], None]
+        self, clock: Callable[[], float], on_callback: Callable[[str], None], on_unreliable: Callable[[], None]
     ) -> None:
-        self.counts = Counts()
+        self.stats = CallbackStats()
         self._clock = clock
-        self._on_hint = on_hint
-        self._on_doubt = on_doubt
-        self._memory = RecentCallbacks()
+        self._on_callback = on_callback
+        self._on_unreliable = on_unreliable
+        self._recent = RecentCallbacks()
         self._settings: TrimSettings | None = None
         self._key = b""
-        self._trust = CallbackHealth()
+        self._health = CallbackHealth()
         self._listener: Listener | None = None
-        self._relay: Relay | None = None
+        self._relay: CallbackRelay | None = None
         self._closing: list[asyncio.Task[None]] = []
-        self._hearing_since = float("-inf")
-        self._trying_again: asyncio.Task[None] | None = None
+        self._receiving_since = float("-inf")
+        self._listening: asyncio.Task[None] | None = None
         self._report_at = float("-inf")
 
-    async def ready(self, settings: TrimSettings) -> None:
-        """Listen where a connection says; to be called before each look, so that no callback falls between."""
+    async def ensure_listening(self, settings: TrimSettings) -> None:
+        """Listen where a connection says. To be called before each poll, so that no callback falls between."""
         now = self._clock()
         if settings is not self._settings:
-            self._leave()
+            self._stop()
             self._settings, self._key = settings, callback_key(settings)
-            self._trust = callback_health(settings.account)
+            self._health = callback_health(settings.account)
             if settings.callback_socket is not None and settings.quota_storage.get_secret_value().startswith("redis"):
-                self._hearing_since = now
-                self._relay = Relay(settings, self._passed_on, self._on_doubt)
+                self._receiving_since = now
+                self._relay = CallbackRelay(settings, self._on_relayed, self._on_unreliable)
                 await self._relay.wait_until_connected()
             if settings.callback_socket is not None:
-                await self._listen_or_try_again(*settings.callback_socket)
-        self._report(now)
+                await self._listen_with_retry(*settings.callback_socket)
+        if self._listener is not None and now >= self._report_at:
+            self._report_at = now + REPORT_INTERVAL
+            log.info("%s", self._summary(self._listener))
 
-    async def _listen_or_try_again(self, host: str, port: int) -> None:
+    async def _listen_with_retry(self, host: str, port: int) -> None:
         try:
-            await self._listen(host, port)
-        except (OSError, UnicodeError) as error:
+            async with asyncio.timeout(LISTEN_TIMEOUT):
+                await self._listen(host, port)
+        except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
             reason = getattr(error, "strerror", None) or type(error).__name__
-            others = "others pass them on" if self._relay is not None else "asking as without them"
-            log.warning("Can't listen for callbacks on %s port %d (%s); %s", host, port, reason, others)
-            self._trying_again = asyncio.create_task(self._try_again(host, port))
+            fallback = "other triggerers" if self._relay is not None else "polling"
+            log.warning("Cannot listen for callbacks on %s:%d (%s); relying on %s", host, port, reason, fallback)
+            self._listening = asyncio.create_task(
+                supervise("the callback listener", lambda: self._retry_listening(host, port), log)
+            )
 
-    async def _try_again(self, host: str, port: int) -> None:
-        """Listen as soon as that is possible, and have all trims looked at whose callbacks nobody may have heard."""
+    async def _retry_listening(self, host: str, port: int) -> None:
+        """Listen as soon as that is possible, then have all trims polled whose callbacks may have been missed."""
         while self._listener is None:
-            await asyncio.sleep(RETRY_PAUSE)
+            await asyncio.sleep(LISTEN_RETRY_INTERVAL)
             with contextlib.suppress(OSError, UnicodeError):
                 await self._listen(host, port)
-        self._on_doubt()
+        self._on_unreliable()
 
     async def _listen(self, host: str, port: int) -> None:
         listener = listener_for(host, port)
-        await listener.join(self._told)
-        self._listener, self._hearing_since = listener, self._clock()
-        self._report_at = self._clock() + REPORT_PAUSE
-        log.info("Listening for callbacks on %s port %d", host, port)
+        await listener.subscribe(self._on_request)
+        self._listener, self._receiving_since = listener, self._clock()
+        self._report_at = self._clock() + REPORT_INTERVAL
+        log.info("Listening for callbacks on %s:%d", host, port)
 
     def close(self) -> list[asyncio.Task[None]]:
-        """Listen no more, at once, and return what has still to end."""
-        self._leave()
+        """Stop listening at once, and return the tasks that have still to end."""
+        self._stop()
         return self._closing
 
-    def _leave(self) -> None:
+    def _stop(self) -> None:
         if self._relay is not None:
-            self._relay.close()
-            self._closing.append(self._relay.task)
+            self._closing.append(self._relay.close())
             self._relay = None
-        if self._trying_again is not None:
-            self._trying_again.cancel()
-            self._closing.append(self._trying_again)
-            self._trying_again = None
+        if self._listening is not None:
+            self._listening.cancel()
+            self._closing.append(self._listening)
+            self._listening = None
         if self._listener is not None:
-            log.info("Listening for callbacks no more. %s", self._summary(self._listener))
-            self._listener.leave(self._told)
+            log.info("Stopped listening for callbacks. %s", self._summary(self._listener))
+            self._listener.unsubscribe(self._on_request)
             self._listener = None
 
-    def begin(self, watch: PollState) -> bool:
-        """Begin to rely on the callback of a trim, if it can't have got lost before the wait began.
+    def has_received(self, trans_no: str) -> bool:
+        """Return whether a callback of a trim has come in the last minutes."""
+        return self._recent.contains(trans_no, self._clock())
 
-        :returns: whether it has come already
+    def has_received_since(self, time: float) -> bool:
+        """Return whether a callback that came at that time or later would be known."""
+        return max(self._receiving_since + WARM_UP, self._recent.complete_since(self._clock())) <= time
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a callback that came now would be received."""
+        return self._listener is not None or (self._relay is not None and self._relay.connected.is_set())
+
+    def poll_interval(self, interval: float) -> float:
+        """Return the seconds between two polls of a trim of which a callback is expected; 0.0 where that changes none.
+
+        :param interval: seconds, without a callback
         """
-        now = self._clock()
-        if self._memory.knows(watch.trans_no, now):
-            return True
-        heard_since = max(self._hearing_since + WARM_UP, self._memory.complete_since(now))
-        if self._expect(watch) and heard_since <= watch.started_at:
-            watch.postpone(now)
-        return False
+        if self._settings is None or not self.receiving or not self._health.healthy:
+            return 0.0
+        return min(interval * self._settings.callback_poll_factor, MAX_POLL_INTERVAL)
 
-    def looked(self, watch: PollState, outcome: TrimTask | TrimError) -> None:
-        """Learn from a look whether a callback is missing, and tell its watch how rarely to look from now on."""
-        done = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
-        if done and watch.hears and watch.expects_callback:
-            self.learn(came=False)
-        watch.hears = self._expect(watch)
-
-    def _expect(self, watch: PollState) -> bool:
-        """Say how rarely to look, and return whether the trim's callback would be received."""
-        hears = self._listener is not None or (self._relay is not None and self._relay.connected.is_set())
-        received = watch.expects_callback and hears
-        if received and self._settings is not None and self._trust.given:
-            watch.callback_pause = min(watch.interval * self._settings.callback_poll_factor, MAX_CALLBACK_POLL_INTERVAL)
-        else:
-            watch.callback_pause = 0.0
-        return received
-
-    def learn(self, came: bool) -> None:
-        """Learn that a trim of which a callback was expected was called back, or found done without."""
-        self.counts.missing += not came
-        if not self._trust.learn(came):
+    def record_delivery(self, delivered: bool) -> None:
+        """Take in that a trim of which a callback was expected has had one, or was found done without."""
+        self.stats.missed += not delivered
+        if not self._health.record(delivered):
             return
-        if self._trust.given:
-            log.info("Callbacks come again: asking rarely about trims of which one is expected")
+        if self._health.healthy:
+            log.info("Callbacks are arriving again; reducing polling")
         else:
             log.warning(
-                "Callbacks fail to come: trims were done and this process was not told. Asking as without them until "
-                "they come again; does the service reach callback_url, and that this process?"
+                "Callbacks are not arriving: trims finished without one. Polling normally until they do. Check that "
+                "callback_url is reachable from the service and routed to this triggerer."
             )
-            self._on_doubt()
+            self._on_unreliable()
 
-    def _told(self, claim: Claim) -> bool:
+    def _on_request(self, claim: Claim) -> bool:
         if not is_genuine(claim, self._key):
             return False
-        if not self._hint(claim):
-            self.counts.repeated += 1
+        if not self._receive(claim):
+            self.stats.duplicates += 1
         elif self._relay is not None:
             self._relay.publish(claim)
         return True
 
-    def _passed_on(self, claim: Claim) -> None:
+    def _on_relayed(self, claim: Claim) -> None:
         if is_genuine(claim, self._key):
-            self._hint(claim)  # this process hears what it has published itself as well, and knows it by then
+            self._receive(claim)  # what this process has published itself comes back, and is a duplicate
 
-    def _hint(self, claim: Claim) -> bool:
-        if not self._memory.note(claim.trans_no, self._clock()):
+    def _receive(self, claim: Claim) -> bool:
+        if not self._recent.add(claim.trans_no, self._clock()):
             return False
-        self.counts.came += 1
-        self._on_hint(claim.trans_no)
+        self.stats.received += 1
+        self._on_callback(claim.trans_no)
         return True
 
-    def _report(self, now: float) -> None:
-        if self._listener is not None and now >= self._report_at:
-            self._report_at = now + REPORT_PAUSE
-            log.info("%s", self._summary(self._listener))
-
     def _summary(self, listener: Listener) -> str:
-        counts = self.counts
+        stats = self.stats
         return (
-            f"Callbacks: {counts.came} came, {counts.repeated} more than once, {counts.missing} failed to come; "
-            f"{listener.refused} requests without a genuine address"
+            f"Callbacks: {stats.received} received, {stats.duplicates} duplicate, {stats.missed} missed; "
+            f"{listener.refused} unauthenticated requests ignored"
         )
 
 
-_trusts: dict[str, CallbackHealth] = {}
+_health: dict[str, CallbackHealth] = {}
 
 
 def callback_health(account: str) -> CallbackHealth:
-    """Return what this process has learned of an account's callbacks; pollers come and go with their watches."""
-    return _trusts.setdefault(account, CallbackHealth())
+    """Return what this process has learned of an account's callbacks; it outlives the pollers."""
+    return _health.setdefault(account, CallbackHealth())

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Callbacks passed on through Redis, since behind one address the wrong triggerer may be called.
+"""Relays callbacks between triggerers over Redis, since behind one address the wrong one may receive them.
 
-Each triggerer publishes the callbacks that it gets and listens to those of the others, on a channel of the account's
-own. What arrives is a callback's path, verified by its signature like any other: Redis is not trusted. Where Redis is
-away, each triggerer hears only what it is told itself.
+Each triggerer publishes the callbacks that it receives, and subscribes to those of the others, on one channel for each
+account. What arrives is a callback's path, and is authenticated like any other: Redis is not trusted. While Redis is
+unreachable, each triggerer has only the callbacks that it receives itself.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
 from airflow_provider_trim.vod.settings import TrimSettings
 
-RECONNECT_PAUSE = 5.0
+RECONNECT_DELAY = 5.0
 """Seconds until Redis is tried again."""
 
-CONNECT_TIME = 1.0
-"""Seconds to wait for Redis, so that no look is held up by it for long."""
+CONNECT_TIMEOUT = 1.0
+"""Seconds to wait for Redis, so that no poll is held up for long."""
 
-CHECK_PAUSE = 10.0
+HEALTH_CHECK_INTERVAL = 10.0
 """Seconds after which a silent connection is checked."""
 
 MAX_QUEUED = 1000
-"""Callbacks that wait to be passed on; those beyond are found by polling."""
+"""Callbacks that wait to be published. Those beyond are dropped; polling finds their trims."""
 
 log = logging.getLogger(__name__)
 
@@ -38,40 +39,42 @@ def channel_of(account: str) -> str:
     return f"airflow-provider-trim:callbacks:{hashlib.blake2b(account.encode(), digest_size=16).hexdigest()}"
 
 
-class Relay:
-    """Sends and receives until it is closed.
+class CallbackRelay:
+    """Publishes and receives until it is closed.
 
     :param settings: of a connection whose ``quota_storage`` is Redis
-    :param told: takes what others have been told
-    :param missed: called when Redis is back, after which others may have been told what this one has not
+    :param on_claim: is given the callbacks of other triggerers
+    :param on_gap: called when Redis is reachable again: callbacks of the meantime may have been missed
     """
 
     def __init__(
-        self, settings: TrimSettings, told: Callable[[Claim], object], missed: Callable[[], object] = lambda: None
+        self, settings: TrimSettings, on_claim: Callable[[Claim], object], on_gap: Callable[[], object] = lambda: None
     ) -> None:
         self.connected = asyncio.Event()
         self._uri = settings.quota_storage.get_secret_value()
         self._channel = channel_of(settings.account)
-        self._told = told
-        self._missed = missed
-        self._unsent: asyncio.Queue[Claim] = asyncio.Queue(MAX_QUEUED)
-        self._away = False
-        self.task = asyncio.get_running_loop().create_task(self._run())
-        """Ends some time after :meth:`close`."""
+        self._on_claim = on_claim
+        self._on_gap = on_gap
+        self._queue: asyncio.Queue[Claim] = asyncio.Queue(MAX_QUEUED)
+        self._disconnected = False
+        self._has_gap = False
+        """Whether callbacks may have been missed since the relay was connected, for whatever reason."""
+        self._task = asyncio.create_task(supervise("the callback relay", self._run, log))
 
     def publish(self, claim: Claim) -> None:
-        """Tell the others, some time later."""
+        """Publish a callback, some time later."""
         with contextlib.suppress(asyncio.QueueFull):
-            self._unsent.put_nowait(claim)
+            self._queue.put_nowait(claim)
 
-    def close(self) -> None:
-        """Begin to end."""
-        self.task.cancel()
+    def close(self) -> asyncio.Task[None]:
+        """Begin to end, and return the task that does."""
+        self._task.cancel()
+        return self._task
 
     async def wait_until_connected(self) -> None:
-        """Return when it hears the others, or Redis has had its time."""
+        """Return when it is subscribed, or Redis has had its time."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CONNECT_TIME):
+            async with asyncio.timeout(CONNECT_TIMEOUT):
                 await self.connected.wait()
 
     async def _run(self) -> None:
@@ -81,57 +84,66 @@ class Relay:
             try:
                 await self._serve()
             except* (RedisError, OSError) as errors:
-                self._is_away(errors.exceptions[0])
+                self._on_disconnected(errors.exceptions[0])
             finally:
+                self._has_gap = self._has_gap or self.connected.is_set()
                 self.connected.clear()
-            await asyncio.sleep(RECONNECT_PAUSE)
+            await asyncio.sleep(RECONNECT_DELAY)
 
     async def _serve(self) -> None:
         from redis.asyncio import Redis
 
         client = Redis.from_url(
             self._uri,
-            socket_connect_timeout=CONNECT_TIME,
-            socket_timeout=CONNECT_TIME,
-            health_check_interval=CHECK_PAUSE,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=CONNECT_TIMEOUT,
+            health_check_interval=HEALTH_CHECK_INTERVAL,
         )
         async with client, client.pubsub() as subscription:
             await subscription.subscribe(self._channel)
-            while not await subscription.get_message(timeout=CONNECT_TIME):  # the first says that it is subscribed
+            while not await subscription.get_message(timeout=CONNECT_TIMEOUT):  # the first says that it is subscribed
                 _reraise_cancellation()
             _reraise_cancellation()
-            self._is_back()
+            self._on_reconnected()
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._receive(subscription))
                 both.create_task(self._send(client))
 
     async def _receive(self, subscription: Any) -> None:
         while True:
-            message = await subscription.get_message(ignore_subscribe_messages=True, timeout=CHECK_PAUSE)
+            message = await subscription.get_message(ignore_subscribe_messages=True, timeout=HEALTH_CHECK_INTERVAL)
             if message is not None and (claim := read_claim(message["data"].decode("utf-8", "replace"))) is not None:
-                self._told(claim)
+                self._handle(claim)
             _reraise_cancellation()
+
+    def _handle(self, claim: Claim) -> None:
+        try:
+            self._on_claim(claim)
+        # What is done with one callback must not keep the others from arriving.
+        except Exception:
+            log.exception("A callback could not be handled")
 
     async def _send(self, client: Any) -> None:
         while True:
-            claim = await self._unsent.get()
+            claim = await self._queue.get()
             await client.publish(self._channel, f"/{claim.trans_no}/{claim.signature}")
             _reraise_cancellation()
 
-    def _is_away(self, error: BaseException) -> None:
-        if not self._away:
+    def _on_disconnected(self, error: BaseException) -> None:
+        if not self._disconnected:
             log.warning(
-                "Callbacks are not passed on between triggerers: Redis is away (%s)",
+                "Callback relay down: Redis unreachable (%s)",
                 type(error).__name__,
             )
-        self._away = True
+        self._disconnected = True
 
-    def _is_back(self) -> None:
+    def _on_reconnected(self) -> None:
         self.connected.set()
-        if self._away:
-            log.info("Redis is back: callbacks are passed on between triggerers again")
-            self._away = False
-            self._missed()
+        if self._disconnected:
+            log.info("Callback relay up")
+        if self._disconnected or self._has_gap:
+            self._disconnected = self._has_gap = False
+            self._on_gap()
 
 
 def _reraise_cancellation() -> None:

@@ -1,134 +1,255 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The looked-up connection and the session that all looks of a poller share."""
+"""The cached Airflow connection of a poller, and the HTTP session over which its polls are made."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import copy
 import logging
+import random
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
-from airflow_provider_trim.client.signing import sign_once
+from airflow_provider_trim.client.calls import Query
+from airflow_provider_trim.client.flow import adrive, exchange
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiter_for
+from airflow_provider_trim.supervision import is_cancelled
 from airflow_provider_trim.transports.aio import AioTransport
-from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.transports.network import network_fingerprint
+from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
 from airflow_provider_trim.vod.models import TrimTask
-from airflow_provider_trim.vod.protocol import build_query, parse_task
 from airflow_provider_trim.vod.settings import TrimSettings
 
 SettingsLoader = Callable[[], Awaitable[TrimSettings]]
-"""Looks a connection up; raises a :class:`TrimError` where that fails."""
+"""Loads an Airflow connection; raises a :class:`TrimError` where that fails."""
 
-CONNECTION_LIFETIME = 600.0
-"""Seconds after which a connection is looked up afresh, so that a changed one is noticed."""
+LIFETIME = 600.0
+"""Seconds after which a connection is reloaded, so that a changed one is noticed."""
 
-FAILED_LOOK_UP_PAUSE = 1.0
-"""Seconds for which a failed look-up stands for all that ask, so that they don't queue up to fail one by one."""
+RECHECK_INTERVAL = 30.0
+"""Seconds between two loads while calls fail."""
 
-STALE_CONNECTION_PAUSE = 60.0
-"""Seconds for which an aged connection is kept where it can't be looked up afresh."""
+LOAD_TIMEOUT = 30.0
+"""Seconds that a load may take. The first one in a triggerer took some seconds on a loaded machine."""
+
+MIN_RELOAD_DELAY, MAX_RELOAD_DELAY = 1.0, 60.0
+"""Seconds from a failed load to the next: the first delay, and where its doubling ends."""
+
+CALL_MARGIN = 5.0
+"""Seconds that a call may take beyond the connection's timeout, which the transport itself keeps."""
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Session:
-    """What a look needs: whom to ask, by what, and how often."""
+    """What polls are made with, for as long as the connection stays as it is.
 
-    settings: TrimSettings
-    transport: AioTransport
-    quota: RateLimiter
+    :param settings: of the connection
+    :param calls: how many may be made at a time
+    :param fingerprint: of the proxy and the certificate authorities that the session was made with
+    """
+
+    def __init__(self, settings: TrimSettings, calls: int, fingerprint: object) -> None:
+        self.settings = settings
+        self.limiter: RateLimiter = limiter_for(settings)
+        self.fingerprint = fingerprint
+        self._max_calls = calls
+        self._transport = AioTransport(settings, calls)
+        self._without_keep_alive: AioTransport | None = None
+        self._calls = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+
+    async def query(self, trans_no: str, *, new_connection: bool = False) -> TrimTask:
+        """Query a trim's status; a permit must have been acquired.
+
+        :param new_connection: send the request over a new network connection
+        :raises TrimError: the call failed, or the trim did
+        """
+        self._calls += 1
+        self._unused.clear()
+        timeout = self.settings.timeout + CALL_MARGIN
+        try:
+            transport = self._connecting_transport() if new_connection else self._transport
+            async with asyncio.timeout(timeout):
+                return await adrive(
+                    exchange(Query(trans_no), self.settings, self.limiter),
+                    acquire=self.limiter.aacquire,
+                    send=transport.send,
+                    sleep=asyncio.sleep,
+                )
+        except TrimError:
+            raise
+        except TimeoutError:
+            raise TrimTransportError(f"the call did not end within {timeout:.0f} s") from None
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise TrimTransportError("the call was cancelled from within") from None
+        # A fault of the transport, the signer or the parser fails this call, and nothing else.
+        except Exception as error:
+            log.exception("Querying trim %s failed unexpectedly", trans_no)
+            raise TrimTransportError(f"the call failed unexpectedly: {type(error).__name__}: {error}") from error
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._unused.set()
+
+    def _connecting_transport(self) -> AioTransport:
+        """Return the transport that opens a network connection for each request, made when it is first needed."""
+        if self._without_keep_alive is None:
+            self._without_keep_alive = AioTransport(self.settings, self._max_calls, keep_alive=False)
+        return self._without_keep_alive
+
+    async def retire(self) -> None:
+        """Close the session when its calls have ended."""
+        await self._unused.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session's network connections."""
+        try:
+            await self._transport.close()
+        finally:
+            if self._without_keep_alive is not None:
+                await self._without_keep_alive.close()
 
 
 class ConnectionCache:
-    """A connection, looked up when it is needed, and its session.
+    """The Airflow connection, loaded when it is needed, and its session.
 
-    :param load: looks it up
-    :param clock: Unix seconds
-    :param calls: how many calls may be under way at a time
+    A reload runs in the background while the session that is there serves, unless the service has refused its
+    credentials.
+
+    :param load: loads the connection
+    :param clock: seconds, monotonic
+    :param calls: how many calls may be made at a time
+    :param jitter: returns a random number from 0 to 1
     """
 
-    def __init__(self, load: SettingsLoader, clock: Callable[[], float], calls: int) -> None:
-        self.number = 0
-        """How often it has been looked up."""
+    def __init__(
+        self,
+        load: SettingsLoader,
+        calls: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.version = 0
+        """How often the connection has been loaded."""
         self._load = load
-        self._clock = clock
         self._calls = calls
-        self._loading = asyncio.Lock()
-        self._fresh_until = float("-inf")
-        self._refused = False
-        self._failure: tuple[TrimError, float] | None = None
-        self._current: Session | None = None
-        self._retired: list[AioTransport] = []
+        self._clock = clock
+        self._jitter = jitter
+        self._session: Session | None = None
+        self._loaded_at = self._expires_at = float("-inf")
+        self._usable = False
+        self._failures = 0
+        self._failure: TrimError | None = None
+        self._retry_at = float("-inf")
+        self._loading: asyncio.Task[None] | None = None
+        self._load_task: asyncio.Task[tuple[TrimSettings, object]] | None = None
+        """The load itself. One that goes on in spite of its cancellation is waited for again, not started twice."""
+        self._retiring: dict[asyncio.Task[None], Session] = {}
 
-    def refused(self, number: int) -> None:
-        """Have it looked up afresh, unless that has happened since the look-up of that number."""
-        if number == self.number:
-            self._fresh_until = float("-inf")
-            self._refused = True
+    def invalidate(self, version: int) -> None:
+        """Use the connection no more before it is reloaded, unless that has happened since it had this version."""
+        if version == self.version:
+            self._usable = False
 
-    async def current(self) -> Session:
-        """Return what to call with; :attr:`number` is this look-up's.
+    def recheck(self) -> None:
+        """Reload the connection soon: a host, a proxy or a CA file that no longer works may have been replaced."""
+        self._expires_at = min(self._expires_at, self._loaded_at + RECHECK_INTERVAL)
 
-        :raises TrimError: it can't be looked up
+    async def session(self) -> Session:
+        """Return what to poll with; :attr:`version` is its connection's.
+
+        :raises TrimError: the connection can't be loaded
         """
-        async with self._loading:
-            if self._current is None or self._clock() >= self._fresh_until:
-                self._current = await self._look_up()
-            return self._current
+        now = self._clock()
+        if self._session is not None and self._usable:
+            if now >= self._expires_at and now >= self._retry_at and self._loading is None:
+                self._start_loading()
+            return self._session
+        if self._loading is None:
+            if self._failure is not None and now < self._retry_at:
+                raise copy.copy(self._failure)
+            self._start_loading()
+        assert self._loading is not None
+        await asyncio.shield(self._loading)
+        if self._session is None or not self._usable:
+            assert self._failure is not None
+            raise copy.copy(self._failure)
+        return self._session
 
-    async def _look_up(self) -> Session:
-        if self._failure is not None and self._clock() < self._failure[1]:
-            raise self._failure[0]
+    def _start_loading(self) -> None:
+        self._loading = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        if self._load_task is None or self._load_task.done():
+            self._load_task = asyncio.create_task(self._load_all())
+            self._load_task.add_done_callback(_retrieve_exception)
+        load = self._load_task
         try:
-            settings = await self._load()
-            current = self._session_for(settings)
+            # Not asyncio.timeout(): a loader that ignores its cancellation must hold up nothing.
+            done, _ = await asyncio.wait({load}, timeout=LOAD_TIMEOUT)
+            if not done:
+                reason = f"the connection could not be loaded within {LOAD_TIMEOUT:.0f} s"
+                self._on_failure(TrimTransportError(reason))
+            elif load.cancelled():
+                self._on_failure(TrimTransportError("the connection could not be loaded: its loader was cancelled"))
+            else:
+                self._use(*load.result())
         except TrimError as error:
-            if self._current is not None and not self._refused:
-                log.warning("%s; going on with the connection as it was", error)
-                self._fresh_until = self._clock() + STALE_CONNECTION_PAUSE
-                return self._current
-            self._failure = (error, self._clock() + FAILED_LOOK_UP_PAUSE)
-            raise
-        self._failure, self._refused = None, False
-        self._fresh_until = self._clock() + CONNECTION_LIFETIME
-        self.number += 1
-        return current
+            self._on_failure(error)
+        # A secrets backend, a hook or Airflow's own decryption may raise anything.
+        except Exception as error:
+            log.debug("Loading the connection failed", exc_info=True)
+            reason = f"the connection could not be loaded: {type(error).__name__}"
+            self._on_failure(TrimTransportError(reason))
+        finally:
+            load.cancel()
+            self._loading = None
 
-    def _session_for(self, settings: TrimSettings) -> Session:
-        if self._current is not None and settings == self._current.settings:
-            return self._current
-        session = Session(settings=settings, quota=limiter_for(settings), transport=AioTransport(settings, self._calls))
-        if self._current is not None:
-            # Calls on the old session may still be under way, so it is closed only at the end.
-            self._retired.append(self._current.transport)
-        return session
+    async def _load_all(self) -> tuple[TrimSettings, object]:
+        settings = await self._load()
+        return settings, await asyncio.to_thread(network_fingerprint, settings)
 
-    async def ask(self, trans_no: str) -> tuple[TrimTask | TrimError, int]:
-        """Ask how far a trim is, and return the outcome and the number of the look-up that it was asked with."""
-        number = self.number
-        try:
-            session = await self.current()
-            number = self.number
-            build = functools.partial(build_query, session.settings, trans_no)
-            answer = await session.transport.send(sign_once(build, self._clock()))
-            with session.quota.observe_response():
-                task = parse_task(
-                    answer.status,
-                    answer.headers,
-                    answer.body,
-                    trans_no=trans_no,
-                    secret=session.settings.password.get_secret_value(),
-                    now=self._clock(),
-                )
-            return task, number
-        except TrimError as error:
-            return error, number
+    def _use(self, settings: TrimSettings, fingerprint: object) -> None:
+        current = self._session
+        if current is None or settings != current.settings or fingerprint != current.fingerprint:
+            self._session = Session(settings, self._calls, fingerprint)
+            if current is not None:
+                task = asyncio.create_task(current.retire())
+                self._retiring[task] = current
+                task.add_done_callback(self._retiring.pop)
+        self._usable, self._failure, self._failures = True, None, 0
+        self._loaded_at = self._clock()
+        self._expires_at = self._loaded_at + LIFETIME
+        self.version += 1
+
+    def _on_failure(self, error: TrimError) -> None:
+        if self._session is not None and self._usable:
+            log.warning("%s; keeping the cached connection", error)
+        delay = min(MIN_RELOAD_DELAY * 2.0**self._failures, MAX_RELOAD_DELAY) * (0.5 + 0.5 * self._jitter())
+        self._failures = min(self._failures + 1, 16)
+        self._failure = error
+        self._retry_at = self._clock() + delay
 
     async def close(self) -> None:
         """Close all sessions, even if this is cancelled on the way."""
+        sessions = [*self._retiring.values(), *([self._session] if self._session else [])]
+        tasks = [*self._retiring, *([self._loading] if self._loading else [])]
+        for task in tasks:
+            task.cancel()
         async with contextlib.AsyncExitStack() as stack:
-            for transport in [*self._retired, *([self._current.transport] if self._current else [])]:
-                stack.push_async_callback(transport.close)
+            for session in sessions:
+                stack.push_async_callback(session.close)
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _retrieve_exception(task: asyncio.Task[object]) -> None:
+    """Keep asyncio from logging the exception of a load that nothing waits for any more."""
+    if not task.cancelled():
+        task.exception()

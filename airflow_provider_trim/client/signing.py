@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No signature twice: the service refuses one that it has seen within 5 minutes (interface page §5).
+"""No signature twice: the service refuses one that it has seen within 5 minutes.
 
 A signature covers the request and its time in whole seconds, so two equal requests within a second would have the same.
 The later one is signed for the next second that this process has not used; clocks may be off by 5 minutes.

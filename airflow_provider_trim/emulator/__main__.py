@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for trans_no, seconds, outcome in arguments.trim:
         try:
-            emulator.add_trim(trans_no, seconds, outcome)
+            emulator.add_trim(trans_no, seconds, outcome, start_on_first_poll=True)
         except ValueError as error:
             parser.error(f"argument --trim: {error}")
     return _serve(emulator)
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TRANSNO[:SECONDS[:success|fail]]",
-        help="start a trim that takes SECONDS instead of --duration; repeatable",
+        help="a trim that takes SECONDS from its first poll on, instead of --duration; repeatable",
     )
     parser.add_argument("--quiet", action="store_true", help="do not print a line for each call and callback")
     return parser

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ class TrimControls:
     ) -> None:
         self._clock = clock
         self._wall_clock = wall_clock
-        self._trims = TrimStore()
+        self._trims = TrimStore(self._schedule_callback)
         self._faults = FaultPlan()
         self._submission_faults = SubmissionFaultPlan()
         self._submissions: RecordLog[Submission] = RecordLog("submissions", record)
@@ -70,6 +71,7 @@ class TrimControls:
         video_info: Any = None,
         processing_code: int | None = None,
         notify_url: str | None = None,
+        start_on_first_poll: bool = False,
     ) -> Trim:
         """Start a trim.
 
@@ -80,22 +82,26 @@ class TrimControls:
         :param video_info: the ``videoInfo``, sent unchanged; by default one is generated
         :param processing_code: replaces status 1 while it runs, such as 1560, "video is being processed"
         :param notify_url: URL of the callback at its end, as a submission's ``notifyUrl``
+        :param start_on_first_poll: count ``seconds`` from the first poll that gets the trim's status as its response,
+            so that this poll finds the trim running, however late it comes
         :raises ValueError: if ``trans_no`` is invalid or has a trim already, ``outcome`` is unknown, or ``seconds``
             negative
         """
         if seconds is None:
             seconds = self._submission_handler.duration_of(default_clip(trans_no).seconds)
+        validate_seconds(seconds)
         now = self._clock()
         trim = Trim(
             trans_no,
             derive_task_id(trans_no),
             now,
             self._wall_clock(),
-            now + validate_seconds(seconds),
+            math.inf if start_on_first_poll else now + seconds,
             validate_outcome(outcome),
             video_info,
             processing_code,
             notify_url=notify_url,
+            seconds_from_first_poll=seconds if start_on_first_poll else None,
         )
         self._trims.add(trim)
         self._schedule_callback(trim)
@@ -133,7 +139,7 @@ class TrimControls:
         :raises KeyError: if there is no such trim
         """
         trim = self._trims.get(trans_no)
-        return trim.result() if trim.status(self._clock()) == SUCCESSFUL else None
+        return trim.result(self._trims.base_url) if trim.status(self._clock()) == SUCCESSFUL else None
 
     @property
     def running(self) -> list[str]:

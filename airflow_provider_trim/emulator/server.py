@@ -109,6 +109,7 @@ class TrimEmulator(TrimControls):
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)
         self._port = listener.getsockname()[1]
+        self._trims.base_url = self.url
         thread = ServerThread(listener, self._service.handle, self._connections, self._callback_sender.run)
         thread.start()
         self._thread = thread

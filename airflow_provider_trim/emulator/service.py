@@ -17,6 +17,7 @@ from airflow_provider_trim.emulator.connections import Connection
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.faults import Fault, FaultPlan, Moment, SubmissionFaultPlan
 from airflow_provider_trim.emulator.gateway import Gateway
+from airflow_provider_trim.emulator.posters import draw_poster, trans_no_of
 from airflow_provider_trim.emulator.records import Call, CallLog
 from airflow_provider_trim.emulator.submissions import SubmissionHandler
 from airflow_provider_trim.emulator.trims import TrimStore
@@ -74,7 +75,9 @@ class TrimService:
         self._request_ids = (f"{prefix}-{number:x}" for number in itertools.count(1))
 
     async def handle(self, http_request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
-        """Respond to one request that arrived on ``connection``."""
+        """Respond to one request that arrived on ``connection``. A request for a poster is no call of the service."""
+        if http_request.method == "GET" and (poster_of := trans_no_of(http_request.rel_url.raw_path)) is not None:
+            return self._poster(poster_of)
         arrived = self._clock()
         request, rejection = await self._receive(http_request, arrived)
         when, fault = self._next_fault(request) if rejection is None else ("before", None)
@@ -96,6 +99,13 @@ class TrimService:
         except asyncio.CancelledError:
             exchange.abandon()
             raise
+
+    def _poster(self, trans_no: str) -> web.Response:
+        try:
+            poster = draw_poster(self._trims.get(trans_no).output)
+        except KeyError:
+            poster = NOT_FOUND
+        return web.Response(status=poster.http_status, body=poster.body, headers=poster.headers)
 
     async def _receive(self, http_request: web.BaseRequest, now: float) -> tuple[ServiceRequest, Response | None]:
         """Return the request, and the response to it if it is rejected."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from airflow_provider_trim.emulator.posters import poster_path
 from airflow_provider_trim.emulator.video_info import Clip, default_clip, generate_video_info
 from airflow_provider_trim.emulator.wire import SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope, is_text
 
@@ -32,7 +34,8 @@ class Trim:
     ``added`` and ``ends`` are in seconds of the emulator's clock, ``uploaded_at`` in Unix seconds. ``video_info`` is
     the ``videoInfo`` of a success; None generates one. ``processing_code``, such as 1560, replaces status 1 in
     responses while the trim runs. ``clip`` is the video that it makes; None derives one from ``trans_no``. The callback
-    goes to ``notify_url`` when the trim ends.
+    goes to ``notify_url`` when the trim ends. ``seconds_from_first_poll`` is set until the first poll, from which that
+    many seconds are then counted.
     """
 
     trans_no: str
@@ -45,6 +48,7 @@ class Trim:
     processing_code: int | None = None
     clip: Clip | None = None
     notify_url: str | None = None
+    seconds_from_first_poll: float | None = None
 
     def status(self, now: float) -> int:
         """Return the ``status`` at ``now``: 1 processing, 2 successful, 3 failed."""
@@ -52,22 +56,28 @@ class Trim:
             return PROCESSING
         return SUCCESSFUL if self.outcome == "success" else FAILED
 
-    def result(self) -> Any:
-        """Return the ``videoInfo`` of a success."""
+    @property
+    def output(self) -> Clip:
+        """The clip that the trim makes."""
+        return self.clip or default_clip(self.trans_no)
+
+    def result(self, base_url: str = "") -> Any:
+        """Return the ``videoInfo`` of a success; the poster of a generated one is below ``base_url``."""
         if self.video_info is not None:
             return self.video_info
-        clip = self.clip or default_clip(self.trans_no)
-        return generate_video_info(self.trans_no, clip, self.uploaded_at, self.uploaded_at + self.ends - self.added)
+        image_url = base_url + poster_path(self.trans_no)
+        updated_at = self.uploaded_at + self.ends - self.added
+        return generate_video_info(self.trans_no, self.output, self.uploaded_at, updated_at, image_url)
 
-    def response(self, now: float) -> Response:
-        """Return the response to a query at ``now``."""
+    def response(self, now: float, base_url: str = "") -> Response:
+        """Return the response to a query at ``now``; ``base_url`` is as for :meth:`result`."""
         status = self.status(now)
         if status == PROCESSING and self.processing_code is not None:
             message = PROCESSING_MESSAGES.get(self.processing_code, "processing")
             return envelope(self.processing_code, message)
         data: dict[str, Any] = {"taskId": self.task_id, "transNo": self.trans_no, "status": status}
         if status == SUCCESSFUL:
-            data["videoInfo"] = self.result()
+            data["videoInfo"] = self.result(base_url)
         return envelope(SUCCESS_CODE, SUCCESS_MESSAGE, data, trim_status=status)
 
 
@@ -86,9 +96,15 @@ def parse_trans_no(value: object) -> str | Response:
 
 
 class TrimStore:
-    """All trims by their ``transNo``. Safe to use from any thread."""
+    """All trims by their ``transNo``. Safe to use from any thread.
 
-    def __init__(self) -> None:
+    :param started: called with a trim whose end has become known at its first poll
+    """
+
+    def __init__(self, started: Callable[[Trim], object] = lambda _: None) -> None:
+        self.base_url = ""
+        """Where posters are served; set before the first query."""
+        self._started = started
         self._lock = threading.Lock()
         self._trims: dict[str, Trim] = {}
         self._responses: dict[str, tuple[int, Response]] = {}
@@ -164,8 +180,12 @@ class TrimStore:
             trim = self._trims.get(trans_no)
             if trim is None:
                 return TRANS_NO_UNKNOWN
+            if trim.seconds_from_first_poll is not None:
+                ends = min(trim.ends, now + trim.seconds_from_first_poll)
+                trim = self._trims[trans_no] = replace(trim, ends=ends, seconds_from_first_poll=None)
+                self._started(trim)
             status = trim.status(now)
             cached = self._responses.get(trans_no)
             if cached is None or cached[0] != status:
-                cached = self._responses[trans_no] = (status, trim.response(now))
+                cached = self._responses[trans_no] = (status, trim.response(now, self.base_url))
             return cached[1]

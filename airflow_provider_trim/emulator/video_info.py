@@ -43,13 +43,16 @@ def default_clip(trans_no: str) -> Clip:
     return Clip(f"trim-{trans_no}", 30 + _digest(trans_no)[0])
 
 
-def generate_video_info(trans_no: str, clip: Clip, uploaded_at: float, updated_at: float) -> dict[str, Any]:
+def generate_video_info(
+    trans_no: str, clip: Clip, uploaded_at: float, updated_at: float, image_url: str
+) -> dict[str, Any]:
     """Return a ``videoInfo`` with every documented field, in its documented type; same arguments, same result.
 
     ``videoSize`` is the sum of the sizes of the resolutions, as in the vendor's example.
 
     :param uploaded_at: ``uploadTime`` in Unix seconds
     :param updated_at: ``updateTime`` in Unix seconds
+    :param image_url: ``imageUrl``, the address of the poster
     """
     resolutions = [
         {"clarity": clarity, "fileSize": clip.seconds * rate, "height": height, "serverType": server, "width": width}
@@ -61,7 +64,7 @@ def generate_video_info(trans_no: str, clip: Clip, uploaded_at: float, updated_a
     ]
     return {
         "encrypt": 0,
-        "imageUrl": f"http://poster.example.com/{trans_no}.jpg",
+        "imageUrl": image_url,
         "playerId": "DF2DAF233DDA",
         "playerName": "基础播放器",
         "publishDomain": "vod.example.com",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an Airflow connection to settings, in workers and in event loops, and its form for Airflow 2.11."""
+"""From an Airflow connection to settings, in workers and in event loops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -67,30 +66,3 @@ async def load_settings(conn_id: str) -> TrimSettings:
     with connection_errors(conn_id):
         connection = await get_async_connection(conn_id)
     return parse_settings(connection, await get_async_extra_dejson(connection))
-
-
-def airflow2_form_widgets() -> dict[str, Any]:
-    """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told.
-
-    That form knows four kinds of fields and none of choices: those are named in the description, and checked.
-    """
-    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-    from wtforms import BooleanField, IntegerField, PasswordField, StringField
-    from wtforms.validators import AnyOf, NumberRange, Optional
-
-    def field(definition: dict[str, Any]) -> Any:
-        schema, description = definition["schema"], definition["description"]
-        if "boolean" in schema["type"]:
-            return BooleanField(definition["label"], description=description)
-        kind, widget, checks = StringField, BS3TextFieldWidget(), [Optional()]
-        if "number" in schema["type"]:
-            kind = IntegerField
-            checks.append(NumberRange(schema["minimum"], schema["maximum"]))
-        elif schema.get("format") == "password":
-            kind, widget = PasswordField, BS3PasswordFieldWidget()
-        elif "enum" in schema:
-            checks.append(AnyOf(schema["enum"]))
-            description = f"{description} One of: {', '.join(schema['enum'])}. Empty: {schema['default']}."
-        return kind(definition["label"], validators=checks, description=description, widget=widget)
-
-    return {name: field(definition) for name, definition in CONNECTION_TYPE["conn-fields"].items()}

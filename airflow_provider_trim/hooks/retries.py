@@ -11,10 +11,10 @@ from tenacity.wait import wait_exponential, wait_random
 
 from airflow_provider_trim.vod.errors import TrimError, VideoProcessingError
 
-ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 """Calls of one method of the hook, where the earlier ones fail for a passing reason."""
 
-LONGEST_PAUSE = 60.0
+MAX_DELAY = 60.0
 """Seconds between two of them. A service that wants to be left alone for longer is not asked again."""
 
 _backoff = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
@@ -26,29 +26,29 @@ def retry_options(log: Any) -> dict[str, Any]:
     :param log: the :class:`logging.Logger` that is told of each call that failed
     """
     return {
-        "retry": retry_if_exception(_worth_another_call),
-        "stop": stop_after_attempt(ATTEMPTS),
-        "wait": _pause,
-        "before_sleep": functools.partial(_report, log),
+        "retry": retry_if_exception(_is_retryable),
+        "stop": stop_after_attempt(MAX_ATTEMPTS),
+        "wait": _delay,
+        "before_sleep": functools.partial(_log_retry, log),
         "reraise": True,
     }
 
 
-def _worth_another_call(error: BaseException) -> bool:
+def _is_retryable(error: BaseException) -> bool:
     return (
         isinstance(error, TrimError)
         and error.retryable
         and not isinstance(error, VideoProcessingError)
-        and (error.retry_after or 0.0) <= LONGEST_PAUSE
+        and (error.retry_after or 0.0) <= MAX_DELAY
     )
 
 
-def _pause(state: RetryCallState) -> float:
+def _delay(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     return max(_backoff(state), getattr(error, "retry_after", None) or 0.0)
 
 
-def _report(log: Any, state: RetryCallState) -> None:
+def _log_retry(log: Any, state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    pause = state.next_action.sleep if state.next_action else 0.0
-    log.warning("%s; asking again in %.1f s (call %d of %d failed)", error, pause, state.attempt_number, ATTEMPTS)
+    delay = state.next_action.sleep if state.next_action else 0.0
+    log.warning("%s; asking again in %.1f s (call %d of %d failed)", error, delay, state.attempt_number, MAX_ATTEMPTS)

@@ -4,26 +4,20 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 import uuid
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
-from airflow_provider_trim.client.signing import sign_once
-from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
-from airflow_provider_trim.hooks.connections import (
-    airflow2_form_widgets,
-    connection_errors,
-    load_settings,
-    parse_settings,
-)
+from airflow_provider_trim.client.calls import Query, Submission
+from airflow_provider_trim.client.flow import Call, adrive, drive, permitted_exchange
+from airflow_provider_trim.hooks import airflow2
+from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
 from airflow_provider_trim.hooks.retries import retry_options
-from airflow_provider_trim.ratelimit.limiter import limiter_for, quota_exhausted
+from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
@@ -35,22 +29,12 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
     VideoProcessingError,
 )
-from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import TrimTask
-from airflow_provider_trim.vod.protocol import (
-    build_query,
-    build_submission,
-    check_trans_no,
-    parse_submission,
-    parse_task,
-)
+from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission
 
-_Answer = TypeVar("_Answer")
-
-MIN_LOGGED_WAIT = 5.0
-"""Seconds of waiting for a turn under the quota from which the log says so."""
+_Result = TypeVar("_Result")
 
 
 class TrimApiHook(BaseHook):
@@ -59,8 +43,8 @@ class TrimApiHook(BaseHook):
     One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
 
     :param trim_conn_id: Airflow connection of type ``trim``
-    :param quota_timeout: seconds for which a call waits for the account's quota, at most; by default the connection's
-        ``timeout``
+    :param quota_timeout: seconds for which a call waits for its turn under the account's quota, at most; by default the
+        connection's ``timeout``
     """
 
     conn_name_attr = "trim_conn_id"
@@ -117,17 +101,15 @@ class TrimApiHook(BaseHook):
         :raises TrimTaskFailedError: status 3
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        return self._retrying()(self.ask, trans_no, self._quota_timeout)
+        return self._retrying()(self.query_once, trans_no, self._quota_timeout)
 
-    def ask(self, trans_no: str, patience: float = 0.0) -> TrimTask:
-        """Ask once, without retries; otherwise as :meth:`get_task`.
+    def query_once(self, trans_no: str, quota_timeout: float = 0.0) -> TrimTask:
+        """Query a trim's status once, without retries; otherwise as :meth:`get_task`.
 
-        :param patience: seconds to wait at most for a turn under the account's quota
-        :raises TrimQuotaExceededError: the turn does not come so soon; no call was made
+        :param quota_timeout: seconds to wait at most for a permit of the account's rate limiter
+        :raises TrimQuotaExceededError: there is no permit so soon; no call was made
         """
-        check_trans_no(trans_no)
-        build = functools.partial(build_query, self.settings, trans_no)
-        return self._call(build, functools.partial(parse_task, trans_no=trans_no), patience)
+        return self._call(Query(check_trans_no(trans_no)), quota_timeout)
 
     def submit_trim(self, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
@@ -142,44 +124,42 @@ class TrimApiHook(BaseHook):
         :raises TrimParameterError: another parameter is wrong, by its name
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        submission = TrimSubmission.check(**{"trans_no": uuid.uuid4().hex, **parameters})
-        build = functools.partial(build_submission, self.settings, submission.to_wire(self.settings))
+        submission = TrimSubmission.parse(**{"trans_no": uuid.uuid4().hex, **parameters})
+        call = Submission(submission.to_wire(self.settings))
         for attempt in self._retrying():
             with attempt:
                 again = attempt.retry_state.attempt_number > 1
-                if again and self._knows(submission.trans_no):
+                if again and self._is_submitted(submission.trans_no):
                     break
                 try:
-                    self._call(build, parse_submission, self._quota_timeout)
+                    self._call(call, self._quota_timeout)
                 except TrimError as error:
                     # Refused as a duplicate, say: what looked lost may have arrived in the meantime.
-                    if not (again and not error.retryable and self._knows(submission.trans_no)):
+                    if not (again and not error.retryable and self._is_submitted(submission.trans_no)):
                         raise
         return submission.trans_no
 
-    def _knows(self, trans_no: str) -> bool:
+    def _is_submitted(self, trans_no: str) -> bool:
         try:
-            self.ask(trans_no, self._quota_timeout)
+            self.query_once(trans_no, self._quota_timeout)
         except TransNoNotFoundError:
             return False
         except (VideoProcessingError, TrimTaskFailedError):
             return True
         return True
 
-    def _call(self, build: Callable[[float], Request], read: Callable[..., _Answer], patience: float) -> _Answer:
-        """Make one call, when it is this caller's turn under the account's quota."""
-        quota = limiter_for(self.settings)
-        waited = 0.0
-        while pause := quota.acquire():
-            if waited + pause > patience:
-                raise quota_exhausted(pause)
-            if pause >= MIN_LOGGED_WAIT:
-                self.log.info("The account's quota is used up for now: the call has to wait for %.0f s", pause)
-            self._sleep(pause)
-            waited += pause
-        answer = self.get_conn().send(sign_once(build, time.time()))
-        with quota.observe_response():
-            return read(answer.status, answer.headers, answer.body, **self._whom())
+    def _call(self, call: Call[_Result], quota_timeout: float) -> _Result:
+        """Acquire a permit and make one call."""
+        limiter = limiter_for(self.settings)
+        flow = permitted_exchange(
+            call, self.settings, limiter, quota_timeout=quota_timeout, on_wait=self._log_wait, clock=time.time
+        )
+        return drive(
+            flow, acquire=limiter.acquire, send=lambda request: self.get_conn().send(request), sleep=self._sleep
+        )
+
+    def _log_wait(self, seconds: float) -> None:
+        self.log.info("Quota exhausted; waiting %.0f s", seconds)
 
     def _retrying(self) -> Retrying:
         return Retrying(sleep=self._sleep, **retry_options(self.log))
@@ -190,29 +170,19 @@ class TrimApiHook(BaseHook):
         The session belongs to the first event loop that asks; call :meth:`aclose` there, or use ``async with``.
         """
         retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log))
-        return await retrying(self._aask, trans_no)
+        return await retrying(self._aquery_once, trans_no)
 
-    async def _aask(self, trans_no: str) -> TrimTask:
+    async def _aquery_once(self, trans_no: str) -> TrimTask:
         if self._settings is None:
             self._settings = await load_settings(self.trim_conn_id)
-        check_trans_no(trans_no)
+        call = Query(check_trans_no(trans_no))
         if self._aio_transport is None:
             self._aio_transport = AioTransport(self._settings)
-        quota = limiter_for(self._settings)
-        waited = 0.0
-        while pause := await quota.aacquire():
-            if waited + pause > self._quota_timeout:
-                raise quota_exhausted(pause)
-            await asyncio.sleep(pause)
-            waited += pause
-        build = functools.partial(build_query, self._settings, trans_no)
-        answer = await self._aio_transport.send(sign_once(build, time.time()))
-        with quota.observe_response():
-            return parse_task(answer.status, answer.headers, answer.body, trans_no=trans_no, **self._whom())
-
-    def _whom(self) -> dict[str, Any]:
-        """Return what an answer is read beside: the secret that is not to be quoted, and this machine's clock."""
-        return {"secret": self.settings.password.get_secret_value(), "now": time.time()}
+        limiter = limiter_for(self._settings)
+        flow = permitted_exchange(
+            call, self._settings, limiter, quota_timeout=self._quota_timeout, on_wait=self._log_wait
+        )
+        return await adrive(flow, acquire=limiter.aacquire, send=self._aio_transport.send, sleep=asyncio.sleep)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for a transNo that can't exist: code 1603 proves host, path and credentials.
@@ -220,7 +190,7 @@ class TrimApiHook(BaseHook):
         :returns: whether the connection works, and a sentence for the user
         """
         try:
-            self.ask(uuid.uuid4().hex, self.settings.timeout)
+            self.query_once(uuid.uuid4().hex, self.settings.timeout)
         except TransNoNotFoundError:
             return True, f"{self.settings.base_url} answered and accepted the credentials."
         except TrimAuthError as error:
@@ -231,7 +201,7 @@ class TrimApiHook(BaseHook):
             self.close()
         return False, "The service claims to know a transNo that was just made up; is the host the right one?"
 
-    def check_exists(self) -> None:
+    def require_connection(self) -> None:
         """Look for the connection, up to four times with growing pauses; what else is wrong with it, calls tell.
 
         :raises TrimSettingsError: it does not exist
@@ -244,7 +214,7 @@ class TrimApiHook(BaseHook):
         except TrimTransportError:
             return  # it may exist
 
-    def refresh(self) -> None:
+    def reload_connection(self) -> None:
         """Look the connection up afresh before the next call."""
         self.close()
         self._settings = None
@@ -281,9 +251,9 @@ class TrimApiHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Fields of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
+        return airflow2.ui_field_behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Extras of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return airflow2_form_widgets()
+        return airflow2.connection_form_widgets()

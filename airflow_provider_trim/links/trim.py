@@ -13,21 +13,22 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.models import VideoInfo
 
 URL_KEY = "video_url"
-"""XCom key under which a task pushes the address, where its video has one."""
+"""XCom key of the address: a task pushes it there where its video has one, and the link reads it there."""
 
 
 class TrimVideoLink(BaseOperatorLink):
     """Leads to the poster of the video that a task has handed on, or to its publish address.
 
-    Airflow 3 stores the address under :attr:`xcom_key` when the task has ended; Airflow 2.11 asks when it shows it.
+    Airflow 3 stores the address at the end of each process of a task, and shows what is stored. Airflow 2.11 calls
+    :meth:`get_link` to show it.
     """
 
     name = "Video"
 
     @property
     def xcom_key(self) -> str:
-        """XCom key under which Airflow 3 looks the finished link up."""
-        return "video_link"
+        """XCom key under which Airflow 3 stores and reads the address: that of the task itself."""
+        return URL_KEY
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Return the address, or "" where the video has none."""

@@ -272,7 +272,7 @@ class TrimVideoOperator(TrimWaitingMixin):
                 name: lazy.required(name, value) if name in _REQUIRED_FIELDS else lazy.optional(value)
                 for name, value in ((name, getattr(self, name)) for name in _SUBMISSION_FIELDS)
             }
-            submission = lazy.TrimSubmission.check(**parameters, trans_no=given or "derived")
+            submission = lazy.TrimSubmission.parse(**parameters, trans_no=given or "derived")
         except lazy.TrimError as error:
             raise AirflowFailException(str(error)) from error
         if given is not None:

@@ -1,98 +1,133 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several waits of one task: how far they are, and when they are over."""
+"""Several waits of one task: how far they are, and when they are finished."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Self
 
-from airflow_provider_trim.polling.state import FIRST_PROGRESS_LOG, PollState, Success, Verdict
+from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.polling.state import FIRST_PROGRESS_LOG, MAX_PROGRESS_LOG_INTERVAL, PollState
+from airflow_provider_trim.polling.verdicts import Success, Verdict
 
 Verdicts = list[Verdict | None]
-"""One for each wait, in the order asked; None where the wait was given up undecided."""
+"""One for each wait, in the order of the transNos; None for a wait that was ended without one."""
 
 
 class WaitGroup:
-    """Counts the verdicts of several waits.
+    """The waits of one task, and their verdicts.
 
-    :param watches: the waits, in the order asked
+    :param states: one for each trim
     :param stop_at_failure: the first wait that ends without success ends them all
     """
 
-    def __init__(self, watches: Sequence[PollState], *, stop_at_failure: bool) -> None:
-        self.watches = watches
-        self.verdicts: Verdicts = [None] * len(watches)
+    def __init__(self, states: Sequence[PollState], *, stop_at_failure: bool) -> None:
+        self.states = states
+        self.verdicts: Verdicts = [None] * len(states)
+        self.successful = 0
+        """Waits that have ended with success."""
+        self.failed = 0
+        """Waits that have ended without."""
         self._stop_at_failure = stop_at_failure
-        self._started_at = min((watch.started_at for watch in watches), default=0.0)
-        self._report_at = self._started_at + FIRST_PROGRESS_LOG
+        self._started_at = min((state.started_at for state in states), default=0.0)
+        self._log_at = self._started_at + FIRST_PROGRESS_LOG
+
+    @classmethod
+    def begin(
+        cls,
+        trans_nos: Iterable[str],
+        options: WaitOptions,
+        *,
+        stop_at_failure: bool,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """Begin to wait for trims.
+
+        Only times that cross processes are on the wall clock, which may jump; within this process they are not.
+
+        :param options: how to wait for each; its times are Unix seconds
+        :param clock: seconds, monotonic
+        :param wall_clock: Unix seconds
+        """
+        now = clock()
+        options = options.shifted(now - wall_clock())
+        return cls([PollState(name, options, now=now) for name in trans_nos], stop_at_failure=stop_at_failure)
 
     @property
-    def failed(self) -> int:
-        """How many waits have ended without success."""
-        return sum(verdict is not None and not isinstance(verdict, Success) for verdict in self.verdicts)
-
-    @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether nothing is left to wait for."""
-        return None not in self.verdicts or (self._stop_at_failure and self.failed > 0)
+        all_ended = self.successful + self.failed == len(self.states)
+        return all_ended or (self._stop_at_failure and self.failed > 0)
 
-    def open(self) -> list[tuple[int, PollState]]:
-        """Return the waits without verdict, with their places."""
-        return [(place, watch) for place, watch in enumerate(self.watches) if self.verdicts[place] is None]
+    def pending(self) -> list[tuple[int, PollState]]:
+        """Return the waits without a verdict, with their places."""
+        return [(place, state) for place, state in enumerate(self.states) if self.verdicts[place] is None]
 
-    def time_out(self) -> None:
-        """End the waits without verdict: their time is over."""
-        for place, watch in self.open():
-            self.verdicts[place] = watch.timed_out()
+    def record(self, place: int, verdict: Verdict) -> None:
+        """Take in the verdict of one wait."""
+        if self.verdicts[place] is None:
+            self.verdicts[place] = verdict
+            self.successful += isinstance(verdict, Success)
+            self.failed += not isinstance(verdict, Success)
 
-    def progress(self, now: float) -> str:
-        """Return a line for the log, such as "17 of 40 done, 1 failed, oldest waiting 4 min 10 s"."""
-        done = sum(isinstance(verdict, Success) for verdict in self.verdicts)
-        text = f"{done} of {len(self.watches)} done, {self.failed} failed"
-        if waiting := self.open():
-            minutes, seconds = divmod(int(now - min(watch.started_at for _, watch in waiting)), 60)
-            text += f", oldest waiting {minutes} min {seconds} s" if minutes else f", oldest waiting {seconds} s"
+    def expire(self) -> None:
+        """End the waits without a verdict at their deadline."""
+        for place, state in self.pending():
+            self.record(place, state.expire())
+
+    def progress_line(self, now: float) -> str:
+        """Return a line for the log, such as "17/40 done, 1 failed; longest wait 4 min 10 s"."""
+        text = f"{self.successful}/{len(self.states)} done, {self.failed} failed"
+        if pending := self.pending():
+            minutes, seconds = divmod(int(now - min(state.started_at for _, state in pending)), 60)
+            text += f"; longest wait {minutes} min {seconds} s" if minutes else f"; longest wait {seconds} s"
         return text
 
-    def report_due(self, now: float) -> bool:
+    def should_log(self, now: float) -> bool:
         """Return whether it is time for a line in the log: after a minute, two, four and so on."""
-        if len(self.watches) < 2 or now < self._report_at:
+        if len(self.states) < 2 or now < self._log_at:
             return False
-        self._report_at = now + max(FIRST_PROGRESS_LOG, now - self._started_at)
+        self._log_at = now + min(max(FIRST_PROGRESS_LOG, now - self._started_at), MAX_PROGRESS_LOG_INTERVAL)
         return True
 
-    def report_in(self, now: float) -> float | None:
-        """Return the seconds until the next line, or None: a single wait says itself how it is."""
-        return None if len(self.watches) < 2 else max(0.0, self._report_at - now)
+    def seconds_until_log(self, now: float) -> float | None:
+        """Return the seconds until the next line; None for a single wait, which logs its progress itself."""
+        return None if len(self.states) < 2 else max(0.0, self._log_at - now)
 
 
 async def wait_for_group(
     wait: Callable[[PollState], Coroutine[Any, Any, Verdict]],
-    tally: WaitGroup,
+    group: WaitGroup,
     report: Callable[[str], None],
     *,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Verdicts:
-    """Wait until a tally is over; waits that are given up are cancelled.
+    """Wait until a group is finished; waits that are ended without a verdict are cancelled.
 
     :param wait: waits for one trim, in the running event loop
     :param report: takes a line for the log now and then
+    :param clock: seconds, the same as the states'
     """
-    waits = {asyncio.ensure_future(wait(watch)): place for place, watch in tally.open()}
+    ended: asyncio.Queue[asyncio.Task[Verdict]] = asyncio.Queue()
+    places: dict[asyncio.Task[Verdict], int] = {}
+    for place, state in group.pending():
+        task = asyncio.ensure_future(wait(state))
+        places[task] = place
+        task.add_done_callback(ended.put_nowait)
     try:
-        pending = set(waits)
-        while pending and not tally.over:
-            done, pending = await asyncio.wait(
-                pending, timeout=tally.report_in(clock()), return_when=asyncio.FIRST_COMPLETED
-            )
-            for over in done:
-                tally.verdicts[waits[over]] = over.result()
-            if tally.report_due(clock()):
-                report(tally.progress(clock()))
-        return tally.verdicts
+        while not group.finished:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(group.seconds_until_log(clock())):
+                    task = await ended.get()
+                    group.record(places[task], task.result())
+            if group.should_log(clock()):
+                report(group.progress_line(clock()))
+        return group.verdicts
     finally:
-        for one in waits:
-            one.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
+        for task in places:
+            task.cancel()
+        await asyncio.gather(*places, return_exceptions=True)

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of one wait, as they travel from an operator to its trigger and to the poll state."""
+"""How one trim is waited for: what an operator is told, a trigger carries, and a poll state follows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitOptions:
-    """How to wait for a trim. All of the waits of one task have the same options.
+    """The options of one wait.
 
-    :param interval: minimum time between two polls, in seconds; the account's quota, not the interval, protects the
-        service
-    :param deadline: Unix seconds of the last poll, or None to wait without limit
-    :param first_poll_after: seconds from ``started_at`` before which the trim can't be finished, or None to poll
-        at once
-    :param started_at: Unix seconds when the wait began, if that was earlier (in another process, say)
-    :param max_consecutive_failures: polls in a row that may fail; None for any number
+    ``deadline`` and ``started_at`` are times on the clock that the wait is driven by.
+
+    :param interval: minimum seconds between two polls of the trim
+    :param deadline: when the last poll is made; None for a wait without end
+    :param first_poll_after: seconds from ``started_at`` until the first poll; None for none
+    :param started_at: when the wait began, if that was earlier (in another process, say)
+    :param max_consecutive_failures: failed polls in a row that end the wait; None for any number
     :param exponential_backoff: double the interval with every poll
-    :param max_interval: seconds at which the doubling ends, or None
-    :param expects_callback: whether the service was asked to call when the trim is finished
+    :param max_interval: seconds at which the doubling ends; None for no end
+    :param expects_callback: the service was asked to send a callback when the trim is done
     """
 
     interval: float = 10.0
@@ -31,5 +31,13 @@ class WaitOptions:
     max_interval: float | None = None
     expects_callback: bool = False
 
+    def shifted(self, offset: float) -> WaitOptions:
+        """Return the same options on another clock.
 
-DEFAULT_OPTIONS = WaitOptions()
+        :param offset: seconds from a time on this clock to the same time on the other
+        """
+        return replace(
+            self,
+            deadline=None if self.deadline is None else self.deadline + offset,
+            started_at=None if self.started_at is None else self.started_at + offset,
+        )

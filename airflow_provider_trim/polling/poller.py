@@ -1,176 +1,166 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One asyncio task per event loop and connection that asks for all waiting trims.
+"""One asyncio task per event loop and connection that polls all waiting trims.
 
-It starts with the first watch and ends with the last one. All watches share one looked-up connection and one session;
-watches of one transNo share their calls. Which trim is asked next is decided by
-:class:`~airflow_provider_trim.polling.schedule.Schedule`, and what an answer means by each
-:class:`~airflow_provider_trim.polling.state.Watch`.
+It starts with the first wait and ends with the last one. All waits share one connection and one session; waits of one
+transNo share their polls. The loop decides which trim is next, acquires a permit, and makes the call. What it decides
+with is given to it:
+
+- the :class:`~airflow_provider_trim.polling.schedule.Schedule`: which trim is next;
+- each wait's :class:`~airflow_provider_trim.polling.state.PollState`: what a response means;
+- the :class:`~airflow_provider_trim.client.session.ConnectionCache`: the connection and its session;
+- the session's :class:`~airflow_provider_trim.ratelimit.limiter.RateLimiter`: whether there is a permit;
+- the :class:`~airflow_provider_trim.client.credentials.CredentialGate`: whether the credentials are refused;
+- the :class:`~airflow_provider_trim.callbacks.receiver.CallbackReceiver`: which trims may be done.
+
+None of them can end it or hold it up without bound: calls have timeouts, unexpected exceptions fail one poll, and waits
+expire by a task of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
+import math
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from airflow_provider_trim.callbacks.expectation import Expectation
 from airflow_provider_trim.callbacks.receiver import CallbackReceiver
-from airflow_provider_trim.client.session import ConnectionCache, SettingsLoader
+from airflow_provider_trim.client.credentials import CredentialGate
+from airflow_provider_trim.client.session import ConnectionCache, Session, SettingsLoader
+from airflow_provider_trim.polling.expiry import Expiry
+from airflow_provider_trim.polling.permits import Permits
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.schedule import Schedule
-from airflow_provider_trim.polling.state import FINAL_POLL_QUOTA_TIMEOUT, PollAgain, PollState, Verdict
-from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter, fail_all
-from airflow_provider_trim.ratelimit.limiter import RateLimiter, quota_exhausted
-from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
+from airflow_provider_trim.polling.verdicts import Verdict
+from airflow_provider_trim.polling.wakeup import Wakeup
+from airflow_provider_trim.supervision import supervise
+from airflow_provider_trim.vod.errors import (
+    TrimAuthError,
+    TrimError,
+    TrimTaskFailedError,
+    TrimTransportError,
+    VideoProcessingError,
+)
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import check_trans_no
 
-LONGEST_PAUSE = 5.0
-"""Seconds after which a poller that waits for its turn looks at its watches again."""
+MAX_CONCURRENT_CALLS = 64
+"""Enough for the rate at which one event loop can parse responses."""
 
-SHORTEST_PAUSE = 0.05
-"""Seconds for which a poller with nothing to ask rests at least: who comes due meanwhile is asked in one go, since to
-wake up for each costs an event loop with many trims more than the calls themselves."""
+LISTEN_TIMEOUT, LISTEN_RETRY_INTERVAL = 10.0, 60.0
+"""Seconds that the callback receiver may hold up a poll, and from its failure to the next attempt."""
 
-CONCURRENT_CALLS = 64
-"""Calls under way at a time; enough for the rate at which one event loop can parse_task answers."""
+EXPIRY_INTERVAL = 1.0
+"""Seconds between two checks of the waits' deadlines."""
 
 log = logging.getLogger(__name__)
 
 
-class Poller:
-    """Serves all watches of one connection in one event loop, until the last has gone; then a new one is needed.
+@dataclass(slots=True)
+class _Poll:
+    """One that is in flight."""
 
-    :param load: looks the connection up
-    :param clock: Unix seconds
-    :param on_idle: called when the last watch has gone
+    session: Session
+    version: int
+    """Of the connection."""
+    task: asyncio.Task[None] | None = None
+    outdated: bool = False
+    """A callback came meanwhile, so the response may be older than what it announced."""
+
+
+class Poller:
+    """Serves all waits of one connection in one event loop, until the last has ended; then a new one is needed.
+
+    :param load: loads the connection
+    :param clock: seconds, monotonic
+    :param on_idle: called when the last wait has ended
+    :param schedule: which trim is next; by default by the expected delay
+    :param connection: caches the connection; by default with this poller's clock
     """
 
     def __init__(
         self,
         load: SettingsLoader,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         on_idle: Callable[[], None] = lambda: None,
+        schedule: Schedule | None = None,
+        connection: ConnectionCache | None = None,
     ) -> None:
         self._clock = clock
         self._on_idle = on_idle
-        self._connection = ConnectionCache(load, clock, CONCURRENT_CALLS)
-        self._quota: RateLimiter | None = None
-        self._schedule = Schedule()
-        self._callbacks = CallbackReceiver(clock, self._hint, self._doubt)
-        self._waiters = Subscriptions()
-        self._changed = asyncio.Event()
-        self._wakes_at = float("-inf")
-        self._slots = asyncio.Semaphore(CONCURRENT_CALLS)
-        self._looks: dict[str, asyncio.Task[None]] = {}
-        self._hinted_meanwhile: set[str] = set()
+        self._connection = (
+            ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock) if connection is None else connection
+        )
+        self._credentials = CredentialGate()
+        self._schedule = Schedule(ExpectedDelayPolicy()) if schedule is None else schedule
+        self._permits = Permits(self._schedule)
+        self._callbacks = CallbackReceiver(clock, self._on_callback, self._on_callbacks_unreliable)
+        self._subscriptions = Subscriptions()
+        self._listen_again_at = -math.inf
+        self._in_flight: dict[str, _Poll] = {}
+        self._expiry = Expiry(self._subscriptions, self._in_flight)
+        self._concurrency = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
+        self._wakeup = Wakeup()
         self._task: asyncio.Task[None] | None = None
-        self._ended = False
-        self._timed_out_at = float("-inf")
+        self._closed = False
 
-    async def wait(self, watch: PollState) -> Verdict:
-        """Wait for a trim's verdict. Cancelling this takes the watch out.
+    async def wait(self, state: PollState) -> Verdict:
+        """Wait for a trim's verdict. Cancelling this ends the wait.
 
-        :raises TransNoEmptyError, TransNoIllegalError: the watch's transNo can't be one
-        :raises RuntimeError: this poller has ended
+        :raises TransNoEmptyError, TransNoIllegalError: the state's transNo can't be one
+        :raises RuntimeError: this poller is closed
         """
-        check_trans_no(watch.trans_no)
-        if self._ended:
-            raise RuntimeError("this poller has ended; poller_for() gives the one at work")
-        waiter = Waiter(watch, asyncio.get_running_loop().create_future())
+        check_trans_no(state.trans_no)
+        if self._closed:
+            raise RuntimeError("poller is closed; get a new one from poller_for()")
+        expected, interval = state.options.expects_callback, state.interval
+        callback = Expectation(self._callbacks, expected=expected, interval=interval, clock=self._clock)
+        waiter = Waiter(state, callback, asyncio.get_running_loop().create_future())
+        self._subscriptions.add(waiter)
         try:
-            self._add(waiter)
+            self._begin(waiter)
             return await waiter.verdict
         finally:
-            self._remove(waiter)
+            self._end(waiter)
 
-    def _add(self, waiter: Waiter) -> None:
-        self._waiters.add(waiter)
-        if self._callbacks.begin(waiter.watch):
-            self._hint(waiter.watch.trans_no)
+    def _begin(self, waiter: Waiter) -> None:
+        trans_no = waiter.state.trans_no
+        if self._callbacks.has_received(trans_no):
+            self._on_callback(trans_no)
         else:
-            self._reschedule(waiter.watch.trans_no)
+            waiter.callback.begin(waiter.state.started_at)
+            self._reschedule(trans_no)
+        self._expiry.add(waiter)
         if self._task is None:
             # A context of its own: what the poller logs belongs to no one task.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
-    def _remove(self, waiter: Waiter) -> None:
-        if self._waiters.remove(waiter):
-            self._schedule.discard(waiter.watch.trans_no)
-            self._hinted_meanwhile.discard(waiter.watch.trans_no)
-            self._changed.set()
-        if not self._waiters and self._task is not None:
-            self._end()
-            self._task.cancel()
-
-    def _hint(self, trans_no: str) -> None:
-        """Have a look at a trim at once, ahead of the others, since it is said to be done."""
-        now, news = self._clock(), False
-        for waiter in self._waiters.undecided(trans_no):
-            expected = waiter.watch.expects_callback
-            if waiter.watch.hinted(now):
-                news = True
-                waiter.context.run(log.info, "Trim %s: called back by the service; asking", trans_no)
-                if expected:
-                    self._callbacks.learn(came=True)
-        if news and trans_no in self._looks:
-            self._hinted_meanwhile.add(trans_no)  # that look may have come too early
-        elif news:
-            self._hurry(trans_no, now)
-
-    def _hurry(self, trans_no: str, now: float) -> None:
-        self._reschedule(trans_no)
-        self._schedule.hurry(trans_no, now)
-        self._changed.set()
-
-    def _doubt(self) -> None:
-        """Ask as usual, once at least, about the trims whose callbacks were relied upon."""
-        now = self._clock()
-        for trans_no in self._waiters:
-            for waiter in self._waiters.undecided(trans_no):
-                if waiter.watch.callback_pause:
-                    waiter.watch.doubt(now)
-            self._reschedule(trans_no)
-
-    def _end(self) -> None:
-        if not self._ended:
-            self._ended = True
-            if self._quota is not None:
-                self._quota.waiting.pop(self, None)
+    def _end(self, waiter: Waiter) -> None:
+        if self._subscriptions.remove(waiter):
+            self._schedule.discard(waiter.state.trans_no)
+            self._wakeup.notify()
+        if not self._subscriptions and not self._closed:
+            self._closed = True
+            self._permits.forget()
             self._on_idle()
-
-    def _reschedule(self, trans_no: str) -> None:
-        """Schedule a trim's next look, unless one is under way: that serves who has come since as well."""
-        watches = [waiter.watch for waiter in self._waiters.undecided(trans_no)]
-        if watches and trans_no not in self._looks:
-            deadlines = [watch.deadline for watch in watches if watch.deadline is not None]
-            not_before = min(watch.next_poll_at for watch in watches)
-            self._schedule.put(
-                trans_no,
-                since=min(watch.started_at for watch in watches),
-                interval=min(max(watch.interval, watch.callback_pause) for watch in watches),
-                not_before=not_before,
-                deadline=min(deadlines, default=None),
-            )
-            if not_before < self._wakes_at:
-                self._changed.set()
+            if self._task is not None:
+                self._task.cancel()
 
     async def _run(self) -> None:
         try:
-            while True:
-                await self._slots.acquire()
-                trans_no = await self._next()
-                self._looks[trans_no] = asyncio.create_task(self._look(trans_no))
-        except Exception as error:
-            self._end()
-            for trans_no in self._waiters:
-                fail_all(self._waiters.undecided(trans_no), error)
-            raise
+            async with asyncio.TaskGroup() as group:
+                group.create_task(supervise("the poll loop", self._poll_loop, log))
+                group.create_task(supervise("the expiry of waits", self._expiry_loop, log))
         finally:
-            ending = [*self._looks.values(), *self._callbacks.close()]
+            polls = [poll.task for poll in self._in_flight.values() if poll.task is not None]
+            ending = [*polls, *self._callbacks.close()]
             for task in ending:
                 task.cancel()
             try:
@@ -178,115 +168,179 @@ class Poller:
             finally:  # even if the event loop, on its own way out, cancels this once more
                 await self._connection.close()
 
-    async def _next(self) -> str:
-        """Return whom to ask, when it is time to and the quota has a call for it."""
+    async def _expiry_loop(self) -> None:
         while True:
-            self._changed.clear()
-            now = self._clock()
-            due = self._schedule.next_time()
-            if due is None or due > now:
-                await self._change(now, due)
-            elif pause := await self._turn():
-                self._time_out(now)
-                await asyncio.sleep(min(pause, LONGEST_PAUSE))
-            elif (trans_no := self._schedule.pick(self._clock())) is not None:
-                return trans_no
+            await asyncio.sleep(EXPIRY_INTERVAL)
+            self._expiry.expire(self._clock())
 
-    async def _change(self, now: float, due: float | None) -> None:
-        """Wait until somebody is due, or may be, since the schedule has changed."""
-        pause = None if due is None else max(due - now, SHORTEST_PAUSE)
-        self._wakes_at = float("inf") if pause is None else now + pause - SHORTEST_PAUSE
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._changed.wait()
+    # --- which trim is polled when ---
 
-    async def _turn(self) -> float:
-        """Take a call of the account's quota.
-
-        :returns: 0, or the seconds until there may be one
-        """
-        try:
-            session = await self._connection.current()
-        except TrimError:
-            return 0.0  # no call will be made: the look itself runs into the same error and tells the watches
-        quota = session.quota
-        if self._quota is not None and self._quota is not quota:
-            self._quota.waiting.pop(self, None)
-        self._quota = quota
-        await self._callbacks.ready(session.settings)
-        quota.waiting[self] = len(self._waiters)
-        pause = await quota.aacquire()
-        self._schedule.set_quota(quota.fair_share, quota.window)
-        return pause
-
-    def _time_out(self, now: float) -> None:
-        """End the waits whose last look the quota has held up for too long."""
-        if now < self._timed_out_at + 1.0:
-            return
-        self._timed_out_at = now
-        for trans_no in self._waiters:
-            for waiter in self._waiters.undecided(trans_no):
-                deadline = waiter.watch.deadline
-                if deadline is not None and now >= deadline + FINAL_POLL_QUOTA_TIMEOUT and trans_no not in self._looks:
-                    self._tell(trans_no, quota_exhausted(0.0), 0)
-                    break
-
-    async def _look(self, trans_no: str) -> None:
-        try:
-            outcome, connection = await self._connection.ask(trans_no)
-            del self._looks[trans_no]
-            if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
-                finished = isinstance(outcome, TrimTaskFailedError) or (
-                    isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
-                )
-                self._schedule.looked(trans_no, self._clock(), finished=finished)
-            self._tell(trans_no, outcome, connection)
-        except Exception as error:
-            # One trim's trouble must not end the others' wait; whoever waits for this one is told.
-            self._looks.pop(trans_no, None)
-            fail_all(self._waiters.undecided(trans_no), error)
-        finally:
-            self._slots.release()
-
-    def _tell(self, trans_no: str, outcome: TrimTask | TrimError, connection: int) -> None:
-        """Pass a look's outcome on to every watch of the trim."""
-        now = self._clock()
-        news: list[tuple[Waiter, PollAgain]] = []
-        for waiter in self._waiters.undecided(trans_no):
-            self._callbacks.looked(waiter.watch, outcome)
+    async def _poll_loop(self) -> None:
+        while True:
+            await self._concurrency.acquire()
             try:
-                decision = waiter.watch.looked(outcome, now, connection=connection)
-            except Exception as error:
-                fail_all([waiter], error)
-                continue
-            if not isinstance(decision, PollAgain):
-                waiter.verdict.set_result(decision)
-                continue
-            if decision.news:
-                news.append((waiter, decision))
-            if decision.reload_connection:
-                self._connection.refused(connection)
-        self._reschedule(trans_no)
-        if trans_no in self._hinted_meanwhile:
-            self._hinted_meanwhile.discard(trans_no)
-            self._hurry(trans_no, now)
-        for waiter, decision in news:
-            outlook = self._outlook(trans_no, now) if decision.level == logging.INFO else ""
-            waiter.context.run(log.log, decision.level, "Trim %s: %s%s", trans_no, decision.news, outlook)
+                trans_no, poll = await self._next_poll()
+            except BaseException:
+                self._concurrency.release()
+                raise
+            self._in_flight[trans_no] = poll
+            poll.task = asyncio.create_task(self._make(poll, trans_no))
 
-    def _outlook(self, trans_no: str, now: float) -> str:
-        """Say when the next look is to be expected, and why not at the interval."""
-        due = self._schedule.due(trans_no)
-        if self._quota is None or due is None:
-            return ""
-        return f"; quota: {self._quota.usage()}, next look in about {max(0.0, due - now):.0f} s"
+    async def _next_poll(self) -> tuple[str, _Poll]:
+        """Return which trim to poll, when it is due and a permit is acquired for it."""
+        while True:
+            self._wakeup.clear()
+            now = self._clock()
+            due = self._schedule.next_due_at()
+            held = self._credentials.pause(now, (poll.version for poll in self._in_flight.values()))
+            if due is None or due > now or held:
+                await self._wakeup.wait(now, math.inf if due is None else max(due, now + held))
+                continue
+            try:
+                poll = _Poll(await self._connection.session(), self._connection.version)
+                await self._ensure_listening(poll.session)
+                pause = await self._permits.acquire(poll.session.limiter, len(self._subscriptions))
+            except TrimError as error:
+                self._record_for_all_due(error)
+                continue
+            if pause:
+                await asyncio.sleep(pause)
+            elif (trans_no := self._schedule.pop_due(self._clock())) is not None:
+                return trans_no, poll
+            else:
+                self._permits.release()
+
+    def _reschedule(self, trans_no: str) -> None:
+        """Schedule a trim's next poll, unless one is in flight: that serves later waits as well."""
+        waiters = self._subscriptions.pending(trans_no)
+        if not waiters or trans_no in self._in_flight:
+            return
+        deadlines = [waiter.state.deadline for waiter in waiters if waiter.state.deadline is not None]
+        not_before = min(waiter.next_poll_at for waiter in waiters)
+        self._schedule.upsert(
+            trans_no,
+            started_at=min(waiter.state.started_at for waiter in waiters),
+            interval=min(waiter.callback.interval for waiter in waiters),
+            not_before=not_before,
+            deadline=min(deadlines, default=None),
+        )
+        self._wakeup.notify_if_asleep_at(not_before)
+
+    # --- a poll and its outcome ---
+
+    async def _make(self, poll: _Poll, trans_no: str) -> None:
+        try:
+            outcome = await self._query(poll.session, trans_no)
+            del self._in_flight[trans_no]
+            self._record(trans_no, outcome, poll.version)
+            if poll.outdated:
+                self._expedite(trans_no)
+        finally:
+            self._in_flight.pop(trans_no, None)
+            self._concurrency.release()
+            self._wakeup.notify_if_asleep_without_end()  # the loop may wait for this poll to end
+
+    async def _query(self, session: Session, trans_no: str) -> TrimTask | TrimError:
+        new_connection = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
+        try:
+            return await session.query(trans_no, new_connection=new_connection)
+        except TrimTransportError as error:
+            if error.http_status is None:
+                self._connection.recheck()
+            return error
+        except TrimError as error:
+            return error
+
+    def _record_for_all_due(self, error: TrimError) -> None:
+        """Pass an error that keeps all trims from being polled on to those that are due."""
+        now = self._clock()
+        while (trans_no := self._schedule.pop_due(now)) is not None:
+            self._record(trans_no, error, self._connection.version)
+
+    def _record(self, trans_no: str, outcome: TrimTask | TrimError, version: int) -> None:
+        """Pass the outcome of a poll on to every wait of the trim."""
+        try:
+            self._dispatch(trans_no, outcome, version)
+        # A bug here must not leave these waits without another poll, nor end any other.
+        except Exception as error:
+            log.exception("The outcome of a poll of trim %s could not be recorded", trans_no)
+            for waiter in self._subscriptions.pending(trans_no):
+                waiter.verdict.set_exception(error)
+
+    def _dispatch(self, trans_no: str, outcome: TrimTask | TrimError, version: int) -> None:
+        now = self._clock()
+        if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
+            successful = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
+            self._schedule.record(trans_no, now, finished=successful or isinstance(outcome, TrimTaskFailedError))
+        waiters = self._subscriptions.pending(trans_no)
+        interval = min((waiter.state.interval for waiter in waiters), default=math.inf)
+        if self._credentials.record(outcome, version, interval, now) and isinstance(outcome, TrimAuthError):
+            self._connection.invalidate(version)
+            self._record_refusal(outcome)
+        accepted = self._credentials.accepted
+        decisions = [(waiter, waiter.record_response(outcome, now, version, accepted)) for waiter in waiters]
+        self._reschedule(trans_no)
+        for waiter, decision in decisions:
+            if decision is not None and decision.message:
+                note = self._next_poll_note(trans_no, now) if decision.level == logging.INFO else ""
+                waiter.log(decision.level, "Trim %s: %s%s", trans_no, decision.message, note)
+
+    def _record_refusal(self, error: TrimAuthError) -> None:
+        """Tell all waits that the credentials they share are refused."""
+        refusals, accepted = self._credentials.refusals, self._credentials.accepted
+        for waiter in self._subscriptions.all_pending():
+            waiter.decide(lambda state: state.record_refused_credentials(error, refusals, accepted))
+
+    def _next_poll_note(self, trans_no: str, now: float) -> str:
+        """Return when the next poll is to be expected, and why it is not after the interval."""
+        due, usage = self._schedule.due_at(trans_no), self._permits.usage()
+        return f"; {usage}, next poll in about {max(0.0, due - now):.0f} s" if usage and due is not None else ""
+
+    # --- callbacks ---
+
+    async def _ensure_listening(self, session: Session) -> None:
+        if self._clock() < self._listen_again_at:
+            return
+        try:
+            async with asyncio.timeout(LISTEN_TIMEOUT):
+                await self._callbacks.ensure_listening(session.settings)
+        # Callbacks save polls, and no more: polling goes on as if there were none.
+        except Exception as error:
+            self._listen_again_at = self._clock() + LISTEN_RETRY_INTERVAL
+            log.warning("Callbacks can't be received: %s: %s; polling goes on", type(error).__name__, error)
+
+    def _on_callback(self, trans_no: str) -> None:
+        """Poll a trim at once, ahead of the others, since it may be done."""
+        waiters = [waiter for waiter in self._subscriptions.pending(trans_no) if waiter.callback.record_callback()]
+        if not waiters:
+            return
+        if trans_no in self._in_flight:
+            self._in_flight[trans_no].outdated = True
+        else:
+            self._expedite(trans_no)
+        for waiter in waiters:
+            waiter.log(logging.INFO, "Trim %s: callback received, polling now", trans_no)
+
+    def _expedite(self, trans_no: str) -> None:
+        now = self._clock()
+        for waiter in self._subscriptions.pending(trans_no):
+            waiter.state.expedite(now)
+        self._reschedule(trans_no)
+        self._schedule.expedite(trans_no, now)
+        self._wakeup.notify()
+
+    def _on_callbacks_unreliable(self) -> None:
+        """Poll as without callbacks, once at least, the trims whose polls were held."""
+        held = {waiter.state.trans_no for waiter in self._subscriptions.all_pending() if waiter.callback.distrust()}
+        for trans_no in held:
+            self._reschedule(trans_no)
 
 
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = weakref.WeakKeyDictionary()
 
 
 def poller_for(conn_id: str, load: SettingsLoader) -> Poller:
-    """Return the running event loop's poller of a connection, made if there is none at work."""
+    """Return the running event loop's poller of a connection, made if there is none."""
     pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
     if conn_id not in pollers:
         pollers[conn_id] = Poller(load, on_idle=lambda: pollers.__delitem__(conn_id))

@@ -1,296 +1,182 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is asked next under the quota. Pure: time is passed in, in Unix seconds.
+"""The trims that wait for their next poll, and which of them is next. Pure: time is passed in.
 
-The rule:
-
-1. No trim is asked before its time (its interval, ``first_poll_after``, ``Retry-After``), and each at its deadline.
-2. Where the quota has a call for every trim at its interval, or there is no quota, that is all. Where it has one for
-   every trim each few seconds, they take turns, the slower the more of the quota is spent.
-3. Otherwise a call has a *price*: the seconds of one trim's waiting that a call which finds nothing may cost.
-4. A trim is due when the delay that is expected to have built up unseen since it was last asked, by what is known of
-   durations, reaches the price times the chance that it is not done yet, or a whole window, whichever is first.
-5. The price is such that all trims together ask for as many calls as the quota has in the next half window. It is set
-   anew when a twentieth of the trims has come or gone, or a twentieth of the quota has been spent. It goes half the way
-   each time: a few trims ask for most of the calls, and it would follow each of them.
-6. Those due are asked in the order in which they came due, first of all those that are said to be done or have their
-   last look. While nobody is due, calls are not hoarded: who comes due next is asked early, at a measured pace, once
-   its expected delay is no longer trifling.
-7. Nobody starves: a trim is due after an hour at the latest.
-
-Why it is near the bound: with a price on calls the problem falls apart into one for each trim, whose best times for
-looks follow from the distribution of durations alone. That is the very relaxation by which the bound is computed; what
-is lost is what a price does not see, how the finish times of the others bunch.
+Trims of two kinds are polled whatever a call is worth: those at their deadline, and those that were expedited by a
+callback. They come first. When the others are due is for the policy to say
+(:class:`~airflow_provider_trim.polling.policy.PollingPolicy`), within bounds: no trim is polled before its interval has
+passed, and none is forgotten.
 """
 
 from __future__ import annotations
 
-import heapq
+import functools
+import logging
 import math
-from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_trim.polling.duration_model import DurationModel
+from airflow_provider_trim.polling.policy import (
+    MAX_POLL_INTERVAL,
+    CallBudget,
+    PollingPolicy,
+    RoundRobinPolicy,
+    WaitingTrim,
+)
+from airflow_provider_trim.polling.queue import TimeQueue
 
-HORIZON = 0.5
-"""Part of the window over which the calls that are left are spread."""
-
-LATEST = 1.0
-"""Windows of expected delay at which a trim is due at any price."""
-
-RIPE = 1 / 7.5
-"""Windows of expected delay from which a trim may be asked early."""
-
-PACE = 0.1
-"""Pause between two early calls, in pauses of an even pace."""
-
-SHORT_SHARE = 9.5
-"""Seconds; where equal shares give each trim a look so often, no more is to be gained than by taking turns."""
-
-LONGEST_PAUSE = 3600.0
-"""Seconds without a look after which a trim is due."""
-
-CHANGE = 0.05
-"""Part of the trims, or of the quota, after which the price is set anew."""
-
-CHEAPEST, DEAREST, PRICE_STEP = 0.05, 1e4, 1.1
-"""Seconds between which prices lie, and how closely one is set."""
-
-_Queue = list[tuple[float, int, str]]
+log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Entry:
-    since: float
-    interval: float
-    not_before: float
-    deadline: float
-    age: float = 0.0
-    """At the last look."""
-    asked: float = -math.inf
-    """When it was last asked."""
-    place: int = -1
-    """Number of its place in the queue; -1 while it is being asked."""
-    last_look: float = math.inf
-    """When it is to have its last look, as it stands among the last looks; infinite while it does not."""
-    hurried: float = math.inf
-    """When it is to be asked ahead of others, as if it were for the last time; infinite while it need not."""
+@dataclass(slots=True, eq=False)
+class _Entry(WaitingTrim):
+    deadline: float = math.inf
+    expedited_at: float = math.inf
+
+    @property
+    def urgent_at(self) -> float:
+        """When it is polled ahead of others."""
+        return min(self.expedited_at, self.deadline if self.polled_at < self.deadline else self.not_before)
 
 
 class Schedule:
-    """All trims of a poller, and who is next.
+    """All trims of a poller.
 
-    :param durations: what is known of how long trims take
+    :param policy: says when a poll of a trim is worth a call
     """
 
-    def __init__(self, durations: DurationModel | None = None) -> None:
-        self._durations = durations or DurationModel()
-        self._calls: int | None = None
-        self._window = 0.0
+    def __init__(self, policy: PollingPolicy) -> None:
+        self._policy = policy
+        self._budget = CallBudget()
         self._entries: dict[str, _Entry] = {}
-        self._queue: _Queue = []
-        self._last_looks: _Queue = []
-        self._places = 0
-        self._demand = 0.0
-        self._scarce = False
-        self._price: float | None = None
-        self._priced_for = 0
-        self._asked_since_priced = 0
-        self._asked: deque[float] = deque()
-        self._due_ages: list[float] = []
-        self._ripe_ages: list[float] = []
+        self._queue = TimeQueue()
+        self._urgent = TimeQueue()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def set_quota(self, calls: int | None, window: float) -> None:
-        """Tell how many calls are allowed in how many seconds; None for any number."""
-        if (calls, window) != (self._calls, self._window):
-            self._calls, self._window = calls, window
-            self._priced_for = 0
+        """Set how many calls can be planned with.
 
-    def put(self, key: str, *, since: float, interval: float, not_before: float, deadline: float | None = None) -> None:
-        """Have a trim asked about, or change when.
+        :param calls: in each window; None for any number
+        :param window: seconds
+        """
+        self._budget.set(calls, window)
 
-        :param since: when it was submitted, or first seen
-        :param interval: least pause between two looks, in seconds
-        :param not_before: the earliest time of its next look
-        :param deadline: when it has its last look, in any case
+    def upsert(
+        self, key: str, *, started_at: float, interval: float, not_before: float, deadline: float | None = None
+    ) -> None:
+        """Add a trim, or change when it is polled next.
+
+        :param started_at: when it was submitted, or first seen
+        :param interval: minimum seconds between two polls
+        :param not_before: the earliest time of its next poll
+        :param deadline: when it is polled in any case
         """
         limit = math.inf if deadline is None else deadline
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(since, interval, not_before, limit)
+            entry = self._entries[key] = _Entry(started_at, interval, not_before, deadline=limit)
         else:
-            self._demand -= 1.0 / entry.interval
-            entry.since, entry.interval = min(since, entry.since), interval
+            self._budget.remove(entry)
+            entry.started_at, entry.interval = min(started_at, entry.started_at), interval
             entry.not_before, entry.deadline = not_before, limit
-        self._demand += 1.0 / interval
-        self._line_up(key, entry)
+        self._budget.add(entry)
+        self._enqueue(key, entry)
 
-    def hurry(self, key: str, now: float) -> None:
-        """Have a trim that waits for its turn asked at once, ahead of all whose last look it is not."""
-        entry = self._entries.get(key)
-        if entry is not None and entry.place >= 0:
-            entry.hurried = now
-            self._line_up(key, entry)
+    def expedite(self, key: str, now: float) -> None:
+        """Poll a trim that is in the queue at once, ahead of all but those that were expedited before."""
+        if key in self._queue:
+            entry = self._entries[key]
+            entry.expedited_at = now
+            self._enqueue(key, entry)
 
     def discard(self, key: str) -> None:
         """Forget a trim, if it is known."""
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._demand -= 1.0 / entry.interval
+            self._budget.remove(entry)
+            self._queue.remove(key)
+            self._urgent.remove(key)
 
-    def looked(self, key: str, now: float, *, finished: bool) -> None:
-        """Learn from the answer to a look; :meth:`put` has the trim asked again.
-
-        :param finished: whether the trim was done; an answer that does not tell is not to be told
-        """
+    def record(self, key: str, now: float, *, finished: bool) -> None:
+        """Take in a poll that showed whether the trim was done; :meth:`upsert` puts it back into the queue."""
         entry = self._entries.get(key)
-        if entry is not None and self._calls is not None:
-            age = max(0.0, now - entry.since)
-            self._durations.learn(entry.age, age, finished)
+        if entry is not None and self._budget.calls is not None:
+            age = max(0.0, now - entry.started_at)
+            self._ask(functools.partial(_observe, entry, age, finished))
             entry.age = age
 
-    def due(self, key: str) -> float | None:
-        """Return when a trim is to be asked, as things stand; the quota may put it off. None where it is not known."""
+    def due_at(self, key: str) -> float | None:
+        """Return when a trim is polled as things stand, or None where it is not known; the quota may delay it."""
         entry = self._entries.get(key)
-        return None if entry is None else min(self._due(entry, self._due_ages), max(entry.deadline, entry.not_before))
+        return None if entry is None else min(self._due_at(entry), max(entry.deadline, entry.not_before))
 
-    def next_time(self) -> float | None:
-        """Return when :meth:`pick` has somebody, or None for never as things stand."""
-        self._set_price()
-        first = min(self._next_last_look(), self._next_due(), self._early())
+    def next_due_at(self) -> float | None:
+        """Return when :meth:`pop_due` has a trim as things stand, or None for never."""
+        self._replan()
+        first = self._next()
         return None if math.isinf(first) else first
 
-    def pick(self, now: float) -> str | None:
-        """Take out whom to ask now, or return None; to be called when the quota has a call."""
-        while self._asked and self._asked[0] <= now - self._window * (1.0 - HORIZON):
-            self._asked.popleft()
-        self._set_price()
-        if self._next_last_look() <= now:
-            _, _, key = heapq.heappop(self._last_looks)
-            self._entries[key].last_look = math.inf
-        elif self._next_due() <= now or self._early() <= now:
-            _, _, key = heapq.heappop(self._queue)
-        else:
+    def pop_due(self, now: float) -> str | None:
+        """Take the trim that is polled now out of the queue, or return None; to be called with a permit."""
+        self._budget.forget_before(now)
+        self._replan()
+        if self._next() > now:
             return None
+        urgent = self._urgent.peek()
+        _, key = urgent if urgent is not None and urgent[0] <= now else self._queue.peek() or (0.0, "")
+        self._queue.remove(key)
+        self._urgent.remove(key)
         entry = self._entries[key]
-        entry.asked, entry.place, entry.hurried = now, -1, math.inf
-        if self._calls is not None:
-            self._asked.append(now)
-            self._asked_since_priced += 1
+        entry.polled_at, entry.expedited_at = now, math.inf
+        self._budget.spend(now)
         return key
 
-    def _line_up(self, key: str, entry: _Entry) -> None:
-        self._places += 1
-        entry.place = self._places
-        heapq.heappush(self._queue, (self._due(entry, self._due_ages), entry.place, key))
-        last_look = min(entry.hurried, entry.deadline if entry.asked < entry.deadline else entry.not_before)
-        if last_look != entry.last_look:
-            entry.last_look = last_look
-            heapq.heappush(self._last_looks, (last_look, entry.place, key))
-            if len(self._last_looks) > 2 * len(self._entries) + 16:
-                self._drop_outdated_last_looks()
+    def _next(self) -> float:
+        urgent, first = self._urgent.peek(), self._queue.peek()
+        next_urgent = math.inf if urgent is None else urgent[0]
+        if first is None:
+            return next_urgent
+        due, key = first
+        entry, budget = self._entries[key], self._budget
+        paced = min(max(due, self._ask(lambda policy: policy.not_before(budget))), due + MAX_POLL_INTERVAL)
+        early = max(entry.not_before, self._ask(lambda policy: policy.early_at(entry, budget)))
+        return min(next_urgent, paced, early)
 
-    def _drop_outdated_last_looks(self) -> None:
-        """Forget those of trims that are gone: they may be far ahead, and many trims come and go until then."""
-        self._last_looks = [
-            (entry.last_look, entry.place, key)
-            for key, entry in self._entries.items()
-            if math.isfinite(entry.last_look)
-        ]
-        heapq.heapify(self._last_looks)
-
-    def _next_due(self) -> float:
-        """Return when the first in the queue is due, without those that have left it."""
-        while self._queue:
-            due, place, key = self._queue[0]
-            entry = self._entries.get(key)
-            if entry is not None and entry.place == place:
-                return due
-            heapq.heappop(self._queue)
-        return math.inf
-
-    def _next_last_look(self) -> float:
-        """Return when the next last look is; a place in the queue is no part of it, so that no look has to move it."""
-        while self._last_looks:
-            time, _, key = self._last_looks[0]
-            entry = self._entries.get(key)
-            if entry is not None and entry.last_look == time:
-                if entry.place >= 0:
-                    return time
-                entry.last_look = math.inf  # it is being asked, and comes back here with its place in the queue
-            heapq.heappop(self._last_looks)
-        return math.inf
-
-    def _early(self) -> float:
-        """Return when the next that comes due may be asked early."""
-        if not self._scarce or math.isinf(self._next_due()):
-            return math.inf
-        _, _, key = self._queue[0]
-        pace = PACE * self._window / max((self._calls or 0) - len(self._asked), 1)
-        not_before = self._asked[-1] + pace if self._asked else -math.inf
-        return max(self._due(self._entries[key], self._ripe_ages), not_before)
-
-    def _due(self, entry: _Entry, due_ages: list[float]) -> float:
-        """Return when a trim is due, by a table of ages at the next look for ages at the last."""
-        if not self._scarce:
-            return max(entry.not_before, entry.asked + self._share())
-        ages, age = self._durations.ages, self._known_age(entry)
-        cell = self._durations.cell(age)
-        pause, following = due_ages[cell] - age, due_ages[cell + 1] - age
-        pause += (following - pause) * (age - ages[cell]) / (ages[cell + 1] - ages[cell])
-        return max(entry.not_before, min(entry.since + entry.age + pause, entry.not_before + LONGEST_PAUSE))
-
-    def _mean_interval(self) -> float:
-        return len(self._entries) / max(self._demand, 1e-9)
-
-    def _share(self) -> float:
-        """Return the pause that few trims of a short interval keep, so that they don't use the quota up at once."""
-        if self._calls is None or self._demand * self._window <= self._calls:
-            return 0.0
-        return len(self._entries) * self._window * 2.0 * len(self._asked) / self._calls**2
-
-    def _known_age(self, entry: _Entry) -> float:
-        """Return a trim's age at its last look; beyond half of the ages told apart, all go on as from there."""
-        return min(entry.age, self._durations.ages[-1] / 2)
-
-    def _set_price(self) -> None:
-        """Set the price anew where enough has changed, and line all up by it."""
-        count, calls = len(self._entries), self._calls
-        scarce = calls is not None and count * self._window > max(SHORT_SHARE, self._mean_interval()) * calls
-        if scarce == self._scarce:
-            same = abs(count - self._priced_for) <= CHANGE * self._priced_for
-            if not scarce or (same and self._asked_since_priced < max(CHANGE * (calls or 0), 1.0)):
-                return
-        self._scarce = scarce
-        self._priced_for, self._asked_since_priced = count, 0
-        if scarce:
-            fitting = self._fitting_price(calls or 1)
-            self._price = math.sqrt(fitting * (self._price or fitting))
-            self._due_ages = self._durations.optimal_poll_ages(self._price, LATEST * self._window)
-            self._ripe_ages = self._durations.optimal_poll_ages(self._price, RIPE * self._window)
+    def _enqueue(self, key: str, entry: _Entry) -> None:
+        self._queue.put(key, self._due_at(entry))
+        if math.isfinite(entry.urgent_at):
+            self._urgent.put(key, entry.urgent_at)
         else:
-            self._price = None
-        self._queue = [
-            (self._due(entry, self._due_ages), entry.place, key)
-            for key, entry in self._entries.items()
-            if entry.place >= 0
-        ]
-        heapq.heapify(self._queue)
+            self._urgent.remove(key)
 
-    def _fitting_price(self, calls: int) -> float:
-        """Return the price at which the trims ask for as many calls as there are."""
-        model = self._durations
-        model.refresh()
-        rate = max(calls - len(self._asked), 1) / (HORIZON * self._window)
-        interval = self._mean_interval()
-        cells = Counter(model.cell(self._known_age(entry)) for entry in self._entries.values())
-        low, high = CHEAPEST, DEAREST
-        while high > low * PRICE_STEP:
-            price = math.sqrt(low * high)
-            ages = model.optimal_poll_ages(price, LATEST * self._window)
-            wanted = sum(count / max(ages[cell] - model.ages[cell], interval) for cell, count in cells.items())
-            low, high = (price, high) if wanted > rate else (low, price)
-        # Rather too low than too high: the quota itself puts the one right, and the other wastes calls.
-        return low
+    def _due_at(self, entry: _Entry) -> float:
+        due = min(self._ask(lambda policy: policy.due_at(entry)), entry.not_before + MAX_POLL_INTERVAL)
+        return max(due, entry.not_before)
+
+    def _replan(self) -> None:
+        if self._ask(lambda policy: policy.replan(self._entries.values(), self._budget)):
+            self._reorder()
+
+    def _reorder(self) -> None:
+        self._queue.reorder((key, self._due_at(self._entries[key])) for key in self._queue)
+
+    def _ask(self, question: Callable[[PollingPolicy], float]) -> float:
+        """Ask the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""
+        try:
+            if not math.isnan(answer := question(self._policy)):
+                return answer
+            raise ValueError("the policy's answer is not a number")
+        except Exception:
+            if isinstance(self._policy, RoundRobinPolicy):
+                raise
+            log.exception("The polling policy failed; polling the least recently polled trims first from now on")
+            self._policy = RoundRobinPolicy()
+            self._policy.replan(self._entries.values(), self._budget)
+            self._reorder()
+            return question(self._policy)
+
+
+def _observe(entry: WaitingTrim, age: float, finished: bool, policy: PollingPolicy) -> float:
+    policy.observe(entry, age, finished)
+    return 0.0

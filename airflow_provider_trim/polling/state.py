@@ -1,36 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One trim's wait as a state machine. It has no clock and does no I/O: time is passed in, in Unix seconds.
+"""One trim's wait as a state machine. It has no clock and does no I/O: time is passed in.
 
-A poll state says when to poll (:attr:`PollState.next_poll_at`), is given the outcome (:meth:`PollState.looked`), and
-decides:
+A poll state says when the trim is polled next (:attr:`PollState.next_poll_at`), takes the outcome of each poll
+(:meth:`PollState.record_response`), and returns what it means: poll again, or a verdict. :data:`EVENTS` says which
+event an outcome is, and :data:`TRANSITIONS` which state follows; no other transition can be made.
 
-=============================================  ====================================================================
-what the look showed                           decision
-=============================================  ====================================================================
-status 1, or code 1560                         look again after the interval; failures count from zero again
-status 2                                       :class:`Success`
-status 3, an unknown status or code, 1601-3    :class:`Failure`, not worth a retry
-credentials refused                            look again with a fresh connection, once; then Failure, not worth a
-                                               retry
-HTTP 429                                       look again after the interval or Retry-After; counts as no failure
-no answer, HTTP 5xx, not the documented shape  look again after the interval; the ``max_consecutive_failures``-th
-                                               in a row is a Failure, worth a retry
-any of "look again" at or after the deadline   :class:`TimedOut`
-=============================================  ====================================================================
-
-The last look is at the deadline, whatever the interval, and the deadline is checked only after a look.
-
-A watch that expects to be told when the trim is done looks rarely meanwhile: :attr:`PollState.callback_pause` takes the
-place of a shorter interval after looks that showed a trim that is processing, and after no other. Once it was told
-(:meth:`PollState.hinted`), that is over.
+The last poll is made at the deadline, whatever the interval. The deadline is checked after a poll, never before, so a
+trim that is done by then succeeds.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Mapping
+from enum import Enum
+from types import MappingProxyType
 
-from airflow_provider_trim.polling.options import DEFAULT_OPTIONS, WaitOptions
+from airflow_provider_trim.client.credentials import retry_delay
+from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import (
     TrimApiError,
     TrimAuthError,
@@ -40,217 +30,328 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 
-MIN_INTERVAL = 0.01
-"""Seconds; Airflow's sensors take an interval of 0, but nothing is to be asked without a pause."""
+__all__ = [
+    "TRANSITIONS",
+    "Decision",
+    "Event",
+    "Failure",
+    "PollAgain",
+    "PollState",
+    "State",
+    "Success",
+    "TimedOut",
+    "Verdict",
+]
 
-FINAL_POLL_QUOTA_TIMEOUT = 30.0
-"""Seconds for which the quota may hold up the last look of a wait."""
+
+class State(Enum):
+    """Where a wait stands."""
+
+    POLLING = "polling"
+    """The last poll showed a trim that is processing, or none was made yet."""
+    RETRYING = "retrying"
+    """The last poll failed for a reason that may pass."""
+    RATE_LIMITED = "rate limited"
+    """The account has no call left for now."""
+    REAUTHENTICATING = "reauthenticating"
+    """The credentials were refused; the connection is reloaded."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+
+
+class Event(Enum):
+    """What happens to a wait."""
+
+    PROCESSING = "status 1, or code 1560"
+    SUCCESSFUL = "status 2"
+    REJECTED = "status 3, an unknown status or code, 1601 to 1603"
+    AUTH_ERROR = "authentication refused, or code 1301"
+    RATE_LIMIT = "HTTP 429, or no permit"
+    TRANSIENT_ERROR = "no response, HTTP 5xx, not the documented shape"
+    GIVE_UP = "as many failures in a row as are allowed"
+    DEADLINE = "the deadline has passed"
+
+
+_FROM_OPEN = MappingProxyType(
+    {
+        Event.PROCESSING: State.POLLING,
+        Event.TRANSIENT_ERROR: State.RETRYING,
+        Event.RATE_LIMIT: State.RATE_LIMITED,
+        Event.AUTH_ERROR: State.REAUTHENTICATING,
+        Event.SUCCESSFUL: State.SUCCEEDED,
+        Event.REJECTED: State.FAILED,
+        Event.GIVE_UP: State.FAILED,
+        Event.DEADLINE: State.TIMED_OUT,
+    }
+)
+_FROM_FINAL: Mapping[Event, State] = MappingProxyType({})
+
+TRANSITIONS: Mapping[State, Mapping[Event, State]] = MappingProxyType(
+    {
+        State.POLLING: _FROM_OPEN,
+        State.RETRYING: _FROM_OPEN,
+        State.RATE_LIMITED: _FROM_OPEN,
+        State.REAUTHENTICATING: _FROM_OPEN,
+        State.SUCCEEDED: _FROM_FINAL,
+        State.FAILED: _FROM_FINAL,
+        State.TIMED_OUT: _FROM_FINAL,
+    }
+)
+"""The state that follows each event; a verdict is final, so nothing follows it."""
+
+MIN_INTERVAL = 0.01
+"""Seconds. Airflow's sensors accept an interval of 0, but no poll follows another without a pause."""
 
 FIRST_PROGRESS_LOG = 60.0
-"""Seconds after which a wait says that it goes on; then after twice as long, and so on."""
+"""Seconds after which a wait logs that it goes on; then after twice as long, and so on."""
 
-AUTH_RETRY_DELAY = 1.0
-"""Seconds, at most, between refused credentials and the look with a connection looked up afresh."""
-
-
-@dataclass(frozen=True, slots=True)
-class Success:
-    """The trim is done."""
-
-    task: TrimTask
+MAX_PROGRESS_LOG_INTERVAL = 600.0
+"""Seconds between two such lines, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The wait is over without a result.
-
-    :param error: the last cause
-    :param worth_retrying: whether a retry of the Airflow task can help
-    """
-
-    error: TrimError
-    worth_retrying: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TimedOut:
-    """The deadline has passed and the trim was not done at the last look.
-
-    :param last_error: why the last look showed nothing, None where it showed a trim that is processing
-    """
-
-    last_error: TrimError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PollAgain:
-    """Nothing is decided yet.
-
-    :param at: Unix seconds of the next look, if no callback is relied upon
-    :param reload_connection: the connection should be looked up afresh before it
-    :param news: what a reader of the log should know, None where nothing has changed
-    :param level: of the news, as in :mod:`logging`
-    """
-
-    at: float
-    reload_connection: bool = False
-    news: str | None = None
-    level: int = logging.WARNING
-
-
-Verdict = Success | Failure | TimedOut
-Decision = Verdict | PollAgain
+def event_of(outcome: TrimTask | TrimError) -> Event:
+    """Return which event the outcome of a poll is."""
+    if isinstance(outcome, TrimTask):
+        known = {TrimStatus.SUCCESSFUL: Event.SUCCESSFUL, TrimStatus.PROCESSING: Event.PROCESSING}
+        return known.get(outcome.status, Event.REJECTED)
+    if isinstance(outcome, VideoProcessingError):
+        return Event.PROCESSING
+    if isinstance(outcome, TrimAuthError):
+        return Event.AUTH_ERROR
+    if isinstance(outcome, TrimQuotaExceededError):
+        return Event.RATE_LIMIT
+    return Event.TRANSIENT_ERROR if outcome.retryable else Event.REJECTED
 
 
 class PollState:
     """The wait for one trim.
 
-    :param trans_no: whose wait it is
-    :param options: how to wait
-    :param now: Unix seconds
+    :param trans_no: of the trim
+    :param options: how to wait for it; its times are on the clock of ``now``
+    :param now: seconds, on any clock that does not jump
+    :param jitter: a random number from 0 to 1
     """
 
-    def __init__(self, trans_no: str, options: WaitOptions = DEFAULT_OPTIONS, *, now: float) -> None:
-        self.expects_callback = options.expects_callback
-        self.callback_pause = 0.0
-        """Seconds between two looks, at least, as long as a callback is relied upon."""
-        self.hears = False
-        """Whether a callback has had to be heard, had it come since the last look."""
-        self._was_hinted = False
+    __slots__ = (
+        "_auth_failures",
+        "_credentials_accepted",
+        "_failing_since",
+        "_failures",
+        "_jitter",
+        "_last_error",
+        "_polls",
+        "_progress_log_at",
+        "_refused_version",
+        "interval",
+        "next_poll_at",
+        "options",
+        "repeats_last_poll",
+        "started_at",
+        "state",
+        "trans_no",
+    )
+
+    def __init__(
+        self,
+        trans_no: str,
+        options: WaitOptions = WaitOptions(),  # noqa: B008  # frozen
+        *,
+        now: float,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self.trans_no = trans_no
+        self.options = options
+        self.state = State.POLLING
         self.interval = max(options.interval, MIN_INTERVAL)
-        self.deadline = options.deadline
         self.started_at = now if options.started_at is None else options.started_at
         self.next_poll_at = self._before_deadline(max(now, self.started_at + (options.first_poll_after or 0.0)))
-        self._next_poll_without_callback = self.next_poll_at
-        self._max_consecutive_failures = options.max_consecutive_failures
-        self._exponential_backoff = options.exponential_backoff
-        self._max_interval = options.max_interval
-        self._heartbeat_at = max(now, self.started_at) + FIRST_PROGRESS_LOG
-        self._looks = 0
+        self._jitter = jitter
+        self._progress_log_at = max(now, self.started_at) + FIRST_PROGRESS_LOG
+        self._polls = 0
         self._failures = 0
-        self._slowed_down = False
-        self._refused_connection: int | None = None
+        self._failing_since = now
+        self._auth_failures = 0
+        self._refused_version: int | None = None
+        self._credentials_accepted = False
+        self.repeats_last_poll = False
+        """Whether the next poll repeats the last one, over a new network connection."""
         self._last_error: TrimError | None = None
 
-    def looked(self, outcome: TrimTask | TrimError, now: float, *, connection: int = 0) -> Decision:
-        """Decide what a look's outcome means.
+    @property
+    def deadline(self) -> float | None:
+        """When the last poll is made, or None."""
+        return self.options.deadline
 
-        :param outcome: what came back; a trim is processing or successful, all else comes as an error
-        :param now: Unix seconds when it came
-        :param connection: number of the connection's look-up that was asked with, growing with each look-up
+    def is_final(self, now: float) -> bool:
+        """Return whether a poll that is made now is the last one."""
+        return self.deadline is not None and now >= self.deadline
+
+    def record_response(
+        self, outcome: TrimTask | TrimError, now: float, *, version: int = 0, credentials_accepted: bool = False
+    ) -> Decision:
+        """Decide what the outcome of a poll means. Like all methods that decide, it is not for a wait that is over.
+
+        :param outcome: of the poll; a trim is processing or successful, all else comes as an error
+        :param now: when it came
+        :param version: of the connection with which the poll was made; each reload has a higher one
+        :param credentials_accepted: whether the service has accepted the connection's credentials before
+        :raises RuntimeError: there is a verdict already
         """
-        if (verdict := self._final(outcome)) is not None:
-            return verdict
-        if now < self.next_poll_at:  # another watch of this trim asked; it counts for that one
+        self._require_open()
+        event = event_of(outcome)
+        if event is Event.SUCCESSFUL and isinstance(outcome, TrimTask):
+            return self._succeed(outcome)
+        if event is Event.REJECTED:
+            return self._fail(Event.REJECTED, self._rejection(outcome))
+        if now < self.next_poll_at:  # the poll was made for another wait of the trim
             return PollAgain(self.next_poll_at)
-        self._last_error = None if isinstance(outcome, TrimTask | VideoProcessingError) else outcome
-        if isinstance(outcome, TrimTask | VideoProcessingError):
-            decision = self._processing(now)
-        elif isinstance(outcome, TrimAuthError):
-            decision = self._refused(outcome, now, connection)
-        elif isinstance(outcome, TrimQuotaExceededError):
-            decision = self._slow_down(outcome, now)
-        else:
-            decision = self._failed(outcome, now)
-        if isinstance(decision, PollAgain):
-            if self.deadline is not None and now >= self.deadline:
-                return self.timed_out()
-            self._next_poll_without_callback = decision.at
-            rarely = now if self._last_error is not None else now + self.callback_pause
-            self.next_poll_at = max(decision.at, self._before_deadline(rarely))
+        decision = self._decide(event, outcome, now, version, credentials_accepted)
+        if not isinstance(decision, PollAgain):
+            return decision
+        if self.is_final(now):
+            if event is not Event.TRANSIENT_ERROR or self.repeats_last_poll:
+                return self.expire()
+            self.repeats_last_poll = True
+            decision = PollAgain(now, message=f"{outcome}; repeating the last poll over a new network connection")
+        self._transition(event)
+        self.next_poll_at = decision.at
         return decision
 
-    def postpone(self, now: float) -> None:
-        """Have the first look only after the pause, since the trim's callback would have been heard."""
-        self.hears = True
-        self.next_poll_at = self._before_deadline(max(self.next_poll_at, now + self.callback_pause))
+    def record_refused_credentials(self, error: TrimAuthError, refusals: int, credentials_accepted: bool) -> Decision:
+        """Decide what it means that the service refuses the credentials that this wait shares with others.
 
-    def put_off(self, now: float) -> None:
-        """Have the next look after the interval, since the one that was due can't be made."""
+        :param refusals: of the connection's credentials, in a row, by whichever wait's poll
+        """
+        self._require_open()
+        self._last_error = error
+        if refusals >= self._allowed_auth_failures(credentials_accepted):
+            return self._fail(Event.GIVE_UP, error, worth_retrying=True)
+        return PollAgain(self.next_poll_at)
+
+    def skip_poll(self, now: float) -> None:
+        """Make the next poll after the interval, because the one that is due can't be made."""
         self.next_poll_at = self._before_deadline(max(self.next_poll_at, now + self.interval))
 
-    def hinted(self, now: float) -> bool:
-        """Have a look now, since the trim is said to be done; once, and return whether that is so."""
-        if self._was_hinted:
-            return False
-        self._was_hinted, self.expects_callback, self.callback_pause = True, False, 0.0
+    def expedite(self, now: float) -> None:
+        """Make the next poll now, because the trim may be done."""
         self.next_poll_at = min(self.next_poll_at, now)
-        return True
 
-    def doubt(self, now: float) -> None:
-        """Rely on no callback any more, nor miss one, and have the next look when it would be due without."""
-        self.callback_pause, self.hears = 0.0, False
-        self.next_poll_at = min(self.next_poll_at, max(now, self._next_poll_without_callback))
-
-    def timed_out(self) -> TimedOut:
-        """Return the verdict of a wait whose time is over."""
+    def expire(self) -> TimedOut:
+        """End the wait at its deadline."""
+        self._transition(Event.DEADLINE)
         return TimedOut(self._last_error)
 
-    def patience(self, now: float) -> float:
-        """Return for how many seconds the look that is due may wait for its turn; only the last one may at all."""
-        return FINAL_POLL_QUOTA_TIMEOUT if self.deadline is not None and now >= self.deadline else 0.0
+    def _require_open(self) -> None:
+        if not TRANSITIONS[self.state]:
+            raise RuntimeError(f"the wait for trim {self.trans_no} is over: {self.state.value}")
 
-    def _final(self, outcome: TrimTask | TrimError) -> Verdict | None:
-        if isinstance(outcome, TrimTask):
-            if outcome.status is TrimStatus.SUCCESSFUL:
-                return Success(outcome)
-            if outcome.status is not TrimStatus.PROCESSING:
-                return Failure(TrimApiError(f"trim {self.trans_no} has status {int(outcome.status)}"))
-        elif not outcome.retryable and not isinstance(outcome, TrimAuthError):
-            return Failure(outcome)
-        return None
+    def _transition(self, event: Event) -> None:
+        self._require_open()
+        self.state = TRANSITIONS[self.state][event]
 
-    def _processing(self, now: float) -> Decision:
-        news = None
+    def _decide(
+        self, event: Event, outcome: TrimTask | TrimError, now: float, version: int, credentials_accepted: bool
+    ) -> Decision:
+        if event is Event.PROCESSING or isinstance(outcome, TrimTask):
+            return self._on_processing(now)
+        self._last_error = outcome
+        if isinstance(outcome, TrimAuthError):
+            return self._on_auth_error(outcome, now, version, credentials_accepted)
+        if isinstance(outcome, TrimQuotaExceededError):
+            return self._on_rate_limit(outcome, now)
+        return self._on_transient_error(outcome, now)
+
+    def _on_processing(self, now: float) -> Decision:
+        message = None
         if self._failures:
-            news = f"answered again after {self._failures} failed looks"
-        elif now >= self._heartbeat_at:
+            message = f"responding again after {self._failures} failed polls"
+        elif now >= self._progress_log_at:
             waited = now - self.started_at
-            news = f"still processing after {waited:.0f} s"
-            self._heartbeat_at = now + max(FIRST_PROGRESS_LOG, waited)
-        self._failures = 0
-        self._slowed_down = False
-        self._refused_connection = None
-        return self._again(now, news, logging.INFO)
+            message = f"still processing after {waited:.0f} s"
+            self._progress_log_at = now + min(max(FIRST_PROGRESS_LOG, waited), MAX_PROGRESS_LOG_INTERVAL)
+        self._failures = self._auth_failures = 0
+        self._last_error = self._refused_version = None
+        self._credentials_accepted = True
+        return self._poll_again(now, self._next_interval(), message, logging.INFO)
 
-    def _refused(self, error: TrimAuthError, now: float, connection: int) -> Decision:
-        if self._refused_connection is not None and connection > self._refused_connection:
-            return Failure(error)
-        self._refused_connection = connection
-        pause = min(self.interval, AUTH_RETRY_DELAY)
-        news = f"{error}; looking the connection up afresh, in case its credentials have been changed"
-        return PollAgain(self._before_deadline(now + pause), reload_connection=True, news=news)
+    def _on_auth_error(self, error: TrimAuthError, now: float, version: int, credentials_accepted: bool) -> Decision:
+        if self._refused_version is None or version > self._refused_version:
+            self._refused_version = version
+            self._auth_failures += 1
+        allowed = self._allowed_auth_failures(credentials_accepted)
+        if self._auth_failures >= allowed:
+            return self._fail(Event.GIVE_UP, error, worth_retrying=True)
+        delay = max(retry_delay(self._auth_failures, self.interval, self._jitter), error.retry_after or 0.0)
+        message = f"{error}; reloading the connection in case its credentials were rotated"
+        at = self._before_deadline(now + delay)
+        first = self.state is not State.REAUTHENTICATING
+        return PollAgain(at, reload_connection=True, message=message if first else None)
 
-    def _slow_down(self, error: TrimQuotaExceededError, now: float) -> Decision:
-        # Where no call was made, since this process knows that the quota is used up, the interval has not begun anew.
-        pause = self._pause() if error.http_status is not None else 0.0
+    def _on_rate_limit(self, error: TrimQuotaExceededError, now: float) -> Decision:
+        # Without a call, because this process knew that there is no permit, the interval has not begun anew.
+        pause = self._next_interval() if error.http_status is not None else 0.0
         at = self._before_deadline(now + max(pause, error.retry_after or 0.0))
-        news = None if self._slowed_down else f"{error}; next look in {max(0.0, at - now):.0f} s"
-        self._slowed_down = True
-        return PollAgain(at, news=news)
+        first = self.state is not State.RATE_LIMITED
+        return PollAgain(at, message=f"{error}; next poll in {max(0.0, at - now):.0f} s" if first else None)
 
-    def _failed(self, error: TrimError, now: float) -> Decision:
-        first = not self._failures
+    def _on_transient_error(self, error: TrimError, now: float) -> Decision:
+        if not self._failures:
+            self._failing_since = now
         self._failures += 1
-        limit = self._max_consecutive_failures
+        limit = self.options.max_consecutive_failures
         if limit is not None and self._failures >= limit:
-            return Failure(error, worth_retrying=True)
-        allowed = "" if limit is None else f" (at most {limit} failed looks in a row)"
-        return self._again(now, f"{error}; waiting on{allowed}" if first else None)
+            return self._fail(Event.GIVE_UP, self._with_count(error, now), worth_retrying=True)
+        allowed = "" if limit is None else f" (failure {self._failures} of at most {limit} in a row)"
+        first = self._failures == 1
+        pause = max(self._next_interval(), error.retry_after or 0.0)
+        return self._poll_again(now, pause, f"{error}; will retry{allowed}" if first else None)
 
-    def _again(self, now: float, news: str | None, level: int = logging.WARNING) -> PollAgain:
-        pause = self._pause()
-        self._looks += 1
-        return PollAgain(self._before_deadline(now + pause), news=news, level=level)
+    def _with_count(self, error: TrimError, now: float) -> TrimError:
+        """Return the error with how many polls failed in a row, and for how long, in its message."""
+        if self._failures < 2:
+            return error
+        counted = copy.copy(error)
+        counted.message = (
+            f"{error.message}; {self._failures} polls in a row failed in {now - self._failing_since:.0f} s"
+        )
+        return counted
 
-    def _pause(self) -> float:
-        pause = self.interval
-        if self._exponential_backoff:
-            pause *= 2.0 ** min(self._looks, 32)
-            if self._max_interval is not None:
-                pause = min(pause, max(self._max_interval, self.interval))
-        return pause
+    def _allowed_auth_failures(self, credentials_accepted: bool) -> float:
+        """Return how many refusals in a row end the wait.
+
+        Credentials that were accepted before may be refused by a gateway's fault, or because they were rotated. Others
+        are wrong until the connection is changed, so one reload must do.
+        """
+        limit = self.options.max_consecutive_failures
+        if limit is None:
+            return float("inf")
+        return max(limit, 2) if credentials_accepted or self._credentials_accepted else 2
+
+    def _succeed(self, task: TrimTask) -> Success:
+        self._transition(Event.SUCCESSFUL)
+        return Success(task)
+
+    def _fail(self, event: Event, error: TrimError, worth_retrying: bool = False) -> Failure:
+        self._transition(event)
+        return Failure(error, worth_retrying)
+
+    def _rejection(self, outcome: TrimTask | TrimError) -> TrimError:
+        if isinstance(outcome, TrimError):
+            return outcome
+        return TrimApiError(f"trim {self.trans_no} has status {int(outcome.status)}")
+
+    def _poll_again(self, now: float, pause: float, message: str | None, level: int = logging.WARNING) -> PollAgain:
+        self._polls += 1
+        return PollAgain(self._before_deadline(now + pause), message=message, level=level)
+
+    def _next_interval(self) -> float:
+        interval, options = self.interval, self.options
+        if options.exponential_backoff:
+            interval *= 2.0 ** min(self._polls, 32)
+            if options.max_interval is not None:
+                interval = min(interval, max(options.max_interval, self.interval))
+        return interval
 
     def _before_deadline(self, time: float) -> float:
         return time if self.deadline is None else min(time, self.deadline)

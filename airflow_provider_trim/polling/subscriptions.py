@@ -1,60 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who waits for which trim in a poller."""
+"""Which waits there are for which trim in a poller."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from airflow_provider_trim.polling.state import PollState, Verdict
+from airflow_provider_trim.callbacks.expectation import Expectation
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Decision, PollAgain, Verdict
+from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.models import TrimTask
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """One watch and who waits for its verdict."""
+    """One wait, and the future of its verdict."""
 
-    watch: PollState
+    state: PollState
+    callback: Expectation
     verdict: asyncio.Future[Verdict]
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     """The waiting task's own, so that what is logged about its trim stands in its log."""
 
+    @property
+    def next_poll_at(self) -> float:
+        """When this wait has its trim polled, as things stand."""
+        at, deadline = max(self.state.next_poll_at, self.callback.hold_until), self.state.deadline
+        return at if deadline is None else min(at, max(deadline, self.state.next_poll_at))
+
+    def record_response(
+        self, outcome: TrimTask | TrimError, now: float, version: int, credentials_accepted: bool
+    ) -> PollAgain | None:
+        """Take in the outcome of a poll, as :meth:`PollState.record_response` does.
+
+        :returns: None where the wait has ended
+        """
+
+        def decide(state: PollState) -> Decision:
+            self.callback.record_poll(outcome)
+            return state.record_response(outcome, now, version=version, credentials_accepted=credentials_accepted)
+
+        return self.decide(decide)
+
+    def decide(self, decide: Callable[[PollState], Decision]) -> PollAgain | None:
+        """Have the state decide, and end the wait if that is a verdict.
+
+        An unexpected exception ends this wait, and no other.
+
+        :returns: None where the wait has ended
+        """
+        if self.verdict.done():
+            return None
+        try:
+            decision = decide(self.state)
+        # A bug here is told to whoever waits, or it would wait for ever.
+        except Exception as error:
+            self.verdict.set_exception(error)
+            return None
+        if isinstance(decision, PollAgain):
+            return decision
+        self.verdict.set_result(decision)
+        return None
+
+    def expire(self) -> None:
+        """End the wait at its deadline."""
+        self.decide(PollState.expire)
+
+    def log(self, level: int, message: str, *args: object) -> None:
+        """Log a message where the waiting task logs; a handler that fails there must not end the wait."""
+        with contextlib.suppress(Exception):
+            self.context.run(log.log, level, message, *args)
+
 
 class Subscriptions:
-    """All watches of a poller, by the transNo of their trims."""
+    """All waits of a poller, by the transNo of their trims."""
 
     def __init__(self) -> None:
-        self._by_trim: dict[str, list[Waiter]] = {}
-
-    def __contains__(self, trans_no: str) -> bool:
-        return trans_no in self._by_trim
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._by_trim))
+        self._by_trim: dict[str, dict[Waiter, None]] = {}  # sets that keep the order
 
     def __len__(self) -> int:
+        """Return the number of trims."""
         return len(self._by_trim)
 
     def add(self, waiter: Waiter) -> None:
-        """Add who waits."""
-        self._by_trim.setdefault(waiter.watch.trans_no, []).append(waiter)
+        """Add a wait."""
+        self._by_trim.setdefault(waiter.state.trans_no, {})[waiter] = None
 
     def remove(self, waiter: Waiter) -> bool:
-        """Take out who waits no more, and return whether that was the last of its trim."""
-        trans_no = waiter.watch.trans_no
-        self._by_trim[trans_no].remove(waiter)
+        """Remove a wait, and return whether it was the last one of its trim."""
+        trans_no = waiter.state.trans_no
+        del self._by_trim[trans_no][waiter]
         if self._by_trim[trans_no]:
             return False
         del self._by_trim[trans_no]
         return True
 
-    def undecided(self, trans_no: str) -> list[Waiter]:
-        """Return who still waits for a trim."""
+    def pending(self, trans_no: str) -> list[Waiter]:
+        """Return the waits for a trim that have no verdict yet."""
         return [waiter for waiter in self._by_trim.get(trans_no, ()) if not waiter.verdict.done()]
 
-
-def fail_all(waiters: list[Waiter], error: Exception) -> None:
-    """Raise what must not happen where it is seen: in the tasks that wait for it."""
-    for waiter in waiters:
-        waiter.verdict.set_exception(error)
+    def all_pending(self) -> Iterator[Waiter]:
+        """Iterate over all waits that have no verdict yet."""
+        for trans_no in list(self._by_trim):
+            yield from self.pending(trans_no)

@@ -1,30 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A wait that holds its process: what :mod:`airflow_provider_trim.polling.poller` is for a worker."""
+"""Waits that hold their thread: what :mod:`airflow_provider_trim.polling.poller` is for a worker."""
 
 from __future__ import annotations
 
-import itertools
 import logging
+import random
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.state import Decision, PollAgain, PollState
-from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Decision, PollAgain
+from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
 from airflow_provider_trim.vod.models import TrimTask
 
-_calls = itertools.count()
+FINAL_POLL_QUOTA_TIMEOUT = 30.0
+"""Seconds for which the last poll of a wait waits for a permit; the others are made later instead."""
 
 
 class Client(Protocol):
-    """What asks the service for a blocking wait."""
+    """What makes the calls."""
 
-    def ask(self, trans_no: str, patience: float) -> TrimTask:
-        """Ask once, without retries, waiting at most ``patience`` seconds for a turn under the quota."""
+    def query_once(self, trans_no: str, quota_timeout: float) -> TrimTask:
+        """Query a trim's status without retries, waiting at most ``quota_timeout`` seconds for a permit."""
 
-    def refresh(self) -> None:
-        """Look the connection up afresh before the next call."""
+    def reload_connection(self) -> None:
+        """Reload the Airflow connection before the next call."""
+
+    def close(self) -> None:
+        """Close the network connection; the next call opens another."""
 
 
 class Log(Protocol):
@@ -34,70 +40,100 @@ class Log(Protocol):
         """Log a message of that level."""
 
 
-def look(
-    watch: PollState,
-    client: Client,
-    log: Log,
-    *,
-    now: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Decision:
-    """Look at a trim: one call, and one more with a fresh connection where the credentials were refused."""
-    while True:
-        # A refusal is always followed by a refresh, so as far as a watch can tell, every call has a newer look-up.
-        connection = next(_calls)
-        decision = watch.looked(_ask(client, watch, now()), now(), connection=connection)
-        if not isinstance(decision, PollAgain):
-            return decision
-        if decision.news:
-            log.log(decision.level, "Trim %s: %s", watch.trans_no, decision.news)
-        if not decision.reload_connection:
-            return decision
-        client.refresh()
-        sleep(max(0.0, decision.at - now()))
+class SyncPoller:
+    """Polls trims one after another, in the thread that waits for them.
 
-
-def wait(
-    tally: WaitGroup,
-    client: Client,
-    log: Log,
-    *,
-    now: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Verdicts:
-    """Wait until a tally is over, holding the thread."""
-    while not tally.over:
-        sleep(max(0.0, min(watch.next_poll_at for _, watch in tally.open()) - now()))
-        poll_due(tally, client, log, now=now, sleep=sleep)
-    return tally.verdicts
-
-
-def poll_due(
-    tally: WaitGroup,
-    client: Client,
-    log: Log,
-    *,
-    in_order: bool = False,
-    now: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Look at all trims of a tally whose look is due, until it is over.
-
-    :param in_order: stop at the first that is not decided, since what comes after it would have to be asked again
+    :param client: makes the calls
+    :param log: of the task
+    :param clock: seconds, monotonic
+    :param sleep: takes seconds
+    :param jitter: returns a random number from 0 to 1
     """
-    for place, watch in tally.open():
-        if watch.next_poll_at <= now():
-            decision = look(watch, client, log, now=now, sleep=sleep)
+
+    def __init__(
+        self,
+        client: Client,
+        log: Log,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._log = log
+        self._clock = clock
+        self._sleep = sleep
+        self._credentials = CredentialGate(jitter)
+        self._version = 0
+        """How often the connection was reloaded."""
+        self._refusal: TrimAuthError | None = None
+        """One that the other waits of the group have not been told of."""
+
+    def wait(self, group: WaitGroup) -> Verdicts:
+        """Wait until a group is finished."""
+        while not group.finished:
+            now = self._clock()
+            self._sleep(max(0.0, min(self._due_at(state, now) for _, state in group.pending()) - now))
+            self.poll_due(group)
+        return group.verdicts
+
+    def poll_due(self, group: WaitGroup, *, in_order: bool = False) -> None:
+        """Poll all trims of a group that are due, until it is finished.
+
+        :param in_order: stop at the first that has no verdict, since those after it would have to be polled again
+        """
+        for place, state in group.pending():
+            now = self._clock()
+            if group.verdicts[place] is None and self._due_at(state, now) <= now:
+                self._record(group, place, self.poll(state))
+            self._record_refusal(group)
+            if group.finished or (in_order and group.verdicts[place] is None):
+                break
+        if group.should_log(self._clock()):
+            self._log.log(logging.INFO, "Trims: %s", group.progress_line(self._clock()))
+
+    def poll(self, state: PollState) -> Decision:
+        """Poll a trim: one call, and one more at once where the last poll is repeated."""
+        while True:
+            outcome = self._query(state)
+            now, version = self._clock(), self._version
+            if self._credentials.record(outcome, version, state.interval, now) and isinstance(outcome, TrimAuthError):
+                self._refusal = outcome
+                self._version += 1
+                self._client.reload_connection()
+            decision = state.record_response(
+                outcome, now, version=version, credentials_accepted=self._credentials.accepted
+            )
             if not isinstance(decision, PollAgain):
-                tally.verdicts[place] = decision
-        if tally.over or (in_order and tally.verdicts[place] is None):
-            break
-    if tally.report_due(now()):
-        log.log(logging.INFO, "Trims: %s", tally.progress(now()))
+                return decision
+            if decision.message:
+                self._log.log(decision.level, "Trim %s: %s", state.trans_no, decision.message)
+            if not state.repeats_last_poll:
+                return decision
+            self._client.close()
 
+    def _due_at(self, state: PollState, now: float) -> float:
+        """Return when a trim is due. While the credentials are refused, only the last poll does not wait for them."""
+        due = max(state.next_poll_at, now + self._credentials.pause(now))
+        return due if state.deadline is None else min(due, max(state.deadline, state.next_poll_at))
 
-def _ask(client: Client, watch: PollState, now: float) -> TrimTask | TrimError:
-    try:
-        return client.ask(watch.trans_no, watch.patience(now))
-    except TrimError as error:
-        return error
+    def _record_refusal(self, group: WaitGroup) -> None:
+        """Tell all waits of a group, once, that the credentials they share were refused."""
+        if self._refusal is None:
+            return
+        error, self._refusal = self._refusal, None
+        for place, state in group.pending():
+            refusals, accepted = self._credentials.refusals, self._credentials.accepted
+            self._record(group, place, state.record_refused_credentials(error, refusals, accepted))
+
+    @staticmethod
+    def _record(group: WaitGroup, place: int, decision: Decision) -> None:
+        if not isinstance(decision, PollAgain):
+            group.record(place, decision)
+
+    def _query(self, state: PollState) -> TrimTask | TrimError:
+        quota_timeout = FINAL_POLL_QUOTA_TIMEOUT if state.is_final(self._clock()) else 0.0
+        try:
+            return self._client.query_once(state.trans_no, quota_timeout)
+        except TrimError as error:
+            return error

@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the account's quota."""
+"""Keeps each account within its quota.
+
+Each call needs a permit of the account's :class:`~airflow_provider_trim.ratelimit.limiter.RateLimiter`. A permit passes
+the cooldown (the pause after a 429) and the window (the count of recent calls), which is kept in this process or in
+Redis. The fair share plays no part in that: it tells whoever plans polls how many permits to expect.
+"""

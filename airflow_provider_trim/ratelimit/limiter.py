@@ -1,262 +1,238 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The account's quota: every call of this package asks here first, whichever task, connection or process makes it.
+"""The rate limiter of an account: each call of this package takes a permit here, whichever task or connection makes it.
 
-A moving window of the library ``limits`` counts the calls of an account (host and login) where the connection's
-``quota_storage`` says: in this process, or in Redis for all processes and hosts. The window is a little longer than the
-service's own, since a call arrives some time after it was granted.
-
-Where Redis is away, each process goes on with a tenth of the quota, evenly spread, since what all of them have called
-before still counts at the service, and tries Redis again every few seconds. What this process has called itself is
-counted here as well, and entered in Redis when that is back: it may have lost its data, and knows nothing of the calls
-made meanwhile.
+There is one limiter for each account and process, since the service counts by account. It passes two things in turn:
+the cooldown after a 429, and the window of recent calls, which is counted in this process or in Redis.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
-import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.errors import ConfigurationError, StorageError
-from limits.storage import MemoryStorage, Storage, storage_from_string
-from limits.strategies import MovingWindowRateLimiter
-
+from airflow_provider_trim.ratelimit.cooldown import Cooldown
 from airflow_provider_trim.ratelimit.fair_share import FairShare
-from airflow_provider_trim.vod.errors import TrimError, TrimQuotaExceededError, TrimSettingsError
+from airflow_provider_trim.ratelimit.jitter import jittered
+from airflow_provider_trim.ratelimit.shared_window import SharedWindow
+from airflow_provider_trim.ratelimit.storage import Storages
+from airflow_provider_trim.ratelimit.terms import ConnectionsInUse, Terms
+from airflow_provider_trim.ratelimit.window import LocalWindow, Unlimited, Window
+from airflow_provider_trim.vod.errors import TrimError, TrimQuotaExceededError
 from airflow_provider_trim.vod.settings import TrimSettings
-
-MARGIN = 0.5
-"""Seconds by which the window is longer than the service's, and a two-hundredth of the window beside."""
-
-LOCAL_SHARE = 0.1
-"""Part of the quota that each process takes while the shared storage is away."""
-
-STORAGE_PAUSE = 5.0
-"""Seconds until a storage that was away is tried again."""
-
-SHORTEST_PAUSE = 0.01
-"""Seconds."""
-
-STORAGE_TIMEOUT = 1.0
-"""Seconds to wait for the storage, so that a call is never held up by it for long."""
-
-FIRST_BACKOFF = 1.0
-"""Seconds without calls after the service's first refusal; then twice as many with each in a row."""
-
-log = logging.getLogger(__name__)
 
 
 class RateLimiter:
-    """The calls that one account may make. Safe to use from several threads.
+    """Permits for the calls of one account. Thread-safe; serves any number of event loops.
 
     :param settings: of a connection to the account
-    :param clock: Unix seconds; the windows themselves run on the system's clock
+    :param clock: monotonic seconds
+    :param jitter: returns a number from 0.0 to 1.0, by which waits are spread
+    :param storages: shared with other limiters, by default of its own
+    :raises TrimSettingsError: the connection's ``quota_storage`` can't work
     """
 
-    def __init__(self, settings: TrimSettings, *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        settings: TrimSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+        storages: Storages | None = None,
+    ) -> None:
         self._account = settings.account
+        self._clock = clock
+        self._jitter = jitter
+        self._storages = storages or Storages(clock=clock)
+        self._connections = ConnectionsInUse()
         self._lock = threading.Lock()
-        self._closing = threading.Lock()
-        self._refusals = 0
-        self._closed_until = 0.0
-        self._storage_away_until: float | None = None
-        self.calls: int | None = None
-        self.window: float = 0.0
-        """Calls that are allowed in so many seconds; None calls where the quota is off."""
-        self._shared: MovingWindowRateLimiter | None = None
-        if settings.quota is not None:
-            self.calls = settings.quota.amount
-            self.window = float(settings.quota.get_expiry())
-            self._item = _with_margin(self.calls, self.window)
-            self._own = MovingWindowRateLimiter(MemoryStorage())
-            self._local_share = max(1, math.floor(self.calls * LOCAL_SHARE))
-            self._next_local = float("-inf")
-            self._unknown_calls = 0
-            """Made while the storage was away, and not entered there yet."""
-            self._shared = _shared_limiter(settings.quota_storage.get_secret_value())
-        self.waiting: dict[object, int] = {}
-        """For how many trims each of this process's pollers waits."""
-        self._shares: FairShare | None = None
-        if self._shared is not None:
-            storage: Any = self._shared.storage
-            self._shares = FairShare(storage.storage, self._account)
+        self._cooldown = Cooldown(clock=clock, jitter=jitter)
+        self._waiting: dict[object, int] = {}
+        self._terms = Terms()
+        self._window: Window = Unlimited()
+        self._share: FairShare | None = None
+        self.add_connection(settings)
 
-    def acquire(self) -> float:
-        """Take one call, if there is one to take.
+    def add_connection(self, settings: TrimSettings) -> None:
+        """Take a connection to the account into account for as long as its settings are held by somebody.
 
-        :returns: 0 if the caller may call now; otherwise the seconds after which to ask again
+        If connections in use differ, the smallest quota counts, and Redis before memory.
+
+        :raises TrimSettingsError: its ``quota_storage`` can't work; the limiter goes on without this connection
         """
-        closed = self._closed_until - self._clock()
-        if closed > 0.0:
-            return closed
-        if self.calls is None:
-            return 0.0
+        url = settings.quota_storage.get_secret_value()
+        if not url.startswith("memory:"):
+            self._storages.get(url)
         with self._lock:
-            if not self._own.test(self._item, self._account):
-                return self._pause(self._own, self._item)
-            pause = self._acquire_shared()
-            # The two methods of the library differ at the very moment at which a call leaves the window.
-            if pause == 0.0 and not self._own.hit(self._item, self._account):
-                return SHORTEST_PAUSE
-            return pause
+            self._connections.add(settings)
+        self._current_window()
 
-    async def aacquire(self) -> float:
-        """Take one call without blocking the event loop; otherwise as :meth:`acquire`."""
-        return await asyncio.to_thread(self.acquire) if self._shared is not None else self.acquire()
+    @property
+    def calls(self) -> int | None:
+        """Calls per window; None if the quota is off."""
+        self._current_window()
+        return self._terms.calls
+
+    @property
+    def window(self) -> float:
+        """Seconds of the quota's window; 0.0 if the quota is off."""
+        self._current_window()
+        return self._terms.window
 
     @property
     def fair_share(self) -> int | None:
-        """How many of :attr:`calls` the waits of this process may count on, beside those of other processes."""
-        if self.calls is None or self._shares is None:
-            return self.calls
-        return max(1, round(self.calls * self._shares.share))
+        """How many of :attr:`calls` this process's waits may plan with, beside other processes' waits."""
+        calls, share = self.calls, self._share
+        return calls if calls is None or share is None else max(1, round(calls * share.share))
+
+    @property
+    def waiting(self) -> int:
+        """Trims that this process waits for, as reported."""
+        return sum(list(self._waiting.values()))
+
+    def acquire(self) -> float:
+        """Take a permit for one call; may wait for Redis, with a timeout.
+
+        :returns: 0.0 if the caller may call now; otherwise the seconds after which to try again
+        """
+        if pause := self._cooldown.remaining():
+            return pause
+        return jittered(self._current_window().acquire(), self._jitter)
+
+    async def aacquire(self) -> float:
+        """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
+        if pause := self._cooldown.remaining():
+            return pause
+        window = self._current_window()
+        if self._share is not None and (waiting := self.waiting):
+            self._share.publish_soon(waiting)
+        return jittered(await window.aacquire(), self._jitter)
+
+    def release(self) -> None:
+        """Give back the last permit, with which no call is made."""
+        self._current_window().release()
+
+    def planned_calls(self, owner: object) -> int | None:
+        """Return how many calls per window a poller may plan with: its part of :attr:`fair_share`; None for any."""
+        share, waiting = self.fair_share, self.waiting
+        if share is None or not waiting:
+            return share
+        return max(1, round(share * self._waiting.get(owner, 0) / waiting))
+
+    def report_waiting(self, owner: object, trims: int) -> None:
+        """Note how many trims a poller waits for, until :meth:`forget` is called."""
+        self._waiting[owner] = trims
+
+    def forget(self, owner: object) -> None:
+        """Drop a poller's report, if there is one."""
+        self._waiting.pop(owner, None)
 
     def usage(self) -> str:
-        """Say how much of the quota is used, for a reader of the log."""
-        if self.calls is None:
-            return "no quota"
-        return f"{self._used()} of {self.calls} calls used{'' if self._shared is None else ' by this process'}"
+        """Return how much of the quota is used, for a log line."""
+        window, calls = self._current_window(), self._terms.calls
+        if calls is None:
+            return "quota unlimited"
+        return f"quota {window.used}/{calls} used{' by this process' if self._share is not None else ''}"
 
-    def refused(self, retry_after: float | None) -> float:
-        """Let nobody call for a while, since the service has refused a call.
-
-        Calls that were under way when an earlier one was refused are refused as well, as a rule; only one that was made
-        after the pause makes the next longer.
+    def on_rate_limited(self, retry_after: float | None) -> float:
+        """Pause the whole account, since the service has refused a call.
 
         :param retry_after: seconds, as the service asks for, or None
-        :returns: for how many seconds
+        :returns: seconds until calls are allowed again
         """
-        with self._closing:
-            now = self._clock()
-            pause = retry_after or 0.0
-            if now >= self._closed_until:
-                if retry_after is None or self._refusals:
-                    pause = max(pause, min(FIRST_BACKOFF * 2.0**self._refusals, self.window or 300.0))
-                self._refusals = min(self._refusals + 1, 32)
-            self._closed_until = max(self._closed_until, now + pause)
-            return self._closed_until - now
+        return self._cooldown.on_rate_limited(retry_after)
 
     @contextlib.contextmanager
     def observe_response(self) -> Iterator[None]:
-        """Note, around the deciphering of an answer, whether the service has refused the call for its quota."""
+        """Wrap the parsing of a response: notes whether it is a 429, and bounds ``retry_after`` of any error."""
         try:
             yield
-        except TrimQuotaExceededError as error:
-            self.refused(error.retry_after)
-            raise
-        except TrimError:
-            self._refusals = 0
-            raise
-        self._refusals = 0
-
-    def _acquire_shared(self) -> float:
-        if self._shared is None:
-            return 0.0
-        if self._storage_away_until is None or self._clock() >= self._storage_away_until:
-            try:
-                if self._storage_away_until is not None or self._unknown_calls:
-                    self._enter_unknown_calls(self._shared)
-                granted = self._shared.hit(self._item, self._account)
-                pause = 0.0 if granted else self._pause(self._shared, self._item)
-                if self._shares is not None and (waiting := sum(list(self.waiting.values()))):
-                    self._shares.report(waiting)
-            except StorageError as error:
-                self._storage_is_away(error)
+        except TrimError as error:
+            if error.retry_after is not None:
+                error.retry_after = self._cooldown.bounded(error.retry_after)
+            if isinstance(error, TrimQuotaExceededError):
+                self._cooldown.on_rate_limited(error.retry_after)
             else:
-                self._storage_is_back()
-                return pause
-        return self._acquire_locally()
+                self._cooldown.on_accepted()
+            raise
+        self._cooldown.on_accepted()
 
-    def _acquire_locally(self) -> float:
-        now = self._clock()
-        if now < self._next_local:
-            return self._next_local - now
-        self._next_local = now + self.window / self._local_share
-        self._unknown_calls += 1
-        return 0.0
+    def _current_window(self) -> Window:
+        """Return the window, made anew if the connections in use have changed."""
+        if self._connections.changed:
+            with self._lock:
+                terms = self._connections.terms()
+                if terms is not None and terms != self._terms:
+                    self._apply(terms)
+        return self._window
 
-    def _enter_unknown_calls(self, shared: MovingWindowRateLimiter) -> None:
-        """Enter this process's calls of which a storage that was away does not know, as far as they fit."""
-        used = self._used()
-        unknown = min(used, self._unknown_calls)
-        room = shared.get_window_stats(self._item, self._account).remaining
-        # Where it knows less than it has granted to this process alone, it has lost its data.
-        if self._item.amount - room < used - unknown:
-            unknown = used
-        if entered := min(unknown, room):
-            shared.hit(self._item, self._account, cost=entered)
-        self._unknown_calls = unknown - entered
-
-    def _used(self) -> int:
-        """Return how many calls this process has made in the window that ends now."""
-        return int(self._item.amount - self._own.get_window_stats(self._item, self._account).remaining)
-
-    def _storage_is_away(self, error: StorageError) -> None:
-        if self._storage_away_until is None:
-            log.warning(
-                "The quota storage is away (%s): each process goes on with %d calls in %.0f s until it is back",
-                type(error.storage_error).__name__,
-                self._local_share,
-                self.window,
-            )
-        self._storage_away_until = self._clock() + STORAGE_PAUSE
-
-    def _storage_is_back(self) -> None:
-        if self._storage_away_until is not None:
-            log.info("The quota storage is back: the quota is shared again")
-        self._storage_away_until = None
-
-    def _pause(self, limiter: MovingWindowRateLimiter, item: RateLimitItem) -> float:
-        """Return the seconds until the oldest call leaves the window."""
-        reset = limiter.get_window_stats(item, self._account).reset_time
-        return max(SHORTEST_PAUSE, reset - time.time())
+    def _apply(self, terms: Terms) -> None:
+        self._terms = terms
+        self._cooldown.set_max_delay(terms.window)
+        if terms.calls is None:
+            self._window, self._share = Unlimited(), None
+            return
+        made = self._window.made() if isinstance(self._window, LocalWindow | SharedWindow) else ()
+        local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=made)
+        if terms.storage_url is None:
+            self._window, self._share = local, None
+            return
+        storage = self._storages.get(terms.storage_url)
+        self._window = SharedWindow(local, storage, self._account, terms.window, clock=self._clock)
+        self._share = FairShare(storage, self._account, clock=self._clock)
 
 
-def quota_exhausted(pause: float) -> TrimQuotaExceededError:
-    """Return the error of a call that was not made, since the quota has none left for ``pause`` seconds."""
-    return TrimQuotaExceededError("the account's quota is used up for now", retry_after=pause)
+class RateLimiters:
+    """The limiters of a process, by account.
+
+    :param clock: monotonic seconds
+    :param jitter: returns a number from 0.0 to 1.0
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._lock = threading.Lock()
+        self.clear(clock=clock, jitter=jitter)
+
+    def clear(
+        self, *, clock: Callable[[], float] = time.monotonic, jitter: Callable[[], float] = random.random
+    ) -> None:
+        """Forget all limiters, and what they have counted. New ones use the given clock and jitter."""
+        with self._lock:
+            self._clock = clock
+            self._jitter = jitter
+            self._storages = Storages(clock=clock)
+            self._limiters: dict[str, RateLimiter] = {}
+
+    def get(self, settings: TrimSettings) -> RateLimiter:
+        """Return the limiter of the account that a connection points to.
+
+        :raises TrimSettingsError: the connection's ``quota_storage`` can't work
+        """
+        with self._lock:
+            limiter = self._limiters.get(settings.account)
+            if limiter is None:
+                limiter = RateLimiter(settings, clock=self._clock, jitter=self._jitter, storages=self._storages)
+                self._limiters[settings.account] = limiter
+        limiter.add_connection(settings)
+        return limiter
 
 
-def _with_margin(calls: int, window: float) -> RateLimitItem:
-    return RateLimitItemPerSecond(calls, math.ceil(window * 1.005 + MARGIN), namespace="airflow-provider-trim")
-
-
-def _shared_limiter(uri: str) -> MovingWindowRateLimiter | None:
-    if uri.startswith("memory://"):
-        return None
-    timeouts = {"socket_timeout": STORAGE_TIMEOUT, "socket_connect_timeout": STORAGE_TIMEOUT}
-    try:
-        storage = storage_from_string(uri, wrap_exceptions=True, **timeouts)
-    except ConfigurationError:
-        raise TrimSettingsError(
-            "connection extra 'quota_storage': Redis needs an extra: pip install 'airflow-provider-trim[redis]'"
-        ) from None
-    except ValueError:
-        raise TrimSettingsError(
-            "connection extra 'quota_storage' should be a URL such as redis://host:6379/0"
-        ) from None
-    assert isinstance(storage, Storage)
-    return MovingWindowRateLimiter(storage)
-
-
-_quotas: dict[tuple[str, str, str], RateLimiter] = {}
-_quotas_lock = threading.Lock()
+limiters = RateLimiters()
+"""Those of this process."""
 
 
 def limiter_for(settings: TrimSettings) -> RateLimiter:
-    """Return this process's quota of the account that a connection points to, whichever connection it is.
+    """Return this process's limiter of the account that a connection points to, whichever connection it is.
 
-    :raises TrimSettingsError: its storage can't be used
+    :raises TrimSettingsError: the connection's ``quota_storage`` can't work
     """
-    key = (settings.account, str(settings.quota), settings.quota_storage.get_secret_value())
-    with _quotas_lock:
-        if key not in _quotas:
-            _quotas[key] = RateLimiter(settings)
-        return _quotas[key]
+    return limiters.get(settings)
+
+
+def quota_exhausted(pause: float) -> TrimQuotaExceededError:
+    """Return the error of a call that was not made, since no permit is free for ``pause`` seconds."""
+    return TrimQuotaExceededError("the account's call quota is exhausted", retry_after=pause)

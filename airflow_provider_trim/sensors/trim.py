@@ -142,10 +142,10 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
-            if self._group is None or self._trans_nos is None or self._group.over:
+            if self._group is None or self._trans_nos is None or self._group.finished:
                 raise
             # Airflow's own clock has run out, between two polls; it knows neither what they showed nor on_failure.
-            self._group.time_out()
+            self._group.expire()
             return self._return(self._results(self._trans_nos, self._group.verdicts), context)
         finally:
             self._group = None
@@ -158,20 +158,20 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         if self._group is None or self._trans_nos is None:
             self._trans_nos = self._parse_trans_nos(self.trans_no)
             options = self._wait_options(self.poke_interval, self._started_at(context))
-            self._group = lazy.new_group(self._trans_nos, options, stop_at_failure=self.on_failure == "fail")
+            self._group = lazy.WaitGroup.begin(self._trans_nos, options, stop_at_failure=self.on_failure == "fail")
         try:
             if self._open_hook is None:
                 self._open_hook = self._hook()
                 if self.reschedule:
                     # Nothing counts failed polls there, and a mistyped trim_conn_id must not last until the timeout.
-                    self._open_hook.check_exists()
+                    self._open_hook.require_connection()
             # A rescheduled sensor forgets what it has seen, so it does not poll beyond the first unfinished trim.
-            lazy.poll_due(self._group, self._open_hook, self.log, in_order=self.reschedule)
+            lazy.SyncPoller(self._open_hook, self.log).poll_due(self._group, in_order=self.reschedule)
         except Exception:
-            for _, state in self._group.open():
-                state.put_off(time.time())  # silent_fail has Airflow go on
+            for _, state in self._group.pending():
+                state.skip_poll(time.monotonic())  # silent_fail has Airflow go on
             raise
-        if not self._group.over:
+        if not self._group.finished:
             return False
         return PokeReturnValue(True, self._return(self._results(self._trans_nos, self._group.verdicts), context))
 
@@ -246,10 +246,10 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Return the seconds until the next poll, which is at the timeout at the latest."""
-        states = [state for _, state in self._group.open()] if self._group else []
+        states = [state for _, state in self._group.pending()] if self._group else []
         # In reschedule mode only the first was polled.
         due = [state.next_poll_at for state in (states[:1] if self.reschedule else states)]
-        pause = min(due, default=0.0) - time.time()
+        pause = min(due, default=0.0) - time.monotonic()
         if self.exponential_backoff:
             pause = max(pause, super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return max(0.0, min(pause, self.timeout - run_duration()))

@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from airflow_provider_trim.transports.decoding import MAX_BODY, decode, too_long
+from airflow_provider_trim.transports.decoding import MAX_BODY, decode, response_too_large
 from airflow_provider_trim.transports.network import (
     CONNECT_TIMEOUT,
     ca_file,
@@ -28,16 +28,17 @@ class AioTransport:
     To be made, used and closed within one event loop.
 
     :param connections: how many requests may be under way at a time
+    :param keep_alive: whether a connection is kept for the next request
     :raises TrimSettingsError: the certificate authorities to trust can't be read
     """
 
-    def __init__(self, settings: TrimSettings, connections: int = 100) -> None:
+    def __init__(self, settings: TrimSettings, connections: int = 100, *, keep_alive: bool = True) -> None:
         self._proxy = proxy_url(settings)
         path = ca_file(settings)
         tls = settings.base_url.startswith("https://") or self._proxy is not None
         self._ssl: ssl.SSLContext | bool = (tls_context(path) if tls else True) if path else False
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections),
+            connector=aiohttp.TCPConnector(limit=connections, force_close=not keep_alive),
             timeout=aiohttp.ClientTimeout(
                 total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout), sock_read=settings.timeout
             ),
@@ -67,7 +68,7 @@ class AioTransport:
                 async for part in answer.content.iter_any():
                     body += part
                     if len(body) > MAX_BODY:
-                        raise too_long()
+                        raise response_too_large()
                 return Response(answer.status, answer.headers, decode(answer.headers, bytes(body)))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise transport_error(request, error) from None

@@ -20,7 +20,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _RAW_DEFLATE = -zlib.MAX_WBITS
 
 
-def too_long() -> TrimResponseError:
+def response_too_large() -> TrimResponseError:
     """Return the error of a body that was cut off."""
     return TrimResponseError(f"the answer was cut off: it has more than {MAX_BODY:,} bytes")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import hashlib
 import os
 import socket
 import ssl
@@ -57,11 +58,21 @@ def ca_file(settings: TrimSettings) -> str | None:
     if isinstance(settings.verify, str):
         if Path(settings.verify).is_dir():
             raise TrimSettingsError(f"connection extra 'verify': {settings.verify!r} as CA file: Is a directory")
-        return _checked(settings.verify, "connection extra 'verify'")
+        return _validated(settings.verify, "connection extra 'verify'")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if path := os.environ.get(name):
-            return _checked(path, f"environment variable {name}")
+            return _validated(path, f"environment variable {name}")
     return certifi.where()
+
+
+def network_fingerprint(settings: TrimSettings) -> object:
+    """Return what changes when a session must be made anew: the proxy, and the content of the CA file.
+
+    :raises TrimSettingsError: the certificate authorities to trust can't be read
+    """
+    path = ca_file(settings)
+    content = Path(path).read_bytes() if path is not None and Path(path).is_file() else b""
+    return proxy_url(settings), path, hashlib.sha256(content).digest()
 
 
 def tls_context(path: str) -> ssl.SSLContext:
@@ -70,21 +81,21 @@ def tls_context(path: str) -> ssl.SSLContext:
     :raises TrimSettingsError: it can't be read, or is none (retryable: files come and go)
     """
     try:
-        return _trusting(path)
+        return _load_context(path)
     except OSError as error:
         raise TrimSettingsError(f"{path!r} as CA file: {_strerror(error)}", retryable=True) from None
 
 
 @functools.cache
-def _checked(path: str, origin: str) -> str:
+def _validated(path: str, origin: str) -> str:
     try:
-        _trusting(path)
+        _load_context(path)
     except OSError as error:
         raise TrimSettingsError(f"{origin}: {path!r} as CA file: {_strerror(error)}") from None
     return path
 
 
-def _trusting(path: str) -> ssl.SSLContext:
+def _load_context(path: str) -> ssl.SSLContext:
     if Path(path).is_dir():
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)

@@ -69,19 +69,24 @@ def _describe(verdict: Failure | TimedOut) -> str:
 
 
 def _summary(task: TrimTask) -> str:
-    """Return what came out, in one line such as ``'goal', 3:09, best rendition 1920x1080 of 3, 12.3 MB in all``."""
+    """Return what came out, in one line such as ``3:09, 12.3 MB, 3 renditions up to 1920x1080, video 2636… 'goal'``.
+
+    The numbers come first: the log's view cuts off the ends of long lines.
+    """
     info = task.video_info
     if info is None:
         return "no videoInfo"
-    parts = [f"video {info.video_id} {info.video_name[:100]!r}"]
+    parts = []
     if info.duration is not None:
         minutes, seconds = divmod(round(info.duration.total_seconds()), 60)
         hours, minutes = divmod(minutes, 60)
         parts.append(f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}")
+    if info.video_size is not None:
+        parts.append(f"{info.video_size / 1e6:.1f} MB")
     sizes = [(part.width, part.height) for part in info.video_resolutions if part.width and part.height]
     if sizes:
         width, height = max(sizes, key=lambda size: size[0] * size[1])
-        parts.append(f"best rendition {width}x{height} of {len(info.video_resolutions)}")
-    if info.video_size is not None:
-        parts.append(f"{info.video_size / 1e6:.1f} MB in all")
+        count = len(info.video_resolutions)
+        parts.append(f"{count} rendition{'' if count == 1 else 's'} up to {width}x{height}")
+    parts.append(f"video {info.video_id} {info.video_name[:100]!r}")
     return ", ".join(parts)

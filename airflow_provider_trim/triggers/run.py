@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -58,9 +57,7 @@ class TriggerRun:
         until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
         subject = f"{len(trans_nos)} trims" if trans_nos.is_list else f"trim {trans_nos.argument}"
         self.log.info(_START_MESSAGE, subject, self.options.interval, until)
-        now = time.time()
-        states = [PollState(name, self.options, now=now) for name in trans_nos]
-        group = WaitGroup(states, stop_at_failure=self.stop_at_failure)
+        group = WaitGroup.begin(trans_nos, self.options, stop_at_failure=self.stop_at_failure)
         verdicts = await wait_for_group(self._wait, group, functools.partial(self.log.info, "Trims: %s"))
         return await self._event(trans_nos, verdicts)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the trimming interface answers, as typed values.
 
-Source of every field: the interface page "Get Trimming Task Status". Enumerations keep values that the page does not
+Source of every field: the vendor's page "Get Trimming Task Status". Enumerations keep values that the page does not
 list (its own example has one), empty strings stand for "not known", and unknown fields are left to ``raw``.
 """
 

@@ -8,30 +8,30 @@ import functools
 import html
 import re
 
-LONGEST = 200
+MAX_EXCERPT = 200
 """Characters of a quote."""
 
-SHORTEST_SECRET = 5
+MIN_SECRET_LENGTH = 5
 """Characters from which a secret is looked for, as in Airflow's own masking: shorter ones stand in any text."""
 
 
-_LONGEST_SPELLING = 18
+_MAX_ESCAPED_LENGTH = 18
 """Characters that a character may be spelled with, and a base64 of the whole is no longer."""
 
 
-def quote(text: str, secret: str) -> str:
+def excerpt(text: str, secret: str) -> str:
     """Return the beginning of another's text as it may be shown."""
-    reach = _LONGEST_SPELLING * len(secret)
-    window = 8 * LONGEST + reach
+    margin = _MAX_ESCAPED_LENGTH * len(secret)
+    window = 8 * MAX_EXCERPT + margin
     shown = redact(text[:window], secret)
     # Half a secret at the end would not be known for one.
-    return shorten(shown if len(text) <= window else shown[: len(shown) - reach])
+    return truncate(shown if len(text) <= window else shown[: len(shown) - margin])
 
 
-def shorten(text: str) -> str:
+def truncate(text: str) -> str:
     """Cut a text off, and spell out what would break its line or its terminal (a forged line in a log, say)."""
-    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:LONGEST])
-    return shown if len(text) <= LONGEST and len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:MAX_EXCERPT])
+    return shown if len(text) <= MAX_EXCERPT and len(shown) <= MAX_EXCERPT else f"{shown[: MAX_EXCERPT - 1]}…"
 
 
 def redact(text: str, secret: str) -> str:
@@ -40,20 +40,20 @@ def redact(text: str, secret: str) -> str:
     A service that refuses a token may well repeat it, and Airflow masks neither exceptions nor XComs. To be applied
     before a text is cut off: half a secret is not known for one.
     """
-    if len(secret) < SHORTEST_SECRET:
+    if len(secret) < MIN_SECRET_LENGTH:
         return text
-    return _forms_of(secret).sub("***", text)
+    return _secret_pattern(secret).sub("***", text)
 
 
 @functools.lru_cache(maxsize=8)
-def _forms_of(secret: str) -> re.Pattern[str]:
+def _secret_pattern(secret: str) -> re.Pattern[str]:
     encoded = secret.encode("utf-8", "surrogatepass")
     base64_forms = {base64.b64encode(encoded).decode(), base64.urlsafe_b64encode(encoded).decode()}
-    as_text = "".join(map(_forms_of_character, secret))
+    as_text = "".join(map(_character_pattern, secret))
     return re.compile("|".join((as_text, *sorted(map(re.escape, base64_forms)))))
 
 
-def _forms_of_character(character: str) -> str:
+def _character_pattern(character: str) -> str:
     """Match a character, each as another writer may spell it: some escape more than they have to."""
     encoded = character.encode("utf-8", "surrogatepass")
     units = character.encode("utf-16-be", "surrogatepass").hex()

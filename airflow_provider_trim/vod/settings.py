@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from limits import RateLimitItem, parse_many
 from pydantic import (
@@ -24,16 +24,32 @@ from pydantic import (
 )
 
 from airflow_provider_trim.vod.errors import TrimSettingsError
+from airflow_provider_trim.vod.redaction import truncate
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The front door named by the vendor's documentation of "Get Trimming Task Status"."""
 
 _PORTS = {"http": 80, "https": 443}
 
+_REDIS_OPTIONS = {"client_name", "db", "health_check_interval", "max_connections", "password", "protocol", "username"}
+"""Options of a Redis URL that are allowed. Others break calls (``decode_responses``), are another library's
+(``visibility_timeout``), or are this package's to choose (timeouts)."""
+
+_REDIS_TLS_OPTIONS = {
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_cert_reqs",
+    "ssl_certfile",
+    "ssl_check_hostname",
+    "ssl_keyfile",
+    "ssl_password",
+}
+"""And with ``rediss://``."""
+
 Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
 
 
-def _rate(value: object) -> RateLimitItem | None:
+def _parse_rate(value: object) -> RateLimitItem | None:
     if value is None or isinstance(value, RateLimitItem):
         return value
     if value == "off":
@@ -47,7 +63,7 @@ def _rate(value: object) -> RateLimitItem | None:
     return rates[0]
 
 
-def _verify(value: object) -> bool | str:
+def _parse_verify(value: object) -> bool | str:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value:
@@ -55,7 +71,7 @@ def _verify(value: object) -> bool | str:
     raise ValueError("should be true, false, or the path of a CA file")
 
 
-def _web_base(value: str, example: str) -> str:
+def _parse_base_url(value: str, example: str) -> str:
     """Return the base URL of a web address, which holds nothing but scheme, host, port and path."""
     if not value.isascii() or any(character in value for character in "@?#"):
         raise ValueError(f"should be {example}")
@@ -74,6 +90,20 @@ def _split_address(value: str) -> tuple[str, int]:
     """Return host and port, or port 0 for what is neither."""
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+)):([0-9]{1,5})", value)
     return (match[1] or match[2], int(match[3])) if match else ("", 0)
+
+
+def _check_redis_options(url: str) -> None:
+    """Raise ValueError for an option of a Redis URL that is not a known one. Shows no part of a password."""
+    try:
+        query = urlsplit(url).query
+    except ValueError:
+        raise ValueError("must be a URL such as redis://host:6379/0") from None
+    if "@" in query:
+        raise ValueError("the password holds a '?', which must be written as %3F")
+    allowed = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if url.startswith("rediss://") else set())
+    for name, _ in parse_qsl(query, keep_blank_values=True):
+        if name not in allowed:
+            raise ValueError(f"option {truncate(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
 
 
 def _is_loopback(host: str) -> bool:
@@ -102,17 +132,17 @@ class TrimSettings(BaseModel):
     method: Literal["POST", "GET"] = "POST"
     timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Seconds for one whole call; to connect, at most 10 of them."""
-    verify: Annotated[bool | str, PlainValidator(_verify)] = True
+    verify: Annotated[bool | str, PlainValidator(_parse_verify)] = True
     proxy: SecretStr | None = None
     """URL of a proxy, which may hold a password. Without it the environment's HTTPS_PROXY and NO_PROXY count."""
     allow_http: bool = False
     allow_token_in_url: bool = False
-    quota: Annotated[RateLimitItem | None, PlainValidator(_rate)] = Field(
+    quota: Annotated[RateLimitItem | None, PlainValidator(_parse_rate)] = Field(
         default="300/5 minutes", validate_default=True
     )
     """Calls that the account may make; by default what the vendor's documentation allows; None for no quota."""
     quota_storage: SecretStr = SecretStr("memory://")
-    """URI of the storage in which the quota is counted, as understood by the library limits."""
+    """Where calls are counted: ``memory://`` for this process, or the URL of a Redis for all processes that name it."""
     api_path: Annotated[str, Field(pattern=r"^/[!$-;=@-Z_a-z~]*$"), AfterValidator(lambda path: path.rstrip("/"))] = (
         "/vod/videoManage"
     )
@@ -127,8 +157,10 @@ class TrimSettings(BaseModel):
     @field_validator("quota_storage")
     @classmethod
     def _known_storage(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("memory://", "redis://", "rediss://")):
+        url = value.get_secret_value()
+        if not url.startswith(("memory://", "redis://", "rediss://")):
             raise ValueError("should be memory://, redis://… or rediss://…")
+        _check_redis_options(url)
         return value
 
     @field_validator("proxy")
@@ -140,7 +172,7 @@ class TrimSettings(BaseModel):
 
     @field_validator("login", "password")
     @classmethod
-    def _one_line(cls, value: str | SecretStr) -> str | SecretStr:
+    def _no_control_characters(cls, value: str | SecretStr) -> str | SecretStr:
         text = value if isinstance(value, str) else value.get_secret_value()
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
             raise ValueError("holds a line break or another control character; was it pasted along?")
@@ -148,13 +180,13 @@ class TrimSettings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _whole_url(cls, value: str) -> str:
-        return _web_base(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
+    def _absolute_url(cls, value: str) -> str:
+        return _parse_base_url(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
 
     @field_validator("callback_url")
     @classmethod
     def _public_url(cls, value: str | None) -> str | None:
-        return None if value is None else _web_base(value, "a base URL such as https://airflow.example.com/trims")
+        return None if value is None else _parse_base_url(value, "a base URL such as https://airflow.example.com/trims")
 
     @field_validator("callback_listen")
     @classmethod
@@ -164,7 +196,7 @@ class TrimSettings(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _refuse_the_unsafe(self) -> Self:
+    def _reject_insecure(self) -> Self:
         for name, url in (("host", self.base_url), ("callback_url", self.callback_url or "")):
             parts = urlsplit(url)
             if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
@@ -186,10 +218,10 @@ class TrimSettings(BaseModel):
 
     @property
     def account(self) -> str:
-        """What the service counts its quota by: host and login."""
+        """What the service counts its quota by: host and login, in one spelling."""
         parts = urlsplit(self.base_url)
         port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
-        return f"{parts.hostname}{port}/{self.login}"
+        return f"{(parts.hostname or '').removesuffix('.')}{port}/{self.login.strip()}"
 
     @property
     def callback_socket(self) -> tuple[str, int] | None:
@@ -231,7 +263,7 @@ class TrimSettings(BaseModel):
                 **given,
             )
         except ValidationError as error:
-            raise TrimSettingsError(_explain(error)) from None
+            raise TrimSettingsError(_error_message(error)) from None
 
 
 def _base_url(host: str, schema: str, port: int | None) -> str:
@@ -245,7 +277,7 @@ def _base_url(host: str, schema: str, port: int | None) -> str:
     return f"{scheme if separator else schema or 'https'}://{name}{slash}{path}"
 
 
-def _explain(error: ValidationError) -> str:
+def _error_message(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in first["loc"][:1])
     if first["type"] == "extra_forbidden":

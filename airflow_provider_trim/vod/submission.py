@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it takes to submit a trim (``videoClip``), checked before it is sent.
 
-Source: the vendor's documentation of the interface "videoClip" and its Python SDK (interface page §2).
+Source: the vendor's documentation of the interface "videoClip" and its Python SDK
+(``wangsu-sdk-python``, ``wangsu.mediaprocessing``).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from airflow_provider_trim.vod.settings import TrimSettings
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
 
-_NEWER_FRONT_DOORS = ("api.cdnetworks.com", "open.chinanetcenter.com")
+_NEWER_HOSTS = ("api.cdnetworks.com", "open.chinanetcenter.com")
 _CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,2}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
@@ -139,7 +140,7 @@ class TrimSubmission(BaseModel):
         return self
 
     @classmethod
-    def check(cls, **parameters: Any) -> Self:
+    def parse(cls, **parameters: Any) -> Self:
         """Validate parameters, as an operator or a hook is given them.
 
         :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one
@@ -159,7 +160,7 @@ class TrimSubmission(BaseModel):
     def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
         """Return the parameters under the names that the connection's front door understands."""
         given = self._wire()
-        if "samplingRate" in given and _is_newer(settings):
+        if "samplingRate" in given and _uses_newer_names(settings):
             # Their documentation and SDK have this name, which looks like a slip, and no other.
             given["tassamplingRatekId"] = given.pop("samplingRate")
         return given
@@ -184,6 +185,6 @@ class TrimSubmission(BaseModel):
         return given
 
 
-def _is_newer(settings: TrimSettings) -> bool:
-    newer_host = urlsplit(settings.base_url).hostname in _NEWER_FRONT_DOORS
+def _uses_newer_names(settings: TrimSettings) -> bool:
+    newer_host = urlsplit(settings.base_url).hostname in _NEWER_HOSTS
     return newer_host or settings.auth in ("cnc-hmac-sha256", "api-key")

@@ -9,19 +9,9 @@ from typing import Any
 
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 from airflow_provider_trim.waiting.trans_nos import TransNos
-
-
-def new_group(trans_nos: TransNos, options: WaitOptions, *, stop_at_failure: bool) -> WaitGroup:
-    """Begin to wait.
-
-    :param stop_at_failure: the first trim that ends without success ends the wait for all
-    """
-    now = time.time()
-    return WaitGroup([PollState(name, options, now=now) for name in trans_nos], stop_at_failure=stop_at_failure)
 
 
 def trigger_arguments(options: WaitOptions) -> dict[str, Any]:
@@ -47,9 +37,9 @@ def trigger_for(
 
     :param arguments: of the trigger, other than the wait's options
     """
-    first = group.watches[0]
+    first = group.states[0]
     more = {**trigger_arguments(options), **arguments}
-    more["started_at"] = first.started_at
+    more["started_at"] = first.started_at + time.time() - time.monotonic()
     more["first_poll_after"] = max(0.0, first.next_poll_at - first.started_at)
     left = 0.0 if options.deadline is None else max(0.0, options.deadline - time.time())
     trigger = TrimTaskStatusTrigger(trans_nos.argument, **more)

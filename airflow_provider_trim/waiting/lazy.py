@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_trim.hooks.trim import TrimApiHook as TrimApiHook
+    from airflow_provider_trim.polling.group import WaitGroup as WaitGroup
     from airflow_provider_trim.polling.options import WaitOptions as WaitOptions
     from airflow_provider_trim.polling.state import Failure as Failure
     from airflow_provider_trim.polling.state import Success as Success
-    from airflow_provider_trim.polling.sync import poll_due as poll_due
-    from airflow_provider_trim.polling.sync import wait as wait
+    from airflow_provider_trim.polling.sync import SyncPoller as SyncPoller
     from airflow_provider_trim.triggers.payload import decode_event as decode_event
     from airflow_provider_trim.triggers.results import unwrap_verdicts as unwrap_verdicts
     from airflow_provider_trim.vod.callbacks import callback_address as callback_address
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.models import TrimTask as TrimTask
     from airflow_provider_trim.vod.submission import TrimSubmission as TrimSubmission
     from airflow_provider_trim.vod.submission import as_seconds as as_seconds
-    from airflow_provider_trim.waiting.deferral import new_group as new_group
     from airflow_provider_trim.waiting.deferral import trigger_for as trigger_for
     from airflow_provider_trim.waiting.rendered import optional as optional
     from airflow_provider_trim.waiting.rendered import required as required
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 PLACES = {
     "Failure": "polling.state",
     "Success": "polling.state",
+    "SyncPoller": "polling.sync",
     "TransNoEmptyError": "vod.errors",
     "TransNoIllegalError": "vod.errors",
     "TransNoNotFoundError": "vod.errors",
@@ -56,17 +56,15 @@ PLACES = {
     "TrimTask": "vod.models",
     "TrimTaskFailedError": "vod.errors",
     "VideoProcessingError": "vod.errors",
+    "WaitGroup": "polling.group",
     "WaitOptions": "polling.options",
     "as_seconds": "vod.submission",
     "callback_address": "vod.callbacks",
     "decode_event": "triggers.payload",
-    "new_group": "waiting.deferral",
     "optional": "waiting.rendered",
-    "poll_due": "polling.sync",
     "required": "waiting.rendered",
     "trigger_for": "waiting.deferral",
     "unwrap_verdicts": "triggers.results",
-    "wait": "polling.sync",
 }
 """By name, the module of this package that has it."""
 

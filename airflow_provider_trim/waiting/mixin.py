@@ -101,14 +101,14 @@ class TrimWaitingMixin(BaseOperator):
 
         :param trigger_kwargs: arguments of the trigger, other than the wait's options
         """
-        group = lazy.new_group(trans_nos, options, stop_at_failure=self.on_failure == "fail")
+        group = lazy.WaitGroup.begin(trans_nos, options, stop_at_failure=self.on_failure == "fail")
         if not self.deferrable:
             with self._hook() as hook:
-                return self._results(trans_nos, lazy.wait(group, hook, self.log))
+                return self._results(trans_nos, lazy.SyncPoller(hook, self.log).wait(group))
         if not trans_nos.is_list:  # to poll several would hold the worker for as long as the quota wants
             with self._hook() as hook:
-                lazy.poll_due(group, hook, self.log)
-        if not group.over:
+                lazy.SyncPoller(hook, self.log).poll_due(group)
+        if not group.finished:
             trigger_kwargs |= {"trim_conn_id": self.trim_conn_id, "stop_at_failure": self.on_failure == "fail"}
             trigger, limit = lazy.trigger_for(group, trans_nos, options, **trigger_kwargs)
             # A triggerer that was not restarted after an upgrade sends events that don't say what they are about.

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +18,7 @@ from airflow_provider_trim.emulator.authentication import Scheme
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.vod.errors import TrimAuthError
 from airflow_provider_trim.vod.models import TrimStatus
+from tests.support.emulators import set_connection
 from tests.support.waits import sensor
 
 USER, SECRET = "AKEXAMPLE0001", "SKEXAMPLE0001secret"
@@ -42,9 +42,8 @@ every_connection = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def emulator(auth: Scheme) -> Iterator[TrimEmulator]:
-    with TrimEmulator(auth=auth, user=USER, token=SECRET) as emulator:
-        yield emulator
+def emulator_options(auth: Scheme) -> dict[str, Any]:
+    return {"auth": auth, "user": USER, "token": SECRET}
 
 
 @pytest.fixture
@@ -54,8 +53,7 @@ def connect(auth: Scheme, monkeypatch: pytest.MonkeyPatch) -> Connect:
     def connect(emulator: TrimEmulator, password: str = SECRET, **extra: Any) -> None:
         # No quota, so that no look has to wait for its turn.
         extras = {"auth": auth, "quota": "off", **extra}
-        connection = {"conn_type": "trim", "host": emulator.url, "login": USER, "password": password, "extra": extras}
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+        set_connection(monkeypatch, emulator, password=password, **extras)
 
     return connect
 
@@ -65,7 +63,7 @@ def connect(auth: Scheme, monkeypatch: pytest.MonkeyPatch) -> Connect:
 
 @every_connection
 @pytest.mark.parametrize("trans_no", ["036b6f4a01611000a79c3a7800000000", "操作 1+1=2&a%2F/?"])
-async def test_the_hook_is_let_in(
+async def test_hook_query_is_authenticated(
     emulator: TrimEmulator, connect: Connect, extra: dict[str, Any], trans_no: str
 ) -> None:
     connect(emulator, **extra)
@@ -77,7 +75,7 @@ async def test_the_hook_is_let_in(
 
 
 @every_connection
-def test_the_hook_submits(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
+def test_hook_submission_is_authenticated(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
     """By POST, whatever the connection's method."""
     connect(emulator, **extra)
     emulator.duration = 0
@@ -89,13 +87,15 @@ def test_the_hook_submits(emulator: TrimEmulator, connect: Connect, extra: dict[
 
 
 @every_connection
-def test_the_connection_works(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
+def test_connection_test_succeeds(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
     connect(emulator, **extra)
     assert TrimApiHook().test_connection() == (True, f"{emulator.url} answered and accepted the credentials.")
 
 
 @every_connection
-def test_a_deferred_wait_is_let_in(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
+def test_deferred_wait_is_authenticated_at_each_poll(
+    emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]
+) -> None:
     """At each of its looks, which come more than once a second."""
     connect(emulator, **extra)
     emulator.add_trim("T", seconds=math.inf)
@@ -122,7 +122,7 @@ def assert_all_let_in(emulator: TrimEmulator, auth: Scheme, count: int) -> None:
 
 
 @every_connection
-def test_looks_of_many_threads_within_a_second_are_let_in(
+def test_polls_of_many_threads_in_one_second_are_authenticated(
     emulator: TrimEmulator, connect: Connect, auth: Scheme, extra: dict[str, Any]
 ) -> None:
     """The clock stands still, so that it is one second for certain."""
@@ -131,7 +131,7 @@ def test_looks_of_many_threads_within_a_second_are_let_in(
 
     def look(_: int) -> TrimStatus:
         with TrimApiHook() as hook:
-            return hook.ask("T").status
+            return hook.query_once("T").status
 
     with time_machine.travel(NOW, tick=False), ThreadPoolExecutor(8) as pool:
         assert list(pool.map(look, range(16))) == [TrimStatus.SUCCESSFUL] * 16
@@ -139,7 +139,7 @@ def test_looks_of_many_threads_within_a_second_are_let_in(
 
 
 @every_connection
-async def test_looks_of_a_thread_and_a_loop_within_a_second_are_let_in(
+async def test_polls_of_thread_and_loop_within_a_second_are_authenticated(
     emulator: TrimEmulator, connect: Connect, auth: Scheme, extra: dict[str, Any]
 ) -> None:
     connect(emulator, **extra)
@@ -157,7 +157,9 @@ async def test_looks_of_a_thread_and_a_loop_within_a_second_are_let_in(
 
 
 @every_connection
-def test_a_wrong_secret_is_said_but_not_shown(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
+def test_wrong_secret_is_reported_but_not_shown(
+    emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]
+) -> None:
     connect(emulator, "wr0ng-s3cret", **extra)
     works, message = TrimApiHook().test_connection()
     assert not works
@@ -181,14 +183,14 @@ def test_a_secret_changed_at_the_service_counts_from_the_next_call(emulator: Tri
         with pytest.raises(TrimAuthError):
             hook.get_task("T")
         connect(emulator, "the next one")
-        hook.refresh()
+        hook.reload_connection()
         assert hook.get_task("T").status is TrimStatus.SUCCESSFUL
 
 
 @pytest.mark.parametrize("auth", CLOCKED)
 @pytest.mark.parametrize(("off", "direction"), [(400, "behind"), (-400, "ahead")])
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_clock_that_is_off_is_said(connect: Connect, auth: Scheme, off: int, direction: str, method: str) -> None:
+def test_clock_skew_is_reported(connect: Connect, auth: Scheme, off: int, direction: str, method: str) -> None:
     with TrimEmulator(auth=auth, user=USER, token=SECRET, wall_clock=lambda: time.time() + off) as emulator:
         connect(emulator, method=method)
         works, message = TrimApiHook().test_connection()

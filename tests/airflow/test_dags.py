@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -14,6 +13,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 from airflow_provider_trim.emulator import ServiceCode, TrimEmulator
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from tests.support.emulators import set_connection
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 MODES = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
@@ -24,7 +24,7 @@ def states(run: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_main_rows(trim_default: TrimEmulator, run_dag: Any, xcom: Any, mode: str) -> None:
+def test_all_outcomes_in_one_dag(trim_default: TrimEmulator, run_dag: Any, xcom: Any, mode: str) -> None:
     """Success, failure without retries, soft_fail, timeout and passing failures, in one DAG."""
     trim_default.add_trim("good", seconds=0.2)
     trim_default.add_trim("bad", seconds=0, outcome="fail")
@@ -46,9 +46,8 @@ def test_main_rows(trim_default: TrimEmulator, run_dag: Any, xcom: Any, mode: st
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_templates(trim_default: TrimEmulator, monkeypatch: Any, run_dag: Any, xcom: Any, deferrable: bool) -> None:
-    """Pitfall 25: trans_no and trim_conn_id are rendered before anything is derived from them."""
-    connection = {"conn_type": "trim", "host": trim_default.url, "login": "emulator", "password": trim_default.token}
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_OTHER", json.dumps(connection))
+    """``trans_no`` and trim_conn_id are rendered before anything is derived from them."""
+    set_connection(monkeypatch, trim_default, "trim_other")
     monkeypatch.delenv("AIRFLOW_CONN_TRIM_DEFAULT")
     trim_default.add_trim("clip-7", seconds=0.1)
     with DAG(
@@ -68,7 +67,6 @@ def test_templates(trim_default: TrimEmulator, monkeypatch: Any, run_dag: Any, x
 
 
 def test_mapped_tasks_with_one_that_fails(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
-    """Pitfall 24."""
     trim_default.add_trim("a", seconds=0.1)
     trim_default.add_trim("c", seconds=0.2)
     trim_default.misbehave("b", ServiceCode(1603, "does not exist"))

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import copy
 import subprocess
 import sys
 from typing import Any
 
 import pendulum
 import pytest
+import requests
 from airflow.providers.common.compat.sdk import DAG, Asset
 
 from airflow_provider_trim.emulator import ServiceData, TrimEmulator
-from airflow_provider_trim.links.trim import TrimVideoLink, video_url
+from airflow_provider_trim.links.trim import URL_KEY, TrimVideoLink, video_url
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.models import VideoInfo
@@ -88,18 +88,19 @@ def test_where_the_link_leads(image: str, domain: str, url: str) -> None:
     assert video_url(VideoInfo.from_xcom({"imageUrl": image, "publishDomain": domain})) == url
 
 
-def test_the_link_of_a_finished_task(trim_default: TrimEmulator, example_answer: dict, run_dag: Any, xcom: Any) -> None:
-    info = copy.deepcopy(example_answer["data"]["videoInfo"])
-    info["imageUrl"] = "https://img.example/poster.jpg"
-    trim_default.add_trim("T", seconds=0, video_info=info)
+def test_the_link_of_a_finished_task(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
+    """The address that is pushed, which the link has under the same key, leads to a picture."""
+    trim_default.add_trim("T", seconds=0)
     with DAG(dag_id="link", schedule=None, start_date=START) as dag:
         TrimVideoInfoOperator(task_id="info", trans_no="T")
     run = run_dag(dag)
-    assert xcom(run, "info", "video_url") == "https://img.example/poster.jpg"
     (link,) = TrimVideoInfoOperator.operator_extra_links
     assert isinstance(link, TrimVideoLink)
-    if AIRFLOW_3:
-        assert xcom(run, "info", link.xcom_key) == "https://img.example/poster.jpg"
+    assert link.xcom_key == URL_KEY == "video_url"
+    address = xcom(run, "info", URL_KEY)
+    assert address == trim_default.video_info("T")["imageUrl"]
+    poster = requests.get(address, timeout=10)
+    assert (poster.status_code, poster.headers["Content-Type"]) == (200, "image/svg+xml")
 
 
 def test_without_a_link_nothing_is_missed(

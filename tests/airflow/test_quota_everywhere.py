@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
-import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +19,10 @@ from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import poller
 from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.ratelimit.limiter import limiters
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError
+from tests.support.emulators import set_connection
 from tests.support.waits import AirflowRescheduleException, TaskInstance, operator, sensor, verdicts_of, video
 
 CALLS, SECONDS = 4, 1
@@ -32,15 +33,8 @@ PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrimEmulator]:
     """An emulator with a small quota, as the connections trim_default and trim_again."""
     with TrimEmulator(quota=(CALLS, SECONDS)) as emulator:
-        connection = {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": emulator.token,
-            "extra": {"quota": f"{CALLS}/{SECONDS} second", "timeout": 10},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_AGAIN", json.dumps(connection))
+        for conn_id in ("trim_default", "trim_again"):
+            set_connection(monkeypatch, emulator, conn_id, quota=f"{CALLS}/{SECONDS} second", timeout=10)
         yield emulator
         assert emulator.rate_limited == 0
 
@@ -50,9 +44,9 @@ def use_up(emulator: TrimEmulator) -> None:
     emulator.add_trim("other", seconds=math.inf)
     with TrimApiHook() as hook:
         for _ in range(CALLS):
-            hook.ask("other")
+            hook.query_once("other")
         with pytest.raises(TrimQuotaExceededError) as quota_exhausted:
-            hook.ask("other")
+            hook.query_once("other")
     assert quota_exhausted.value.http_status is None
     assert 0 < quota_exhausted.value.retry_after <= SECONDS + 1
     emulator.clear_calls()
@@ -66,22 +60,28 @@ def test_a_submission_waits_its_turn_within_its_timeout(
 ) -> None:
     """Not just for the length of a call: hundreds of mapped tasks submit at once."""
     caplog.set_level(logging.INFO)
-    connection = json.loads(os.environ["AIRFLOW_CONN_TRIM_DEFAULT"])
-    connection["extra"] = {"quota": "1/5 minutes"}
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    set_connection(monkeypatch, trim_default, quota="1/5 minutes")
 
     def submit(run_id: str, timeout: float) -> None:
         video("poke", TaskInstance(run_id=run_id), timeout=timeout, wait_for_completion=False).run()
 
     with time_machine.travel(time.time()) as traveller:
-        monkeypatch.setattr(time, "sleep", traveller.shift)
+        start, slept = time.monotonic(), 0.0
+
+        def sleep(seconds: float) -> None:
+            nonlocal slept
+            slept += seconds
+            traveller.shift(seconds)
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        limiters.clear(clock=lambda: start + slept)
         submit("first", 3600)
-        with pytest.raises(TrimQuotaExceededError, match="used up"):
+        with pytest.raises(TrimQuotaExceededError, match="call quota is exhausted"):
             submit("impatient", 100)
         submit("patient", 3600)
     assert len(trim_default.submissions) == 2
     said = caplog.text + "".join(capfd.readouterr())  # Airflow 3 does not log by way of the standard library
-    assert "the call has to wait for 302 s" in said
+    assert re.search(r"Quota exhausted; waiting 30[2-7] s", said)
 
 
 @pytest.mark.parametrize("make", [sensor, operator])
@@ -142,8 +142,8 @@ def test_many_triggers_of_two_connections_to_one_account(counting: TrimEmulator)
     assert counting.call_count == 20
 
 
-def test_a_refusal_slows_the_whole_connection_down(trim_default: TrimEmulator) -> None:
-    """Pitfall 27: HTTP 429 for one trim, and no other is asked until Retry-After has passed."""
+def test_http_429_pauses_the_whole_connection(trim_default: TrimEmulator) -> None:
+    """HTTP 429 for one trim, and no other is asked until Retry-After has passed."""
     for name in ("a", "b", "c"):
         trim_default.add_trim(name, seconds=math.inf)
     trim_default.misbehave("a", HttpError(429, headers={"Retry-After": "1"}))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+from tests.support.emulators import set_connection
 from tests.support.waits import verdicts_of
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
@@ -22,14 +22,7 @@ NAMES = [f"T{number}" for number in range(TASKS)]
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, emulator: TrimEmulator, token: str) -> None:
-    connection = {
-        "conn_type": "trim",
-        "host": emulator.url,
-        "login": emulator.user,
-        "password": token,
-        "extra": {"quota": "off"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    set_connection(monkeypatch, emulator, password=token, quota="off")
 
 
 async def event(trans_no: str) -> Any:
@@ -48,9 +41,7 @@ async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
 
 
 @pytest.mark.parametrize("first", ["connection", "service"])
-async def test_a_changed_token_fails_nobody(
-    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, first: str
-) -> None:
+async def test_rotated_token_fails_no_wait(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     """Whichever is changed first; the other follows while refused looks are still waiting for their second try."""
     connect(monkeypatch, emulator, emulator.token)
     tasks = await waiting(emulator)

@@ -33,12 +33,12 @@ from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
 from tests.support.absent_secrets import AwayAtFirst
+from tests.support.emulators import connection_to, set_connection
 from tests.support.waits import (
     SENSOR_MODES,
     WAIT_IDS,
     WAITS,
     AirflowRescheduleException,
-    connection_without_quota,
     sensor,
 )
 
@@ -71,7 +71,7 @@ PASSING_IDS = [
 def test_success_is_video_info_as_on_the_wire(
     trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str
 ) -> None:
-    """Pitfall 16: the same value from every mode, Chinese text and all."""
+    """The same value from every mode, Chinese text and all."""
     data = example_answer["data"]
     trim_default.add_trim("T", seconds=0, video_info=data["videoInfo"])
     trim_default.misbehave("T", PROCESSING, ServiceCode(1560, "being processed"), PROCESSING)
@@ -84,7 +84,7 @@ def test_success_is_video_info_as_on_the_wire(
 
 @every_wait
 def test_an_interval_of_zero_is_the_shortest(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Airflow allows it; it means the same in every mode, and is no loop without a pause (pitfall 2)."""
+    """Airflow allows it; it means the same in every mode, and is no loop without a pause."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", PROCESSING, PROCESSING, PROCESSING)
     interval = {"poke_interval" if make is sensor else "poll_interval": 0}
@@ -95,8 +95,8 @@ def test_an_interval_of_zero_is_the_shortest(trim_default: TrimEmulator, make: A
 
 
 @every_wait
-def test_done_at_the_first_look(trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str) -> None:
-    """Pitfalls 16 and 17: no deferral, no reschedule, the same value."""
+def test_finished_at_the_first_poll(trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str) -> None:
+    """No deferral, no reschedule, the same value."""
     trim_default.add_trim("T", seconds=0, video_info=example_answer["data"]["videoInfo"])
     wait = make(mode)
     assert wait.run() == example_answer["data"]["videoInfo"]
@@ -119,10 +119,10 @@ FINAL = {
 @every_wait
 @pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
 @pytest.mark.parametrize(("fault", "texts"), FINAL.values(), ids=FINAL.keys())
-def test_final_answers_fail_at_once(
+def test_final_responses_fail_at_once(
     trim_default: TrimEmulator, fault: Any, texts: list[str], later: bool, make: Any, mode: str
 ) -> None:
-    """Pitfalls 10 and 20: no success, no retries, and code, message and request id in the exception."""
+    """No success, no retries, and code, message and request id in the exception."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", *([PROCESSING] if later else []), fault)
     with pytest.raises(AirflowFailException) as failed:
@@ -135,8 +135,7 @@ def test_final_answers_fail_at_once(
 
 @every_mode
 @pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
-def test_soft_fail_makes_a_final_answer_a_skip(trim_default: TrimEmulator, later: bool, mode: str) -> None:
-    """Pitfall 6."""
+def test_soft_fail_makes_a_final_response_a_skip(trim_default: TrimEmulator, later: bool, mode: str) -> None:
     trim_default.misbehave("T", *([PROCESSING] if later else []), ServiceCode(1603, "does not exist"))
     with pytest.raises(AirflowSkipException):
         sensor(mode, soft_fail=True).run()
@@ -150,8 +149,8 @@ def test_an_unknown_trim(trim_default: TrimEmulator, make: Any, mode: str) -> No
 
 @every_wait
 @pytest.mark.parametrize("fault", PASSING, ids=PASSING_IDS)
-def test_passing_failures_are_waited_out(trim_default: TrimEmulator, fault: Any, make: Any, mode: str) -> None:
-    """Pitfall 3: one failure ends no wait."""
+def test_transient_failures_do_not_end_the_wait(trim_default: TrimEmulator, fault: Any, make: Any, mode: str) -> None:
+    """One failure ends no wait."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", PROCESSING, fault, fault, PROCESSING, fault)
     wait = make(mode, max_consecutive_failures=3)
@@ -171,10 +170,10 @@ def test_passing_failures_are_waited_out(trim_default: TrimEmulator, fault: Any,
     ],
     ids=["500", "reset", "not JSON"],
 )
-def test_failures_in_a_row_are_bounded(
+def test_consecutive_failures_are_bounded(
     trim_default: TrimEmulator, fault: Any, error: type[Exception], make: Any, mode: str
 ) -> None:
-    """Pitfalls 2, 4 and 6: bounded, worth a retry, and no skip under soft_fail in any mode."""
+    """Bounded, worth a retry, and no skip under soft_fail in any mode."""
     trim_default.misbehave("T", PROCESSING, *[fault] * 10)
     arguments = {"soft_fail": True} if make is sensor else {}
     with pytest.raises(error) as failed:
@@ -191,7 +190,7 @@ def test_reschedule_mode_leaves_failures_to_the_timeout(trim_default: TrimEmulat
 
 
 @every_wait
-def test_refused_credentials_fail_after_one_fresh_look_up(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+def test_refused_credentials_fail_after_one_reload(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     trim_default.add_trim("T", seconds=math.inf)
     trim_default.token = "another-token"
     with pytest.raises(AirflowFailException, match="credentials"):
@@ -203,8 +202,7 @@ def test_refused_credentials_fail_after_one_fresh_look_up(trim_default: TrimEmul
 @every_wait
 def test_a_rotated_token_is_picked_up(monkeypatch: pytest.MonkeyPatch, make: Any, mode: str) -> None:
     def connect(token: str) -> None:
-        connection = {"conn_type": "trim", "host": emulator.url, "login": emulator.user, "password": token}
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+        set_connection(monkeypatch, emulator, password=token)
 
     def rotate(call: Any) -> None:
         if emulator.token == "old-token":
@@ -220,7 +218,6 @@ def test_a_rotated_token_is_picked_up(monkeypatch: pytest.MonkeyPatch, make: Any
 
 @every_wait
 def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Pitfall 27."""
     trim_default.add_trim("T", seconds=0)
     refusal = HttpError(429, headers={"Retry-After": "0"})
     trim_default.misbehave("T", *[PROCESSING, refusal] * 3)
@@ -228,8 +225,8 @@ def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str
 
 
 @every_wait
-def test_timeout_after_one_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Pitfalls 5 and 9: the look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
+def test_timeout_after_one_last_poll(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """The look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
     trim_default.add_trim("T", seconds=math.inf)
     interval = {"poke_interval" if make is sensor else "poll_interval": 0.6}
     with pytest.raises(AirflowSensorTimeout):
@@ -240,7 +237,7 @@ def test_timeout_after_one_last_look(trim_default: TrimEmulator, make: Any, mode
         assert looks[-1] - looks[0] == pytest.approx(0.9, abs=0.2)
 
 
-def test_the_last_look_is_not_lost_to_a_slow_beginning(trim_default: TrimEmulator) -> None:
+def test_slow_start_does_not_skip_the_last_poll(trim_default: TrimEmulator) -> None:
     """Airflow's clock runs while a worker imports what the first look needs."""
 
     class SlowToBegin(TrimTaskStatusSensor):
@@ -261,8 +258,8 @@ def test_the_last_look_is_not_lost_to_a_slow_beginning(trim_default: TrimEmulato
 
 
 @every_wait
-def test_success_at_the_last_look(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """Pitfall 9: the deadline has passed, but the trim is done."""
+def test_success_at_the_last_poll(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """The deadline has passed, but the trim is done."""
     trim_default.add_trim("T", seconds=0)
     assert make(mode, timeout=0).run() == trim_default.video_info("T")
 
@@ -288,9 +285,9 @@ def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
 
 @pytest.fixture
 def secrets_away_at_first(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "absent_secrets.AwayAtFirst")
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "tests.support.absent_secrets.AwayAtFirst")
     monkeypatch.setattr(AwayAtFirst, "times", 2)
-    monkeypatch.setattr(AwayAtFirst, "connection", connection_without_quota(emulator))
+    monkeypatch.setattr(AwayAtFirst, "connection", json.dumps(connection_to(emulator, quota="off")))
     yield
     with contextlib.suppress(ImportError):  # Airflow 2.11 keeps no backends
         from airflow.sdk.configuration import clear_secrets_backends_cache
@@ -312,7 +309,7 @@ def test_a_connection_that_cannot_be_found_at_first(
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
-def test_a_look_up_that_is_refused_is_a_failed_look(
+def test_refused_connection_lookup_is_a_failed_poll(
     emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """So Airflow 3 says in a worker that the api-server has answered 401 or 403; there are pauses in between."""
@@ -323,7 +320,7 @@ def test_a_look_up_that_is_refused_is_a_failed_look(
         raise PermissionError(f"access to {conn_id} was denied")
 
     monkeypatch.setattr(TrimApiHook, "get_connection", staticmethod(get_connection))
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection_without_quota(emulator))
+    set_connection(monkeypatch, emulator, quota="off")
     emulator.add_trim("T", seconds=0)
     if mode == "deferrable":
         assert sensor(mode).run() == emulator.video_info("T")

@@ -8,10 +8,11 @@ import textwrap
 import time
 from pathlib import Path
 
-from environment import trim_connection
+import environment  # noqa: F401 - makes tests.support importable
 from report import Bar, Report, table
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
 from tests.support.worker_starts import PLUGIN
 
@@ -44,7 +45,7 @@ def measure(number: int) -> dict[str, dict[str, float]]:
         for path, text in ((dags, DAGS), (plugins, PLUGIN)):
             path.mkdir()
             (path / f"{path.name}.py").write_text(textwrap.dedent(text))
-        connection = trim_connection(emulator.url) | {"login": emulator.user, "password": emulator.token}
+        connection = connection_to(emulator)
         airflow = LiveAirflow(
             home,
             dags,

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from environment import trim_connection
+import environment  # noqa: F401 - makes tests.support importable
 from report import Bar, Report, table
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
 from tests.support.worker_starts import PLUGIN
 
@@ -91,7 +92,7 @@ def measure(runs: int) -> dict[str, Figures]:
         for path, text in ((dags, DAGS), (plugins, PLUGIN)):
             path.mkdir()
             (path / f"{path.name}.py").write_text(textwrap.dedent(text))
-        ours = trim_connection(emulator.url) | {"login": emulator.user, "password": emulator.token}
+        ours = connection_to(emulator)
         airflow = LiveAirflow(
             home,
             dags,

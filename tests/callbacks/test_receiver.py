@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,10 +21,12 @@ from airflow_provider_trim.callbacks.receiver import WARM_UP
 from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.state import PollAgain, PollState, Success, TimedOut
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import PollAgain, Success, TimedOut
 from airflow_provider_trim.vod.callbacks import Claim
 from airflow_provider_trim.vod.models import TrimTask
 from tests.support.callback_calls import Callbacks, until
+from tests.support.clocks import Clock
 from tests.support.live_airflow import HOST
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
@@ -32,20 +35,11 @@ NOW = 1_796_000_000.0
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class Clock:
-    """The system's, moved ahead when a test says so."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
 class Waits:
     """A poller's waits, each for a trim whose callback is expected unless told otherwise."""
 
     def __init__(self, callbacks: Callbacks) -> None:
-        self.clock = Clock()
+        self.clock = Clock(0, time.time)
         self.poller = Poller(callbacks.load, clock=self.clock)
         self.running: list[asyncio.Task[Any]] = []
 
@@ -66,9 +60,8 @@ async def done(*waits: asyncio.Task[Any]) -> None:
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=float("inf")) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf}
 
 
 @pytest.fixture
@@ -91,14 +84,14 @@ async def old(waits: Waits, callbacks: Callbacks) -> Waits:
     waits.start("old", expects_callback=False, interval=3600)
     await callbacks.emulator.async_wait_for_calls(1, trans_no="old")
     await until(lambda: not waits.poller._looks)  # its answer is read before the clock moves
-    waits.clock.ahead = WARM_UP + 1
+    waits.clock.advance(WARM_UP + 1)
     return waits
 
 
 # --- told instead of asking ---
 
 
-async def test_a_trim_is_asked_about_when_it_is_called_back(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_triggers_the_only_poll(old: Waits, callbacks: Callbacks) -> None:
     """The only call of its wait."""
     callbacks.add_trim("t1")
     wait = old.start("t1")
@@ -121,9 +114,7 @@ async def test_a_thousand_trims_cost_a_call_each(old: Waits, callbacks: Callback
     assert callbacks.emulator.call_count == 1001
 
 
-async def test_a_listener_that_is_younger_than_the_trim_has_it_looked_at_first(
-    waits: Waits, callbacks: Callbacks
-) -> None:
+async def test_trim_older_than_the_listener_is_polled_first(waits: Waits, callbacks: Callbacks) -> None:
     """It may have been called back when nobody listened."""
     callbacks.add_trim("t1", 0)
     callbacks.add_trim("t2")
@@ -136,7 +127,7 @@ async def test_a_listener_that_is_younger_than_the_trim_has_it_looked_at_first(
     assert [len(callbacks.emulator.calls_for(trans_no)) for trans_no in ("t1", "t2")] == [1, 2]
 
 
-async def test_a_hint_works_for_whoever_waits_for_the_trim(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_reaches_any_wait_for_the_trim(old: Waits, callbacks: Callbacks) -> None:
     """A sensor does not know who submitted it, nor how."""
     callbacks.add_trim("t1")
     sensors = [old.start("t1", expects_callback=False, interval=3600) for _ in range(2)]
@@ -146,7 +137,7 @@ async def test_a_hint_works_for_whoever_waits_for_the_trim(old: Waits, callbacks
     assert len(callbacks.emulator.calls_for("t1")) == 2
 
 
-async def test_the_body_is_a_hint_and_no_answer(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_body_is_only_a_hint(old: Waits, callbacks: Callbacks) -> None:
     """Whatever it says; the trim is polled as usual then, since no other call is to be expected."""
     callbacks.add_trim("t1")
     wait = old.start("t1")
@@ -158,7 +149,7 @@ async def test_the_body_is_a_hint_and_no_answer(old: Waits, callbacks: Callbacks
     await done(wait)
 
 
-async def test_a_call_during_a_look_has_another_follow_it(waits: Waits, callbacks: Callbacks) -> None:
+async def test_callback_during_a_poll_triggers_another_poll(waits: Waits, callbacks: Callbacks) -> None:
     """What that look is answered may have been true before."""
     callbacks.add_trim("t1")
     hold = Hold(then=ServiceCode(1560))
@@ -172,7 +163,7 @@ async def test_a_call_during_a_look_has_another_follow_it(waits: Waits, callback
     assert len(callbacks.emulator.calls_for("t1")) == 2
 
 
-async def test_a_look_that_fails_after_a_call_is_made_again(old: Waits, callbacks: Callbacks) -> None:
+async def test_failed_poll_after_a_callback_is_retried(old: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1")
     callbacks.emulator.misbehave("t1", HttpError(503), HttpError(502))
     wait = old.start("t1")
@@ -182,12 +173,12 @@ async def test_a_look_that_fails_after_a_call_is_made_again(old: Waits, callback
     assert len(callbacks.emulator.calls_for("t1")) == 3
 
 
-async def test_a_call_before_the_wait_is_remembered_for_some_minutes(old: Waits, callbacks: Callbacks) -> None:
+async def test_callback_before_the_wait_is_remembered_for_some_minutes(old: Waits, callbacks: Callbacks) -> None:
     for trans_no in ("t1", "t2"):
         callbacks.add_trim(trans_no, 0)
     await callbacks.emulator.async_wait_for_callbacks(2)
     await done(old.start("t1", first_poll_after=3600))
-    old.clock.ahead += TTL
+    old.clock.advance(TTL)
     began = old.clock() - TTL - 1
     await done(old.start("t2", started_at=began))  # by a look, since what was heard is forgotten by now
     assert callbacks.emulator.call_count == 3
@@ -196,7 +187,7 @@ async def test_a_call_before_the_wait_is_remembered_for_some_minutes(old: Waits,
 # --- callbacks get lost ---
 
 
-async def test_who_expects_a_call_asks_rarely(old: Waits, callbacks: Callbacks) -> None:
+async def test_wait_that_expects_a_callback_polls_rarely(old: Waits, callbacks: Callbacks) -> None:
     for trans_no in ("t1", "t2"):
         callbacks.add_trim(trans_no)
     old.start("t1")
@@ -206,7 +197,7 @@ async def test_who_expects_a_call_asks_rarely(old: Waits, callbacks: Callbacks) 
 
 
 @pytest.mark.parametrize("factor", [5])
-async def test_a_lost_call_is_made_up_for_by_asking(emulator: TrimEmulator, factor: int) -> None:
+async def test_lost_callback_is_made_up_for_by_polling(emulator: TrimEmulator, factor: int) -> None:
     callbacks = Callbacks(emulator, callback_poll_factor=factor)
     waits = Waits(callbacks)
     callbacks.add_trim("t1")
@@ -218,20 +209,20 @@ async def test_a_lost_call_is_made_up_for_by_asking(emulator: TrimEmulator, fact
     await waits.end()
 
 
-async def test_the_last_look_is_at_the_deadline(old: Waits, callbacks: Callbacks) -> None:
+async def test_last_poll_is_at_the_deadline(old: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1")
     wait = old.start("t1", deadline=old.clock() + 0.3)
     assert await wait == TimedOut(None)
     assert len(callbacks.emulator.calls_for("t1")) == 1
 
 
-async def test_a_failed_look_is_made_again_after_the_interval(waits: Waits, callbacks: Callbacks) -> None:
+async def test_failed_poll_is_retried_after_the_interval(waits: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1", 0)
     callbacks.emulator.misbehave("t1", HttpError(503), HttpError(503))
     await done(waits.start("t1"))
 
 
-async def test_callbacks_that_fail_to_come_are_relied_upon_no_more(
+async def test_missing_callbacks_restore_normal_polling(
     old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By those that wait, and those that come; it is logged once."""
@@ -254,7 +245,7 @@ async def test_callbacks_that_fail_to_come_are_relied_upon_no_more(
     assert [record.levelname for record in caplog.records if "fail to come" in record.message] == ["WARNING"]
 
 
-async def test_callbacks_that_come_again_are_relied_upon_again(
+async def test_returning_callbacks_reduce_polling_again(
     old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -305,12 +296,12 @@ async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callb
 # --- who else calls ---
 
 
-async def test_repeated_calls_of_a_trim_that_is_not_done_cost_one_look(old: Waits, callbacks: Callbacks) -> None:
+async def test_repeated_callbacks_of_a_running_trim_cost_one_poll(old: Waits, callbacks: Callbacks) -> None:
     callbacks.add_trim("t1")
     old.start("t1", interval=3600)
     for _ in range(20):
         assert OK in await callbacks.call(callbacks.target("t1"))
-        old.clock.ahead += 60
+        old.clock.advance(60)
     await callbacks.emulator.async_wait_for_calls(1, trans_no="t1")
     callbacks.add_trim("t2", 0)
     await done(old.start("t2", expects_callback=False))
@@ -409,7 +400,7 @@ async def test_for_one_connection_too_many_the_oldest_is_closed(
 # --- the listener's life ---
 
 
-async def test_it_is_gone_with_the_last_watch_and_says_what_came(
+async def test_listener_stops_with_the_last_watch_and_logs_its_counts(
     waits: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -476,7 +467,7 @@ async def test_an_address_that_cannot_be_one_fails_no_wait(
 
 
 @pytest.mark.parametrize("ticks", range(8))
-async def test_who_is_cancelled_while_he_begins_to_listen_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
+async def test_cancellation_while_the_listener_starts_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
     def told(claim: Claim) -> bool:
         return False
 
@@ -508,7 +499,7 @@ async def test_a_changed_connection_is_followed(waits: Waits, callbacks: Callbac
     await callbacks.listening()
     moved = Callbacks(emulator)
     callbacks.settings = moved.settings
-    waits.clock.ahead += 600
+    waits.clock.advance(600)
     await moved.listening()
     await callbacks.gone()
     emulator.finish("t1")
@@ -531,7 +522,7 @@ def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_inter
     assert watch.next_poll_at == NOW + 1000
 
 
-def test_one_that_is_postponed_keeps_its_deadline_and_its_first_look() -> None:
+def test_postponed_watch_keeps_its_deadline_and_its_first_poll() -> None:
     for deadline, at in ((NOW + 100, NOW + 100), (NOW + 9000, NOW + 600)):
         watch = PollState("t1", WaitOptions(deadline=deadline, first_poll_after=20, expects_callback=True), now=NOW)
         watch.callback_pause = 600

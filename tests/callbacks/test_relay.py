@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import subprocess
 import sys
 import time
@@ -22,9 +23,11 @@ from airflow_provider_trim.callbacks.relay import channel_of
 from airflow_provider_trim.emulator import Lost, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.state import PollState, Success
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Success
 from tests.support import callback_waiter
 from tests.support.callback_calls import Callbacks, until
+from tests.support.emulators import connection_parts
 from tests.support.redis_server import RedisServer
 
 Start = Callable[..., asyncio.Task[Any]]
@@ -42,9 +45,8 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=float("inf")) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf}
 
 
 @pytest.fixture
@@ -77,8 +79,7 @@ def subscribers(redis: RedisServer, callbacks: Callbacks) -> int:
 @contextmanager
 def waiting(callbacks: Callbacks, trans_no: str) -> Iterator[subprocess.Popen[str]]:
     """A process of its own that waits for a trim; it is ready when the block begins."""
-    emulator = callbacks.emulator
-    parts = {"host": emulator.url, "login": emulator.user, "password": emulator.token, "extra": callbacks.extra}
+    parts = connection_parts(callbacks.emulator, **callbacks.extra)
     line = [sys.executable, str(Path(callback_waiter.__file__)), f"--connection={json.dumps(parts)}", "--interval=3600"]
     process = subprocess.Popen([*line, trans_no], stdout=subprocess.PIPE, text=True)
     try:
@@ -90,7 +91,7 @@ def waiting(callbacks: Callbacks, trans_no: str) -> Iterator[subprocess.Popen[st
         process.communicate()
 
 
-def test_the_process_that_waits_is_told_whichever_is_called(redis: RedisServer, emulator: TrimEmulator) -> None:
+def test_callback_reaches_the_waiting_process_whichever_receives_it(redis: RedisServer, emulator: TrimEmulator) -> None:
     """Two processes behind one address; neither asks by itself for an hour."""
     first = Callbacks(emulator, quota_storage=redis.url)
     second = Callbacks(emulator, quota_storage=redis.url)
@@ -107,7 +108,7 @@ def test_the_process_that_waits_is_told_whichever_is_called(redis: RedisServer, 
     assert all(callback.http_status == 200 for callback in emulator.callbacks)
 
 
-async def test_of_two_on_one_host_the_other_listens_when_the_first_has_gone(
+async def test_second_process_on_a_host_listens_when_the_first_has_gone(
     redis: RedisServer, emulator: TrimEmulator, start: Start
 ) -> None:
     """Without a look of its own, and asks once for whoever may have been called when nobody listened."""
@@ -130,7 +131,7 @@ async def test_of_two_on_one_host_the_other_listens_when_the_first_has_gone(
     assert len(emulator.calls_for("t3")) == 3
 
 
-async def test_without_redis_the_wrong_one_drops_it_and_polling_catches_up(
+async def test_without_redis_a_misrouted_callback_is_dropped_and_polling_catches_up(
     emulator: TrimEmulator, start: Start
 ) -> None:
     first, second = (Callbacks(emulator, callback_poll_factor=2) for _ in range(2))
@@ -146,7 +147,7 @@ async def test_without_redis_the_wrong_one_drops_it_and_polling_catches_up(
     assert emulator.callbacks[0].http_status == 200
 
 
-async def test_what_is_passed_on_is_verified(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
+async def test_relayed_callbacks_are_verified(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
     """Who can write to Redis can make up no callback."""
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     callbacks.add_trim("t1")
@@ -167,7 +168,7 @@ async def test_what_is_passed_on_is_verified(redis: RedisServer, emulator: TrimE
     await done(wait)
 
 
-async def test_a_redis_that_is_away_fails_no_wait_and_is_found_again(
+async def test_unreachable_redis_fails_no_wait_and_is_found_again(
     redis: RedisServer, emulator: TrimEmulator, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, relay.__name__)
@@ -192,7 +193,7 @@ async def test_a_redis_that_is_away_fails_no_wait_and_is_found_again(
     assert sum("is back" in text for text in said) == 2
 
 
-async def test_it_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
+async def test_relay_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     callbacks.add_trim("t1")
     wait = start(callbacks, "t1")

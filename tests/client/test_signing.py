@@ -36,6 +36,6 @@ def test_different_requests_share_a_second() -> None:
 
 
 @pytest.mark.parametrize("auth", ["token", "api-key"])
-def test_what_signs_nothing_is_left_alone(auth: str) -> None:
+def test_unsigned_requests_are_left_alone(auth: str) -> None:
     build = partial(build_query, settings(auth), "T")
     assert sign_once(build, 2_000_002_000.0) == sign_once(build, 2_000_002_000.5) == build(2_000_002_000.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client that speaks to the emulator by plain ``requests``, and a clock that moves when told to."""
+"""A client that calls the emulator with plain ``requests``, and a clock that only a test moves."""
 
 from __future__ import annotations
 
@@ -11,33 +11,24 @@ import pytest
 import requests
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.clocks import Clock
 
 PATH = "/vod/videoManage/videoClipQuery"
 SUBMIT_PATH = "/vod/videoManage/videoClip"
 
 CLIP = {"videoId": "V1", "seekStart": 30, "duration": 12, "filename": "goal.flv"}
-"""The parameters that every submission has to have."""
-
-
-class Clock:
-    """Seconds that pass only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+"""The required parameters of a submission."""
 
 
 class Client:
-    """Calls one emulator with the right user and token unless told otherwise, over one kept-alive connection."""
+    """Calls one emulator over one kept-alive connection, by default with the right user and token."""
 
     def __init__(self, emulator: TrimEmulator) -> None:
         self.emulator = emulator
         self.session = requests.Session()
 
     def parameters(self, trans_no: Any = None, **others: Any) -> dict[str, Any]:
-        """The parameters of a query; one that is None is left out."""
+        """Return the parameters of a query, without those that are None."""
         parameters = {"userId": self.emulator.user, "token": self.emulator.token, "timeStamp": "1516182478"}
         parameters |= {"transNo": trans_no, **others}
         return {name: value for name, value in parameters.items() if value is not None}
@@ -53,7 +44,7 @@ class Client:
         return self.session.post(self.emulator.url + PATH, json=self.parameters(trans_no, **others), timeout=5)
 
     def submit(self, trans_no: Any = None, **others: Any) -> requests.Response:
-        """A submission as a form."""
+        """Submit a trim as a form."""
         data = self.parameters(trans_no, **CLIP | others)
         return self.session.post(self.emulator.url + SUBMIT_PATH, data=data, timeout=5)
 
@@ -66,12 +57,12 @@ class Client:
         return self.session.get(self.emulator.url + SUBMIT_PATH, params=params, timeout=5)
 
     def in_background(self, trans_no: str, call: str = "post") -> Background:
-        """A call that runs in a thread, for those that are held."""
+        """Start a call in a thread, such as one that will be held."""
         return Background(self.emulator, trans_no, call)
 
 
 class Background:
-    """A call on its way, over a connection of its own."""
+    """A call in a thread, over its own connection."""
 
     def __init__(self, emulator: TrimEmulator, trans_no: str, call: str) -> None:
         self._client = Client(emulator)
@@ -89,9 +80,9 @@ class Background:
             self._outcome = error
 
     def result(self) -> requests.Response:
-        """The answer, once it is there; or its error is raised."""
+        """Return the response once it is complete, or raise its error."""
         self._thread.join(5)
-        assert not self._thread.is_alive(), "the call is still without an answer"
+        assert not self._thread.is_alive(), "the call has no response yet"
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
@@ -103,9 +94,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def emulator(clock: Clock) -> Iterator[TrimEmulator]:
-    with TrimEmulator(clock=clock, wall_clock=lambda: 1516180828.5, token_header="X-Token") as emulator:
-        yield emulator
+def emulator_options(clock: Clock) -> dict[str, Any]:
+    return {"clock": clock, "wall_clock": lambda: 1516180828.5, "token_header": "X-Token"}
 
 
 @pytest.fixture

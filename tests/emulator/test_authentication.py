@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is let in, and how often."""
+"""The verification token and the call quota."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import requests
 from airflow_provider_trim.emulator import HttpError, TrimEmulator
 
 
-def assert_refused(response: requests.Response) -> None:
+def assert_rejected(response: requests.Response) -> None:
     assert response.status_code == 401
     assert response.json()["code"] == 401
     assert response.json()["message"]
@@ -34,64 +34,64 @@ def assert_refused(response: requests.Response) -> None:
     ],
     ids=str,
 )
-def test_a_call_without_the_right_parameters_is_refused(
+def test_missing_or_wrong_credentials_are_rejected(
     emulator: TrimEmulator, client: Any, call: str, wrong: dict[str, Any]
 ) -> None:
     emulator.add_trim("t1")
-    assert_refused(getattr(client, call)("t1", **wrong))
+    assert_rejected(getattr(client, call)("t1", **wrong))
 
 
-def test_a_json_time_stamp_may_be_a_number(emulator: TrimEmulator, client: Any) -> None:
+def test_json_time_stamp_can_be_a_number(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t1")
     assert client.post_json("t1", timeStamp=1516182478).json()["code"] == 200
-    assert_refused(client.post_json("t1", timeStamp=True))
+    assert_rejected(client.post_json("t1", timeStamp=True))
 
 
-def test_the_parameters_of_a_post_are_not_taken_from_its_query(emulator: TrimEmulator, client: Any) -> None:
+def test_query_string_of_a_post_holds_no_parameters(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t1")
     url = emulator.url + "/vod/videoManage/videoClipQuery"
-    assert_refused(client.session.post(url, params=client.parameters("t1")))
+    assert_rejected(client.session.post(url, params=client.parameters("t1")))
 
 
-def test_the_token_may_come_in_the_header_named(emulator: TrimEmulator, client: Any) -> None:
+def test_token_can_come_in_the_configured_header(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t1")
     assert client.post("t1", token=None, headers={"x-token": emulator.token}).json()["code"] == 200
-    assert_refused(client.post("t1", token=None, headers={"X-Token": "wrong"}))
-    assert_refused(client.post("t1", token=None, headers={"X-Other": emulator.token}))
+    assert_rejected(client.post("t1", token=None, headers={"X-Token": "wrong"}))
+    assert_rejected(client.post("t1", token=None, headers={"X-Other": emulator.token}))
 
 
-def test_a_header_is_no_token_unless_named() -> None:
+def test_token_header_is_ignored_unless_configured() -> None:
     with TrimEmulator() as emulator:
         data = {"userId": emulator.user, "timeStamp": "1", "transNo": "t1"}
         url = emulator.url + "/vod/videoManage/videoClipQuery"
-        assert_refused(requests.post(url, data=data, headers={"X-Token": emulator.token}))
+        assert_rejected(requests.post(url, data=data, headers={"X-Token": emulator.token}))
 
 
-def test_a_token_can_rotate(emulator: TrimEmulator, client: Any) -> None:
+def test_token_can_rotate(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t1")
     old = emulator.token
     emulator.token = "the next one"
-    assert_refused(client.post("t1", token=old))
+    assert_rejected(client.post("t1", token=old))
     assert client.post("t1", token="the next one").json()["code"] == 200
 
 
-def test_a_refused_call_meets_no_fault(emulator: TrimEmulator, client: Any) -> None:
+def test_rejected_call_meets_no_fault(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave(None, HttpError(503))
-    assert_refused(client.post("t1", token="wrong"))
+    assert_rejected(client.post("t1", token="wrong"))
     assert client.post("t1").status_code == 503
 
 
-def test_calls_over_the_quota_are_refused_until_the_window_has_moved(client: Any, clock: Any) -> None:
+def test_calls_over_the_quota_are_rejected_until_the_window_has_moved(client: Any, clock: Any) -> None:
     with TrimEmulator(clock=clock, quota=(2, 300)) as emulator:
         client.emulator = emulator
         emulator.add_trim("t1", seconds=0)
         assert client.post("t1").status_code == 200
         clock.now += 100.5
         assert client.post("t1").status_code == 200
-        refused = client.post("t1")
-        assert refused.status_code == 429
-        assert refused.headers["Retry-After"] == "200"
-        assert refused.json()["code"] == 429
+        rejected = client.post("t1")
+        assert rejected.status_code == 429
+        assert rejected.headers["Retry-After"] == "200"
+        assert rejected.json()["code"] == 429
         assert emulator.rate_limited == 1
         clock.now += 199.5
         assert client.post("t1").status_code == 200
@@ -100,7 +100,7 @@ def test_calls_over_the_quota_are_refused_until_the_window_has_moved(client: Any
         assert [call.http_status for call in emulator.calls] == [200, 200, 429, 200, 429]
 
 
-def test_the_quota_counts_what_meets_a_fault_but_not_what_is_refused(client: Any, clock: Any) -> None:
+def test_quota_counts_calls_with_a_fault_but_not_rejected_ones(client: Any, clock: Any) -> None:
     with TrimEmulator(clock=clock, quota=(1, 10)) as emulator:
         client.emulator = emulator
         client.post("t1", token="wrong")
@@ -110,16 +110,16 @@ def test_the_quota_counts_what_meets_a_fault_but_not_what_is_refused(client: Any
         assert emulator.rate_limited == 1
 
 
-def test_a_quota_may_refuse_without_saying_for_how_long(client: Any) -> None:
+def test_rejection_over_the_quota_can_lack_retry_after(client: Any) -> None:
     with TrimEmulator(quota=(1, 300), quota_retry_after=False) as emulator:
         client.emulator = emulator
         client.post("t1")
-        refused = client.post("t1")
-        assert refused.status_code == 429
-        assert "Retry-After" not in refused.headers
+        rejected = client.post("t1")
+        assert rejected.status_code == 429
+        assert "Retry-After" not in rejected.headers
 
 
 @pytest.mark.parametrize("quota", [(0, 300), (5, 0)])
-def test_an_impossible_quota_is_refused(quota: tuple[int, float]) -> None:
+def test_invalid_quota_raises(quota: tuple[int, float]) -> None:
     with pytest.raises(ValueError, match="at least 1 call in more than 0 seconds"):
         TrimEmulator(quota=quota)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulator as a process of its own."""
+"""The emulator as a process."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SUBMIT_PATH = "/vod/videoManage/videoClip"
 
 @contextmanager
 def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The emulator's process, and the URL it printed."""
-    line = [sys.executable, "-m", "airflow_provider_trim.emulator", "--port", "0", *arguments]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """Run the emulator; yield its process and the URL that it printed."""
+    command_line = [sys.executable, "-m", "airflow_provider_trim.emulator", "--port", "0", *arguments]
+    process = subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        found = re.fullmatch(r"Trim emulator on (http://127\.0\.0\.1:\d+) \(user (\S+)\)\n", said)
-        assert found, said
+        line = process.stdout.readline()
+        found = re.fullmatch(r"Trim emulator on (http://127\.0\.0\.1:\d+) \(user (\S+)\)\n", line)
+        assert found, line
         yield process, found[1]
     finally:
         process.kill()
@@ -47,25 +47,27 @@ def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, st
     return process.returncode, out, err
 
 
-def ask(url: str, trans_no: str, user: str = "emulator", token: str = "emulator-token") -> requests.Response:
+def query(url: str, trans_no: str, user: str = "emulator", token: str = "emulator-token") -> requests.Response:
     data = {"userId": user, "token": token, "timeStamp": "1", "transNo": trans_no}
     return requests.post(url + PATH, data=data, timeout=5)
 
 
-def test_it_serves_the_trims_it_was_given_and_prints_a_line_per_call() -> None:
+def test_serves_the_given_trims_and_prints_a_line_per_call() -> None:
     arguments = ["--user", "me", "--token", "s3cret", "--duration", "0"]
     arguments += ["--trim", "done", "--trim", "slow:3600", "--trim", "bad:0:fail"]
     with command(*arguments) as (process, url):
-        statuses = [ask(url, trans_no, "me", "s3cret").json()["data"]["status"] for trans_no in ("done", "slow", "bad")]
+        statuses = [
+            query(url, trans_no, "me", "s3cret").json()["data"]["status"] for trans_no in ("done", "slow", "bad")
+        ]
         assert statuses == [2, 1, 3]
-        assert ask(url, "\x1b[2J", "me", "s3cret").json()["code"] == 1603
-        assert ask(url, "done", "me", "wrong").status_code == 401
+        assert query(url, "\x1b[2J", "me", "s3cret").json()["code"] == 1603
+        assert query(url, "done", "me", "wrong").status_code == 401
         assert requests.get(url + "/elsewhere").status_code == 404
         clip = {"videoId": "V", "seekStart": 0, "duration": 9, "filename": "f", "userId": "me", "token": "s3cret"}
         for _ in range(2):
             requests.post(url + SUBMIT_PATH, data={**clip, "transNo": "new", "timeStamp": "1"}, timeout=5)
         assert requests.get(url + SUBMIT_PATH).status_code == 401
-        assert ask(url, "new", "me", "s3cret").json()["data"]["videoInfo"]["videoDuration"] == "9"
+        assert query(url, "new", "me", "s3cret").json()["data"]["videoInfo"]["videoDuration"] == "9"
         code, out, err = end(process, signal.SIGTERM)
     assert (code, err) == (0, "")
     assert "s3cret" not in out
@@ -84,38 +86,47 @@ def test_it_serves_the_trims_it_was_given_and_prints_a_line_per_call() -> None:
     ]
 
 
+def test_a_trim_begins_with_its_first_poll() -> None:
+    with command("--trim", "t1:0.2") as (_, url):
+        first = query(url, "t1").json()["data"]
+        assert first["status"] == 1
+        while (later := query(url, "t1").json()["data"])["status"] == 1:
+            pass
+        assert later["status"] == 2
+
+
 def test_quiet_prints_no_line_per_call_and_ctrl_c_ends_it_cleanly() -> None:
     with command("--quiet") as (process, url):
-        assert ask(url, "t1").json()["code"] == 1603
+        assert query(url, "t1").json()["code"] == 1603
         assert end(process, signal.SIGINT) == (0, "", "")
 
 
-def ask_with_api_key(url: str, trans_no: str, user: str, key: str) -> requests.Response:
+def query_with_api_key(url: str, trans_no: str, user: str, key: str) -> requests.Response:
     date = formatdate(usegmt=True)
     password = base64.b64encode(hmac.digest(key.encode(), date.encode(), hashlib.sha1)).decode()
     headers = {"Date": date, "x-cnc-auth-method": "BASIC"}
     return requests.post(url + PATH, json={"transNo": trans_no}, headers=headers, auth=(user, password), timeout=5)
 
 
-def test_the_scheme_is_the_token_unless_another_is_named() -> None:
+def test_default_scheme_is_the_token() -> None:
     with command("--trim", "done:0") as (_, url):
-        assert ask(url, "done").json()["code"] == 200
-        assert ask_with_api_key(url, "done", "emulator", "emulator-token").status_code == 401
+        assert query(url, "done").json()["code"] == 200
+        assert query_with_api_key(url, "done", "emulator", "emulator-token").status_code == 401
 
 
-def test_another_scheme_takes_its_credentials_from_the_same_options() -> None:
+def test_other_schemes_use_the_same_options_for_credentials() -> None:
     arguments = ["--auth", "api-key", "--user", "u", "--token", "k3y-of-u", "--trim", "done:0"]
     with command(*arguments) as (process, url):
-        answer = ask_with_api_key(url, "done", "u", "k3y-of-u")
-        assert (answer.status_code, answer.json()["code"], answer.json()["data"]["status"]) == (200, 200, 2)
-        assert ask_with_api_key(url, "done", "u", "another").status_code == 401
-        assert ask(url, "done", "u", "k3y-of-u").status_code == 401
+        response = query_with_api_key(url, "done", "u", "k3y-of-u")
+        assert (response.status_code, response.json()["code"], response.json()["data"]["status"]) == (200, 200, 2)
+        assert query_with_api_key(url, "done", "u", "another").status_code == 401
+        assert query(url, "done", "u", "k3y-of-u").status_code == 401
         code, out, err = end(process, signal.SIGTERM)
     assert (code, err) == (0, "")
     assert "k3y-of-u" not in out
 
 
-def test_a_port_in_use_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_in_use_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 1
@@ -154,21 +165,21 @@ def test_bad_arguments_are_explained(arguments: list[str], message: str, capsys:
     assert message in capsys.readouterr().err
 
 
-def test_the_help_names_the_schemes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_names_the_schemes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")  # no line breaks at hyphens
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "token, ws3-hmac-sha256, cnc-hmac-sha256, api-key (default: token)" in capsys.readouterr().out
 
 
-def test_the_help_names_the_default_port(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_the_default_port(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     assert stopped.value.code == 0
     assert "8766" in capsys.readouterr().out
 
 
-def test_it_prints_a_line_per_callback() -> None:
+def test_prints_a_line_per_callback() -> None:
     with RawServer(b"HTTP/1.1 204 No Content\r\n\r\n") as listener, command("--duration", "0") as (process, url):
         clip = {"videoId": "V1", "seekStart": 30, "duration": 12, "filename": "goal", "transNo": "t1"}
         proof = {"userId": "emulator", "token": "emulator-token", "timeStamp": "1"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client sees of a service that misbehaves."""
+"""Faults as a client sees them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def trim(emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
 
 
-def test_an_http_error_looks_like_a_proxys(emulator: TrimEmulator, client: Any) -> None:
+def test_http_error_has_a_html_page(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", HttpError(503))
     response = client.post("t1")
     assert response.status_code == 503
@@ -43,7 +43,7 @@ def test_an_http_error_looks_like_a_proxys(emulator: TrimEmulator, client: Any) 
     assert response.headers["X-WS-RequestId"]
 
 
-def test_an_http_error_takes_body_and_headers(emulator: TrimEmulator, client: Any) -> None:
+def test_http_error_takes_body_and_headers(emulator: TrimEmulator, client: Any) -> None:
     headers = {"Retry-After": "30", "Content-Type": "text/plain", "X-WS-RequestId": "its own"}
     emulator.misbehave("t1", HttpError(429, b"slow down", headers), HttpError(599))
     response = client.post("t1")
@@ -53,12 +53,12 @@ def test_an_http_error_takes_body_and_headers(emulator: TrimEmulator, client: An
 
 
 @pytest.mark.parametrize("status", [100, 600])
-def test_an_http_error_is_a_final_status(status: int) -> None:
+def test_http_error_requires_a_final_status(status: int) -> None:
     with pytest.raises(ValueError, match="200 to 599"):
         HttpError(status)
 
 
-def test_a_raw_answer_is_those_bytes(emulator: TrimEmulator, client: Any) -> None:
+def test_raw_response_sends_its_bytes(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", RawResponse(b'{"code": 200, '), RawResponse(b"\xff", 202, {"Content-Type": "image/png"}))
     response = client.post("t1")
     assert (response.status_code, response.content) == (200, b'{"code": 200, ')
@@ -67,7 +67,7 @@ def test_a_raw_answer_is_those_bytes(emulator: TrimEmulator, client: Any) -> Non
     assert (response.status_code, response.content, response.headers["Content-Type"]) == (202, b"\xff", "image/png")
 
 
-def test_a_service_code_is_an_envelope(emulator: TrimEmulator, client: Any) -> None:
+def test_service_code_is_an_envelope(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", ServiceCode(1301, "无权限"), ServiceCode(24112000, http_status=400))
     response = client.post("t1")
     assert response.status_code == 200
@@ -77,13 +77,13 @@ def test_a_service_code_is_an_envelope(emulator: TrimEmulator, client: Any) -> N
 
 
 @pytest.mark.parametrize("data", [None, "", [], {"status": 9}])
-def test_service_data_stands_in_an_envelope_of_success(emulator: TrimEmulator, client: Any, data: Any) -> None:
+def test_service_data_is_in_a_success_envelope(emulator: TrimEmulator, client: Any, data: Any) -> None:
     emulator.misbehave("t1", ServiceData(data))
     assert client.post("t1").json() == {"code": 200, "message": "操作成功", "data": data}
 
 
 def raw_call(emulator: TrimEmulator, client: Any) -> socket.socket:
-    """A query of t1 sent over a bare socket, so that a test sees what TCP brings."""
+    """Send a query of t1 over a plain socket, so that a test sees the bytes and the reset."""
     body = requests.Request("POST", "http://x", data=client.parameters("t1")).prepare().body
     assert isinstance(body, str)
     connection = socket.create_connection((emulator.host, emulator.port), timeout=5)
@@ -99,14 +99,14 @@ def receive_all(connection: socket.socket, received: bytearray) -> None:
         received += chunk
 
 
-def test_a_reset_comes_before_any_byte(emulator: TrimEmulator, client: Any) -> None:
+def test_connection_reset_before_any_byte(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", ConnectionReset())
     with raw_call(emulator, client) as connection, pytest.raises(ConnectionResetError):
         connection.recv(1)
     assert emulator.wait_for_calls(1)[0].http_status is None
 
 
-def test_a_reset_in_the_middle_of_the_answer(emulator: TrimEmulator, client: Any) -> None:
+def test_connection_reset_in_the_middle_of_the_response(emulator: TrimEmulator, client: Any) -> None:
     whole = client.post("t1").content
     emulator.misbehave("t1", ResetMidResponse())
     received = bytearray()
@@ -119,14 +119,14 @@ def test_a_reset_in_the_middle_of_the_answer(emulator: TrimEmulator, client: Any
     assert emulator.wait_for_calls(2)[1].http_status is None
 
 
-def test_a_reset_leaves_the_next_call_alone(emulator: TrimEmulator, client: Any) -> None:
+def test_connection_reset_does_not_affect_the_next_call(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", ConnectionReset())
     with pytest.raises(requests.ConnectionError):
         client.post("t1")
     assert client.post("t1").json()["code"] == 200
 
 
-def test_a_delay_comes_before_the_ordinary_answer(emulator: TrimEmulator, client: Any) -> None:
+def test_delay_precedes_the_default_response(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", Delay(0.05), Delay(0.05, then=HttpError(502)))
     for status in (200, 502):
         before = time.monotonic()
@@ -134,7 +134,7 @@ def test_a_delay_comes_before_the_ordinary_answer(emulator: TrimEmulator, client
         assert time.monotonic() - before >= 0.05
 
 
-def test_a_client_that_does_not_wait_is_recorded_without_an_answer(emulator: TrimEmulator, client: Any) -> None:
+def test_client_that_disconnects_is_recorded_without_a_response(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", Delay(3600))
     with pytest.raises(requests.ReadTimeout):
         client.session.post(
@@ -144,7 +144,7 @@ def test_a_client_that_does_not_wait_is_recorded_without_an_answer(emulator: Tri
     assert (call.http_status, call.code, call.fault) == (None, None, "Delay")
 
 
-def test_a_hold_keeps_calls_until_released(emulator: TrimEmulator, client: Any) -> None:
+def test_hold_holds_calls_until_released(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t2", seconds=3600)
     hold = Hold()
     emulator.misbehave("t2", hold, repeat=True)
@@ -160,7 +160,7 @@ def test_a_hold_keeps_calls_until_released(emulator: TrimEmulator, client: Any) 
     assert client.post("t2").json()["data"]["status"] == 2
 
 
-def test_a_hold_may_end_in_a_fault(emulator: TrimEmulator, client: Any) -> None:
+def test_hold_can_end_in_a_fault(emulator: TrimEmulator, client: Any) -> None:
     hold = Hold(then=ConnectionReset())
     emulator.misbehave("t1", hold)
     call = client.in_background("t1")
@@ -170,7 +170,7 @@ def test_a_hold_may_end_in_a_fault(emulator: TrimEmulator, client: Any) -> None:
         call.result()
 
 
-def test_waiting_for_a_hold_ends_in_a_timeout(emulator: TrimEmulator, client: Any) -> None:
+def test_waiting_for_a_hold_times_out(emulator: TrimEmulator, client: Any) -> None:
     hold = Hold()
     with pytest.raises(TimeoutError, match="0 of 1 calls held"):
         hold.wait_until_held(timeout=0.01)
@@ -184,7 +184,7 @@ def test_waiting_for_a_hold_ends_in_a_timeout(emulator: TrimEmulator, client: An
 
 
 @pytest.mark.parametrize("fault", [Delay(3600), Hold()], ids=["Delay", "Hold"])
-def test_stop_waits_for_no_fault(emulator: TrimEmulator, client: Any, fault: Fault) -> None:
+def test_stop_does_not_wait_for_faults(emulator: TrimEmulator, client: Any, fault: Fault) -> None:
     hold = Hold(then=fault)
     emulator.misbehave("t1", hold)
     call = client.in_background("t1")
@@ -201,46 +201,46 @@ def test_stop_waits_for_no_fault(emulator: TrimEmulator, client: Any, fault: Fau
 
 @dataclass(frozen=True)
 class Echo(Fault):
-    """A fault of one's own, that looks at the request."""
+    """A custom fault that reads the request."""
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         return await exchange.reply(Response(299, exchange.request.body, {}))
 
 
-def test_a_fault_of_ones_own(emulator: TrimEmulator, client: Any) -> None:
+def test_custom_fault(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", Echo())
     response = client.post("t1")
     assert (response.status_code, response.content) == (299, emulator.calls[0].body)
 
 
-def test_faults_are_met_one_per_call_and_in_order(emulator: TrimEmulator, client: Any) -> None:
+def test_each_call_meets_the_next_fault(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", HttpError(500), NoFault(), HttpError(502))
     emulator.misbehave("t1", HttpError(503))
     assert [client.post("t1").status_code for _ in range(6)] == [500, 200, 502, 503, 200, 200]
     assert [call.fault for call in emulator.calls] == ["HttpError", "NoFault", "HttpError", "HttpError", None, None]
 
 
-def test_repeated_faults_start_again_until_told_to_behave(emulator: TrimEmulator, client: Any) -> None:
+def test_repeated_faults_start_again_until_cleared(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", HttpError(500), HttpError(502), repeat=True)
     assert [client.post("t1").status_code for _ in range(5)] == [500, 502, 500, 502, 500]
     emulator.clear_faults("t1")
     assert client.post("t1").status_code == 200
 
 
-def test_faults_of_one_trim_spare_the_others_and_come_before_those_for_all(emulator: TrimEmulator, client: Any) -> None:
+def test_faults_of_one_trim_affect_no_other_and_come_before_those_of_any(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t2", seconds=0)
     emulator.misbehave(None, HttpError(500))
     emulator.misbehave("t1", HttpError(502))
     assert [client.post(trans_no).status_code for trans_no in ("t1", "t2", "t1", "t2")] == [502, 500, 200, 200]
 
 
-def test_a_fault_for_any_call_meets_one_without_a_trans_no(emulator: TrimEmulator, client: Any) -> None:
+def test_fault_of_any_query_affects_one_without_a_trans_no(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave(None, HttpError(500))
     assert client.post().status_code == 500
     assert client.post().json()["code"] == 1601
 
 
-def test_behave_drops_the_faults_of_one_trim_or_of_all(emulator: TrimEmulator, client: Any) -> None:
+def test_clear_faults_of_one_trim_or_of_all(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t2", seconds=0)
     emulator.misbehave("t1", HttpError(500), repeat=True)
     emulator.misbehave("t2", HttpError(500), repeat=True)
@@ -251,6 +251,6 @@ def test_behave_drops_the_faults_of_one_trim_or_of_all(emulator: TrimEmulator, c
     assert [client.post(trans_no).status_code for trans_no in ("t1", "t2")] == [200, 200]
 
 
-def test_misbehaviour_takes_a_fault(emulator: TrimEmulator) -> None:
+def test_misbehave_requires_a_fault(emulator: TrimEmulator) -> None:
     with pytest.raises(ValueError, match="at least one fault"):
         emulator.misbehave("t1")

@@ -18,7 +18,7 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "trim-emulator"]
 
 
-def test_the_address_is_known_once_it_runs() -> None:
+def test_address_is_known_once_it_runs() -> None:
     emulator = TrimEmulator()
     for name in ("port", "url"):
         with pytest.raises(RuntimeError, match="until the emulator is started"):
@@ -61,7 +61,7 @@ def test_it_does_not_start_twice(emulator: TrimEmulator) -> None:
         emulator.start()
 
 
-def test_a_port_in_use_is_an_error_and_leaves_no_thread() -> None:
+def test_port_in_use_raises_and_leaves_no_thread() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         emulator = TrimEmulator(port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
@@ -71,7 +71,7 @@ def test_a_port_in_use_is_an_error_and_leaves_no_thread() -> None:
         assert requests.get(emulator.url + "/elsewhere").status_code == 404
 
 
-def test_a_server_that_cannot_listen_says_so_to_who_starts_it() -> None:
+def test_start_raises_the_error_of_a_server_that_cannot_listen() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.close()
 

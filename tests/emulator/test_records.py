@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test can learn afterwards."""
+"""The records of calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_trim.emulator import Call, HttpError, TrimEmulator
 PATH = "/vod/videoManage/videoClipQuery"
 
 
-def test_a_post_is_recorded_as_it_was_on_the_wire(emulator: TrimEmulator, client: Any, clock: Any) -> None:
+def test_post_is_recorded_as_received(emulator: TrimEmulator, client: Any, clock: Any) -> None:
     emulator.add_trim("t1")
     clock.now += 1.5
     response = client.session.post(
@@ -30,7 +30,7 @@ def test_a_post_is_recorded_as_it_was_on_the_wire(emulator: TrimEmulator, client
     assert call.fault is None
 
 
-def test_a_get_is_recorded_as_it_was_on_the_wire(emulator: TrimEmulator, client: Any) -> None:
+def test_get_is_recorded_as_received(emulator: TrimEmulator, client: Any) -> None:
     client.get("片")
     (call,) = emulator.calls
     assert call.method == "GET"
@@ -39,7 +39,7 @@ def test_a_get_is_recorded_as_it_was_on_the_wire(emulator: TrimEmulator, client:
     assert (call.trans_no, call.code, call.trim_status) == ("片", 1603, None)
 
 
-def test_what_was_answered_is_recorded(emulator: TrimEmulator, client: Any) -> None:
+def test_response_is_recorded(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t1", seconds=0)
     emulator.misbehave("t1", HttpError(503))
     client.post("t1", token="wrong")
@@ -54,7 +54,7 @@ def test_what_was_answered_is_recorded(emulator: TrimEmulator, client: Any) -> N
     ]
 
 
-def test_the_repr_of_a_call_shows_no_token(emulator: TrimEmulator, client: Any) -> None:
+def test_repr_of_a_call_shows_no_token(emulator: TrimEmulator, client: Any) -> None:
     client.post("t1", headers={"X-Token": emulator.token})
     client.get("t1")
     assert emulator.token not in repr(emulator.calls)
@@ -68,7 +68,7 @@ def test_calls_of_one_trim(emulator: TrimEmulator, client: Any) -> None:
     assert emulator.calls_for("t3") == []
 
 
-def test_clearing_forgets_the_calls(emulator: TrimEmulator, client: Any) -> None:
+def test_clear_calls_removes_the_calls(emulator: TrimEmulator, client: Any) -> None:
     client.post("t1")
     before = emulator.calls
     emulator.clear_calls()
@@ -78,7 +78,7 @@ def test_clearing_forgets_the_calls(emulator: TrimEmulator, client: Any) -> None
     assert len(emulator.wait_for_calls(1)) == 1
 
 
-def test_waiting_for_calls_returns_when_they_were_answered(emulator: TrimEmulator, client: Any) -> None:
+def test_wait_for_calls_returns_once_they_are_complete(emulator: TrimEmulator, client: Any) -> None:
     calls = [client.in_background("t1"), client.in_background("t2"), client.in_background("t2")]
     assert len(emulator.wait_for_calls(3)) == 3
     assert [call.trans_no for call in emulator.wait_for_calls(2, trans_no="t2")] == ["t2", "t2"]
@@ -86,7 +86,7 @@ def test_waiting_for_calls_returns_when_they_were_answered(emulator: TrimEmulato
         call.result()
 
 
-def test_waiting_in_vain_ends_in_a_timeout(emulator: TrimEmulator, client: Any) -> None:
+def test_wait_for_calls_times_out(emulator: TrimEmulator, client: Any) -> None:
     client.post("t1")
     with pytest.raises(TimeoutError, match="1 of 2 calls"):
         emulator.wait_for_calls(2, timeout=0.01)
@@ -95,7 +95,7 @@ def test_waiting_in_vain_ends_in_a_timeout(emulator: TrimEmulator, client: Any) 
 
 
 @pytest.mark.asyncio
-async def test_a_coroutine_waits_for_calls_without_blocking_its_loop(emulator: TrimEmulator, client: Any) -> None:
+async def test_async_wait_for_calls_does_not_block_the_loop(emulator: TrimEmulator, client: Any) -> None:
     waiting = asyncio.create_task(emulator.async_wait_for_calls(1, trans_no="t1"))
     await asyncio.sleep(0)
     await asyncio.to_thread(client.post, "t1")
@@ -114,16 +114,16 @@ def test_without_records_calls_are_only_counted(client: Any) -> None:
 
 
 @pytest.mark.parametrize("record", [True, False])
-def test_on_call_is_told_of_every_call(client: Any, record: bool) -> None:
-    told: list[Call] = []
-    with TrimEmulator(record=record, on_call=told.append) as emulator:
+def test_on_call_gets_every_call(client: Any, record: bool) -> None:
+    seen: list[Call] = []
+    with TrimEmulator(record=record, on_call=seen.append) as emulator:
         client.emulator = emulator
         client.post("t1")
         client.post("t2")
-    assert [call.trans_no for call in told] == ["t1", "t2"]
+    assert [call.trans_no for call in seen] == ["t1", "t2"]
 
 
-def test_connections_can_be_told_apart(emulator: TrimEmulator, client: Any) -> None:
+def test_connections_are_numbered(emulator: TrimEmulator, client: Any) -> None:
     client.post("t1")
     client.post("t1")
     requests.post(emulator.url + PATH, data=client.parameters("t1"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Submissions that go wrong before the service accepted them, or after."""
+"""Submissions that fail before their acceptance, or after."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def submitted(emulator: TrimEmulator) -> list[str]:
     return [submission.trans_no for submission in emulator.submissions]
 
 
-def test_a_submission_that_fails_before_it_is_accepted_may_be_sent_again(emulator: TrimEmulator, client: Any) -> None:
+def test_submission_that_fails_before_acceptance_can_be_sent_again(emulator: TrimEmulator, client: Any) -> None:
     emulator.fail_submission("before")
     with pytest.raises(requests.ConnectionError):
         client.submit("t1")
@@ -37,7 +37,7 @@ def test_a_submission_that_fails_before_it_is_accepted_may_be_sent_again(emulato
     ]
 
 
-def test_a_submission_that_fails_after_it_is_accepted_runs(emulator: TrimEmulator, client: Any, clock: Any) -> None:
+def test_trim_runs_if_its_submission_fails_after_acceptance(emulator: TrimEmulator, client: Any, clock: Any) -> None:
     emulator.fail_submission("after")
     with pytest.raises(requests.ConnectionError):
         client.submit("t1")
@@ -50,20 +50,20 @@ def test_a_submission_that_fails_after_it_is_accepted_runs(emulator: TrimEmulato
 
 
 @pytest.mark.parametrize(("when", "accepted"), [("before", []), ("after", ["t1"])])
-def test_it_may_fail_with_any_fault(emulator: TrimEmulator, client: Any, when: Any, accepted: list[str]) -> None:
+def test_any_fault_can_fail_a_submission(emulator: TrimEmulator, client: Any, when: Any, accepted: list[str]) -> None:
     emulator.fail_submission(when, HttpError(502))
     assert client.submit("t1").status_code == 502
     assert submitted(emulator) == accepted
 
 
-def test_faults_of_submissions_are_met_one_each_and_in_order(emulator: TrimEmulator, client: Any) -> None:
+def test_each_submission_meets_the_next_fault(emulator: TrimEmulator, client: Any) -> None:
     emulator.fail_submission("before", HttpError(502), times=2)
     emulator.fail_submission("after", HttpError(504))
     assert [client.submit(f"t{number}").status_code for number in range(1, 5)] == [502, 502, 504, 200]
     assert submitted(emulator) == ["t3", "t4"]
 
 
-def test_an_accepted_submission_may_be_held(emulator: TrimEmulator, client: Any) -> None:
+def test_accepted_submission_can_be_held(emulator: TrimEmulator, client: Any) -> None:
     hold = Hold()
     emulator.fail_submission("after", hold)
     call = client.in_background("t1", "submit")
@@ -71,12 +71,12 @@ def test_an_accepted_submission_may_be_held(emulator: TrimEmulator, client: Any)
     hold.wait_until_held()
     assert client.post("t1").json()["data"]["status"] == 1
     hold.release()
-    # The answer is the one that was held, not that of a second submission.
+    # The response is the one that was held, not that of a second submission.
     assert call.result().json() == {"code": 200, "message": "操作成功", "data": submission.task_id}
     assert submitted(emulator) == ["t1"]
 
 
-def test_a_submission_held_before_it_is_accepted_is_so_when_released(emulator: TrimEmulator, client: Any) -> None:
+def test_submission_held_before_acceptance_is_accepted_when_released(emulator: TrimEmulator, client: Any) -> None:
     hold = Hold()
     emulator.fail_submission("before", hold)
     call = client.in_background("t1", "submit")
@@ -89,7 +89,7 @@ def test_a_submission_held_before_it_is_accepted_is_so_when_released(emulator: T
 
 
 @pytest.mark.parametrize(("when", "accepted"), [("before", []), ("after", ["t1"])])
-def test_a_client_may_leave_before_or_after(
+def test_client_can_disconnect_before_or_after_acceptance(
     emulator: TrimEmulator, client: Any, when: Any, accepted: list[str]
 ) -> None:
     emulator.fail_submission(when, Delay(3600))
@@ -101,14 +101,14 @@ def test_a_client_may_leave_before_or_after(
     assert submitted(emulator) == accepted
 
 
-def test_half_of_the_ordinary_answer_is_that_of_an_accepted_submission(emulator: TrimEmulator, client: Any) -> None:
+def test_half_a_response_follows_the_acceptance(emulator: TrimEmulator, client: Any) -> None:
     emulator.fail_submission("after", ResetMidResponse())
     with pytest.raises(requests.RequestException):
         client.submit("t1")
     assert submitted(emulator) == ["t1"]
 
 
-def test_a_submission_the_service_refuses_loses_its_answer_too(emulator: TrimEmulator, client: Any) -> None:
+def test_rejected_submission_loses_its_response_too(emulator: TrimEmulator, client: Any) -> None:
     emulator.fail_submission("after")
     with pytest.raises(requests.ConnectionError):
         client.submit("t1", duration=0)
@@ -116,27 +116,27 @@ def test_a_submission_the_service_refuses_loses_its_answer_too(emulator: TrimEmu
     assert client.submit("t1").json()["code"] == 200
 
 
-def test_faults_of_queries_spare_submissions(emulator: TrimEmulator, client: Any) -> None:
+def test_faults_of_queries_do_not_affect_submissions(emulator: TrimEmulator, client: Any) -> None:
     emulator.misbehave("t1", HttpError(502))
     emulator.misbehave(None, HttpError(503))
     assert client.submit("t1").json()["code"] == 200
     assert [client.post("t1").status_code for _ in range(3)] == [502, 503, 200]
 
 
-def test_faults_of_submissions_spare_queries(emulator: TrimEmulator, client: Any) -> None:
+def test_faults_of_submissions_do_not_affect_queries(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t1")
     emulator.fail_submission("before", HttpError(502))
     assert client.post("t1").status_code == 200
     assert client.submit("t2").status_code == 502
 
 
-def test_a_submission_without_the_token_meets_no_fault(emulator: TrimEmulator, client: Any) -> None:
+def test_submission_without_the_token_meets_no_fault(emulator: TrimEmulator, client: Any) -> None:
     emulator.fail_submission("before", HttpError(502))
     assert client.submit("t1", token="wrong").status_code == 401
     assert client.submit("t1").status_code == 502
 
 
-def test_behave_drops_the_faults_of_submissions_unless_it_means_one_trim(emulator: TrimEmulator, client: Any) -> None:
+def test_clear_faults_drops_those_of_submissions_unless_for_one_trim(emulator: TrimEmulator, client: Any) -> None:
     emulator.fail_submission("before", ConnectionReset(), times=2)
     emulator.clear_faults("t1")
     with pytest.raises(requests.ConnectionError):
@@ -149,6 +149,6 @@ def test_behave_drops_the_faults_of_submissions_unless_it_means_one_trim(emulato
     ("arguments", "message"),
     [(("during",), "when must be before or after"), (("after", None, 0), "times must be at least 1, not 0")],
 )
-def test_an_impossible_failure_is_refused(emulator: TrimEmulator, arguments: Any, message: str) -> None:
+def test_invalid_failure_raises(emulator: TrimEmulator, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         emulator.fail_submission(*arguments)

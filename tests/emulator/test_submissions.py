@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Submitting a trim: what is taken, what is refused, and what comes out."""
+"""Submissions: which are accepted, which are rejected, and the resulting videoInfo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVERYTHING = {
 
 
 def info_of(client: Any, trans_no: str = "t1") -> dict[str, Any]:
-    """The videoInfo of a trim that is over."""
+    """Return the videoInfo of a trim that has succeeded."""
     data = client.post(trans_no).json()["data"]
     assert data["status"] == 2
     info: dict[str, Any] = data["videoInfo"]
@@ -36,7 +36,7 @@ def info_of(client: Any, trans_no: str = "t1") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_submission_starts_a_trim_and_answers_its_task_id(
+def test_submission_starts_a_trim_and_returns_its_task_id(
     emulator: TrimEmulator, client: Any, clock: Any, way: str
 ) -> None:
     response = getattr(client, way)("t1")
@@ -53,7 +53,7 @@ def test_a_submission_starts_a_trim_and_answers_its_task_id(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_was_submitted_is_recorded_in_documented_types_and_without_credentials(
+def test_submission_is_recorded_in_documented_types_and_without_credentials(
     emulator: TrimEmulator, client: Any, clock: Any, way: str
 ) -> None:
     clock.now += 2.5
@@ -67,7 +67,7 @@ def test_what_was_submitted_is_recorded_in_documented_types_and_without_credenti
         submission.parameters["duration"] = 5  # type: ignore[index]
 
 
-def test_an_output_follows_the_request(emulator: TrimEmulator, client: Any) -> None:
+def test_video_info_matches_the_submission(emulator: TrimEmulator, client: Any) -> None:
     emulator.duration = 0
     client.submit("t1", resolution="0320x200", videoBitRate=800, audioBitRate=64)
     info = info_of(client)
@@ -79,7 +79,7 @@ def test_an_output_follows_the_request(emulator: TrimEmulator, client: Any) -> N
     assert sum(resolution["fileSize"] for resolution in resolutions) == int(info["videoSize"])
 
 
-def test_an_output_of_which_nothing_is_asked_has_sizes_by_its_length(emulator: TrimEmulator, client: Any) -> None:
+def test_default_sizes_grow_with_the_length(emulator: TrimEmulator, client: Any) -> None:
     emulator.duration = 0
     client.submit("t1", duration=10)
     client.submit("t2", duration=1000)
@@ -91,7 +91,7 @@ def test_an_output_of_which_nothing_is_asked_has_sizes_by_its_length(emulator: T
     assert 0 < int(quiet["videoSize"]) < int(long["videoSize"])
 
 
-def test_the_time_a_trim_takes_may_depend_on_its_clip(client: Any, clock: Any) -> None:
+def test_duration_can_depend_on_the_clip(client: Any, clock: Any) -> None:
     with TrimEmulator(duration=lambda seconds: seconds / 4, clock=clock) as emulator:
         client.emulator = emulator
         client.submit("t1", duration=40)
@@ -103,7 +103,7 @@ def test_the_time_a_trim_takes_may_depend_on_its_clip(client: Any, clock: Any) -
         assert added.ends - added.added == int(added.result()["videoDuration"]) / 4
 
 
-def test_the_duration_can_be_set_for_the_trims_to_come(emulator: TrimEmulator, client: Any, clock: Any) -> None:
+def test_duration_can_be_set_for_later_trims(emulator: TrimEmulator, client: Any, clock: Any) -> None:
     assert emulator.duration == 5.0
     client.submit("t1")
     emulator.duration = math.inf
@@ -114,18 +114,18 @@ def test_the_duration_can_be_set_for_the_trims_to_come(emulator: TrimEmulator, c
     assert info_of(client, "t2")["videoDuration"] == "12"
 
 
-def test_a_duplicate_is_refused_and_leaves_the_first_alone(emulator: TrimEmulator, client: Any, clock: Any) -> None:
+def test_duplicate_is_rejected_and_does_not_affect_the_first(emulator: TrimEmulator, client: Any, clock: Any) -> None:
     client.submit("t1")
     clock.now += 3
-    refused = client.submit("t1", filename="other").json()
-    assert (refused["code"], refused["data"]) == (DUPLICATE_CODE, None)
+    rejected = client.submit("t1", filename="other").json()
+    assert (rejected["code"], rejected["data"]) == (DUPLICATE_CODE, None)
     assert len(emulator.submissions) == 1
     clock.now += 2
     assert info_of(client)["videoName"] == "goal.flv"
     assert client.submit("t1").json()["code"] == DUPLICATE_CODE
 
 
-def test_a_trim_that_was_added_counts_as_known_until_it_is_removed(emulator: TrimEmulator, client: Any) -> None:
+def test_submission_of_an_added_trim_is_a_duplicate_until_it_is_removed(emulator: TrimEmulator, client: Any) -> None:
     emulator.add_trim("t1")
     assert client.submit("t1").json()["code"] == DUPLICATE_CODE
     emulator.remove_trim("t1")
@@ -149,9 +149,7 @@ def test_submissions_are_listed_in_order_and_by_trim(emulator: TrimEmulator, cli
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("success", 2), ("fail", 3)])
-def test_submitted_trims_end_as_told(
-    emulator: TrimEmulator, client: Any, clock: Any, outcome: Any, status: int
-) -> None:
+def test_submission_outcome(emulator: TrimEmulator, client: Any, clock: Any, outcome: Any, status: int) -> None:
     assert emulator.submission_outcome == "success"
     emulator.submission_outcome = outcome
     client.submit("t1")
@@ -160,12 +158,12 @@ def test_submitted_trims_end_as_told(
     assert client.post("t1").json()["data"]["status"] == status
 
 
-def test_the_outcome_may_be_decided_for_each_submission_that_is_accepted(emulator: TrimEmulator, client: Any) -> None:
-    asked: list[Submission] = []
+def test_submission_outcome_can_be_a_function_of_accepted_submissions(emulator: TrimEmulator, client: Any) -> None:
+    accepted: list[Submission] = []
 
     def first_fails(submission: Submission) -> Any:
-        asked.append(submission)
-        return "fail" if len(asked) == 1 else "success"
+        accepted.append(submission)
+        return "fail" if len(accepted) == 1 else "success"
 
     emulator.duration = 0
     emulator.submission_outcome = first_fails
@@ -173,13 +171,11 @@ def test_the_outcome_may_be_decided_for_each_submission_that_is_accepted(emulato
     client.submit("t1", duration=0)
     for trans_no in ("t1", "t1", "t2"):
         client.submit(trans_no)
-    assert asked == emulator.submissions
+    assert accepted == emulator.submissions
     assert [client.post(trans_no).json()["data"]["status"] for trans_no in ("t1", "t2")] == [3, 2]
 
 
-def test_a_trim_added_while_its_submission_is_decided_makes_that_a_duplicate(
-    emulator: TrimEmulator, client: Any
-) -> None:
+def test_trim_added_during_its_submission_makes_it_a_duplicate(emulator: TrimEmulator, client: Any) -> None:
     def overtake(submission: Submission) -> Any:
         emulator.add_trim(submission.trans_no)
         return "success"
@@ -197,7 +193,7 @@ def test_a_trim_added_while_its_submission_is_decided_makes_that_a_duplicate(
         ("submission_outcome", "broken", "success or fail, not 'broken'"),
     ],
 )
-def test_an_impossible_setting_is_refused(emulator: TrimEmulator, setting: str, value: Any, message: str) -> None:
+def test_invalid_setting_raises(emulator: TrimEmulator, setting: str, value: Any, message: str) -> None:
     before = getattr(emulator, setting)
     with pytest.raises(ValueError, match=message):
         setattr(emulator, setting, value)
@@ -205,7 +201,7 @@ def test_an_impossible_setting_is_refused(emulator: TrimEmulator, setting: str, 
 
 
 @pytest.mark.parametrize(("setting", "value"), [("duration", lambda _: -1), ("submission_outcome", lambda _: "broken")])
-def test_what_gives_something_impossible_makes_an_error_of_the_server(
+def test_function_with_an_invalid_result_causes_a_server_error(
     emulator: TrimEmulator, client: Any, setting: str, value: Any
 ) -> None:
     setattr(emulator, setting, value)
@@ -214,27 +210,27 @@ def test_what_gives_something_impossible_makes_an_error_of_the_server(
     assert client.post("t1").json()["code"] == 1603
 
 
-def test_a_negative_duration_is_refused_from_the_start() -> None:
+def test_negative_duration_raises() -> None:
     with pytest.raises(ValueError, match="0 seconds or more"):
         TrimEmulator(duration=-1)
 
 
-def test_submissions_are_calls_like_others(emulator: TrimEmulator, client: Any) -> None:
+def test_submissions_are_recorded_as_calls(emulator: TrimEmulator, client: Any) -> None:
     task_id = client.submit("t1").json()["data"]
     client.post("t1")
     client.submit("t1")
-    submitted, query, refused = emulator.calls_for("t1")
+    submitted, query, rejected = emulator.calls_for("t1")
     assert (submitted.path, submitted.method, submitted.http_status) == (SUBMIT_PATH, "POST", 200)
     assert (submitted.code, submitted.trim_status, submitted.fault) == (200, None, None)
     assert submitted.parameters["filename"] == "goal.flv"
     assert (query.path, query.trim_status) == (QUERY_PATH, 1)
-    assert (refused.path, refused.code) == (SUBMIT_PATH, DUPLICATE_CODE)
+    assert (rejected.path, rejected.code) == (SUBMIT_PATH, DUPLICATE_CODE)
     assert emulator.call_count == 3
     emulator.clear_calls()
     assert [submission.task_id for submission in emulator.submissions] == [task_id]
 
 
-def test_a_submission_needs_the_token(emulator: TrimEmulator, client: Any) -> None:
+def test_submission_requires_the_token(emulator: TrimEmulator, client: Any) -> None:
     for way in WAYS:
         response = getattr(client, way)("t1", token="wrong")
         assert (response.status_code, response.json()["code"]) == (401, 401)
@@ -253,7 +249,7 @@ def test_submissions_and_queries_share_the_quota(client: Any, clock: Any) -> Non
         assert [submission.trans_no for submission in emulator.submissions] == ["t1"]
 
 
-def test_waiting_for_submissions_returns_when_they_were_accepted(emulator: TrimEmulator, client: Any) -> None:
+def test_wait_for_submissions_returns_once_they_are_accepted(emulator: TrimEmulator, client: Any) -> None:
     calls = [client.in_background(trans_no, "submit") for trans_no in ("t1", "t2", "t2")]
     assert {submission.trans_no for submission in emulator.wait_for_submissions(2)} == {"t1", "t2"}
     assert sorted(call.result().json()["code"] for call in calls) == [200, 200, DUPLICATE_CODE]
@@ -262,14 +258,14 @@ def test_waiting_for_submissions_returns_when_they_were_accepted(emulator: TrimE
 
 
 @pytest.mark.asyncio
-async def test_a_coroutine_waits_for_submissions_without_blocking_its_loop(emulator: TrimEmulator, client: Any) -> None:
+async def test_async_wait_for_submissions_does_not_block_the_loop(emulator: TrimEmulator, client: Any) -> None:
     waiting = asyncio.create_task(emulator.async_wait_for_submissions(1))
     await asyncio.sleep(0)
     await asyncio.to_thread(client.submit, "t1")
     assert [submission.trans_no for submission in await waiting] == ["t1"]
 
 
-def test_without_records_trims_are_taken_all_the_same(client: Any) -> None:
+def test_without_records_submissions_are_accepted(client: Any) -> None:
     with TrimEmulator(record=False) as emulator:
         client.emulator = emulator
         assert client.submit("t1").json()["code"] == 200

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which parameters of a submission are taken, and with which code the others are refused."""
+"""Validation of a submission's parameters, and the codes for invalid ones."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ WAYS = ["submit", "submit_json", "submit_get"]
 @pytest.mark.parametrize(
     ("trans_no", "code"), [(None, 1601), ("", 1601), ("x" * 33, 1602)], ids=["missing", "empty", "long"]
 )
-def test_a_trans_no_that_no_trim_can_have(
-    emulator: TrimEmulator, client: Any, way: str, trans_no: str | None, code: int
-) -> None:
-    # Its code comes first, whatever else is wrong.
+def test_invalid_trans_no(emulator: TrimEmulator, client: Any, way: str, trans_no: str | None, code: int) -> None:
+    # transNo is checked before the other parameters.
     response = getattr(client, way)(trans_no, videoId=None)
     assert response.status_code == 200
     assert (response.json()["code"], response.json()["data"]) == (code, None)
@@ -27,19 +25,17 @@ def test_a_trans_no_that_no_trim_can_have(
 
 
 @pytest.mark.parametrize("trans_no", [17, True, ["t1"], "\ud800"], ids=repr)
-def test_a_trans_no_that_is_no_text_is_illegal(emulator: TrimEmulator, client: Any, trans_no: Any) -> None:
+def test_trans_no_that_is_not_text_is_illegal(emulator: TrimEmulator, client: Any, trans_no: Any) -> None:
     assert client.submit_json(trans_no).json()["code"] == 1602
 
 
-def test_the_longest_trans_no_is_taken(emulator: TrimEmulator, client: Any) -> None:
+def test_trans_no_of_maximum_length_is_accepted(emulator: TrimEmulator, client: Any) -> None:
     assert client.submit("x" * 32).json()["code"] == 200
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["videoId", "seekStart", "duration", "filename"])
-def test_a_required_parameter_that_is_missing_is_named(
-    emulator: TrimEmulator, client: Any, way: str, name: str
-) -> None:
+def test_missing_required_parameter_is_named(emulator: TrimEmulator, client: Any, way: str, name: str) -> None:
     response = getattr(client, way)("t1", **{name: None})
     assert response.status_code == 200
     assert response.json() == {"code": 1000, "message": f"{name} is missing", "data": None}
@@ -47,7 +43,7 @@ def test_a_required_parameter_that_is_missing_is_named(
     assert client.post("t1").json()["code"] == 1603
 
 
-ILL_FORMED = [
+INVALID = [
     ("videoId", "", 1000),
     ("seekStart", "-1", 1000),
     ("seekStart", "1.5", 1000),
@@ -84,8 +80,8 @@ ILL_FORMED = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("name", "value", "code"), ILL_FORMED)
-def test_an_ill_formed_parameter_is_refused_with_its_code_and_named(
+@pytest.mark.parametrize(("name", "value", "code"), INVALID)
+def test_invalid_parameter_is_rejected_with_its_code_and_named(
     emulator: TrimEmulator, client: Any, way: str, name: str, value: str, code: int
 ) -> None:
     response = getattr(client, way)("t1", **{name: value})
@@ -117,7 +113,7 @@ def test_an_ill_formed_parameter_is_refused_with_its_code_and_named(
         ("audioBitRate", {}, 1564),
     ],
 )
-def test_an_ill_typed_parameter_of_a_json_body_is_refused(
+def test_wrong_type_in_a_json_body_is_rejected(
     emulator: TrimEmulator, client: Any, name: str, value: Any, code: int
 ) -> None:
     response = client.submit_json("t1", **{name: value})
@@ -139,14 +135,14 @@ def test_an_ill_typed_parameter_of_a_json_body_is_refused(
         ("frameRate", 1),
     ],
 )
-def test_a_parameter_at_its_edge_is_taken(
+def test_parameter_at_its_limit_is_accepted(
     emulator: TrimEmulator, client: Any, way: str, name: str, value: str | int
 ) -> None:
     assert getattr(client, way)("t1", **{name: value}).json()["code"] == 200
     assert emulator.submissions[0].parameters[name] == value
 
 
-def test_a_number_of_a_json_body_may_be_a_string(emulator: TrimEmulator, client: Any) -> None:
+def test_number_in_a_json_body_can_be_a_string(emulator: TrimEmulator, client: Any) -> None:
     assert client.submit_json("t1", duration="15").json()["code"] == 200
     assert emulator.submissions[0].parameters["duration"] == 15
 
@@ -162,23 +158,23 @@ def test_a_number_of_a_json_body_may_be_a_string(emulator: TrimEmulator, client:
         ("mp4", 0, 1562),
     ],
 )
-def test_flv_takes_three_sampling_rates_and_mp4_any(client: Any, suffix: str | None, rate: int, code: int) -> None:
+def test_flv_allows_three_sampling_rates_and_mp4_any(client: Any, suffix: str | None, rate: int, code: int) -> None:
     response = client.submit("t1", suffix=suffix, samplingRate=rate)
     assert response.json()["code"] == code
     assert code == 200 or "samplingRate" in response.json()["message"]
 
 
-def test_the_sampling_rate_goes_by_one_of_its_names(client: Any) -> None:
+def test_sampling_rate_has_the_configured_name(client: Any) -> None:
     with TrimEmulator(sampling_rate_parameter="tassamplingRatekId") as emulator:
         client.emulator = emulator
-        refused = client.submit("t1", tassamplingRatekId=1).json()
-        assert (refused["code"], "tassamplingRatekId" in refused["message"]) == (1562, True)
+        rejected = client.submit("t1", tassamplingRatekId=1).json()
+        assert (rejected["code"], "tassamplingRatekId" in rejected["message"]) == (1562, True)
         assert client.submit("t1", tassamplingRatekId=22050, samplingRate="nonsense").json()["code"] == 200
         parameters = emulator.submissions[0].parameters
         assert (parameters["tassamplingRatekId"], "samplingRate" in parameters) == (22050, False)
 
 
-def test_the_sampling_rate_goes_by_no_other_name(emulator: TrimEmulator, client: Any) -> None:
+def test_other_names_of_the_sampling_rate_are_ignored(emulator: TrimEmulator, client: Any) -> None:
     assert client.submit("t1", tassamplingRatekId="nonsense").json()["code"] == 200
     assert "tassamplingRatekId" not in emulator.submissions[0].parameters
     with pytest.raises(ValueError, match="samplingRate or tassamplingRatekId, not 'rate'"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inputs to begin with: the interface page's example, and some by hand."""
+"""Inputs to begin with: the vendor's example, and some by hand."""
 
 from __future__ import annotations
 

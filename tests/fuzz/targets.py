@@ -410,7 +410,7 @@ def check_time(value: Any) -> None:
 def check_parameters(given: dict[str, Any], auth: Scheme) -> None:
     given = {name: value for name, value in given.items() if name != "cls"}
     try:
-        submission = TrimSubmission.check(**given)
+        submission = TrimSubmission.parse(**given)
     except (TransNoEmptyError, TransNoIllegalError) as error:
         check_message(error, "")
         return

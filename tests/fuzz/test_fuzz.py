@@ -41,7 +41,7 @@ from values import EXAMPLE, Reader, mutate, pack, to_json
 
 from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.wire import ServiceRequest
-from airflow_provider_trim.vod.settings import Scheme
+from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 
 some = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -226,3 +226,7 @@ def test_who_asks_the_emulator(method: str, headers: dict[str, str], body: bytes
     read = check_received(method, query_string, "application/json", body)
     received = CIMultiDict({name: to_wire(text) for name, text in headers.items()})
     check_authentication(ServiceRequest(method, "/", query_string, received, body, read))
+
+
+def test_every_extra_is_fuzzed() -> None:
+    assert EXTRAS.keys() == TrimSettings.model_fields.keys() - {"base_url", "login", "password"}

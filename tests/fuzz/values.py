@@ -16,7 +16,7 @@ T = TypeVar("T")
 EXAMPLE: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "data" / "interface-example.json").read_text(encoding="utf-8")
 )
-"""The example of the interface page."""
+"""The example of the vendor's page "Get Trimming Task Status"."""
 
 _TIMES = (100, 200, 5000)
 """How often a character may be repeated; the last is beyond the 4300 digits that Python makes an int of."""

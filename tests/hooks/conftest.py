@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.ratelimit.limiter import limiter_for
+from airflow_provider_trim.ratelimit.limiter import limiters
+from tests.support.clocks import no_jitter
 
 
 @pytest.fixture
@@ -22,6 +23,6 @@ def hook(connect: Callable[..., None], slept: list[float]) -> Iterator[TrimApiHo
     """Return a hook that notes its pauses instead of making them."""
     with TrimApiHook("trim_test") as hook:
         hook._sleep = slept.append
-        # The quota's clock goes on as if the pauses had been made.
-        limiter_for(hook.settings)._clock = lambda: time.time() + sum(slept)
+        # The limiter's clock goes on as if the pauses had been made.
+        limiters.clear(clock=lambda: time.monotonic() + sum(slept), jitter=no_jitter)
         yield hook

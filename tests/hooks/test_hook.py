@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -57,15 +57,14 @@ Connect = Callable[..., None]
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=math.inf, token="t0ken-of-the-test") as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf, "token": "t0ken-of-the-test"}
 
 
 # --- one question ---
 
 
-def test_the_interface_pages_example(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_documented_example(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     emulator.add_trim(TRANS_NO, seconds=0, video_info=EXAMPLE)
     task = hook.get_task(TRANS_NO)
     assert (task.trans_no, task.status) == (TRANS_NO, TrimStatus.SUCCESSFUL)
@@ -101,10 +100,9 @@ async def test_an_impossible_trans_no_costs_no_call(
 
 
 @pytest.mark.parametrize("fault", [HttpError(500), ConnectionReset(), RawResponse(b"<html>")], ids=repr)
-def test_what_may_pass_is_asked_again(
+def test_transient_failure_is_retried(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Pitfall 3."""
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, fault, fault)
     assert hook.get_task(TRANS_NO).status is TrimStatus.SUCCESSFUL
@@ -113,8 +111,7 @@ def test_what_may_pass_is_asked_again(
     assert 0.5 <= first <= 1.0 <= second <= 1.5
 
 
-def test_asking_again_has_an_end(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
-    """Pitfall 4."""
+def test_retries_are_bounded(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     emulator.misbehave(TRANS_NO, HttpError(503), repeat=True)
     with pytest.raises(TrimTransportError) as caught:
         hook.get_task(TRANS_NO)
@@ -124,16 +121,16 @@ def test_asking_again_has_an_end(hook: TrimApiHook, emulator: TrimEmulator, slep
     assert len(slept) == 3
 
 
-def test_a_refusal_for_the_quota_closes_it_for_a_while(
+def test_http_429_pauses_every_call_of_the_account(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]
 ) -> None:
-    """Pitfall 27: every caller of the account waits, and longer after each refusal in a row."""
+    """Every caller of the account waits, and longer after each refusal in a row."""
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, HttpError(429), HttpError(429))
     with pytest.raises(TrimQuotaExceededError):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     with pytest.raises(TrimQuotaExceededError) as closed:
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     assert emulator.call_count == 1
     assert closed.value.http_status is None
     assert 0 < closed.value.retry_after <= 1
@@ -146,7 +143,6 @@ def test_a_refusal_for_the_quota_closes_it_for_a_while(
 def test_retry_after_is_honoured_up_to_a_minute(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], retry_after: str, pauses: list[float] | None
 ) -> None:
-    """Pitfall 27."""
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, HttpError(429, headers={"Retry-After": retry_after}))
     if pauses is None:
@@ -158,7 +154,7 @@ def test_retry_after_is_honoured_up_to_a_minute(
     assert slept == (pauses or [])
 
 
-def test_what_cannot_pass_soon_is_asked_once(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+def test_permanent_failure_is_not_retried(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     with pytest.raises(TransNoNotFoundError):
         hook.get_task(TRANS_NO)
     emulator.add_trim(TRANS_NO, processing_code=1560)
@@ -171,19 +167,18 @@ def test_what_cannot_pass_soon_is_asked_once(hook: TrimApiHook, emulator: TrimEm
     assert slept == []
 
 
-def test_ask_never_asks_again(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+def test_ask_never_retries(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     emulator.misbehave(None, HttpError(503))
     with pytest.raises(TrimTransportError):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     assert (emulator.call_count, slept) == (1, [])
 
 
 def test_a_call_does_not_wait_for_ever(connect: Connect, emulator: TrimEmulator) -> None:
-    """Pitfall 23."""
     connect(timeout=0.1)
     emulator.misbehave(None, Hold(), repeat=True)
     with TrimApiHook("trim_test") as hook, pytest.raises(TrimTransportError, match="timed out"):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
 
 
 # --- the session ---
@@ -203,7 +198,7 @@ def test_one_session_serves_the_hooks_lifetime(connect: Connect, emulator: TrimE
     await_no_connections(emulator)
 
 
-async def test_asking_from_an_event_loop(connect: Connect, emulator: TrimEmulator) -> None:
+async def test_query_from_an_event_loop(connect: Connect, emulator: TrimEmulator) -> None:
     """The same answer as from a thread, over one session, with the same patience."""
     emulator.add_trim(TRANS_NO, seconds=0, video_info=EXAMPLE)
     emulator.misbehave(TRANS_NO, HttpError(503))
@@ -224,7 +219,7 @@ def test_refresh_sees_a_changed_connection(hook: TrimApiHook, emulator: TrimEmul
     connect()
     with pytest.raises(TrimAuthError):
         hook.get_task(TRANS_NO)
-    hook.refresh()
+    hook.reload_connection()
     assert hook.get_task(TRANS_NO).status is TrimStatus.PROCESSING
 
 
@@ -257,7 +252,10 @@ async def test_a_missing_connection_is_named(emulator: TrimEmulator) -> None:
 )
 async def test_what_is_wrong_with_a_connection_is_named(connect: Connect, extra: dict[str, Any], words: str) -> None:
     connect(**extra)
-    for attempt in (TrimApiHook("trim_test").aget_task(TRANS_NO), asyncio.to_thread(TrimApiHook("trim_test").ask, "t")):
+    for attempt in (
+        TrimApiHook("trim_test").aget_task(TRANS_NO),
+        asyncio.to_thread(TrimApiHook("trim_test").query_once, "t"),
+    ):
         with pytest.raises(TrimSettingsError, match=words) as caught:
             await attempt
         assert "s3cret" not in str(caught.value)
@@ -281,8 +279,8 @@ async def test_extras_that_are_no_object(monkeypatch: pytest.MonkeyPatch, extra:
     assert (works, message[:16]) == (False, "connection extra")
 
 
-async def test_trouble_with_the_secrets_backend_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pitfall 12: whatever a backend raises, a wait in the triggerer is not ended by it."""
+async def test_secrets_backend_failure_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a backend raises, a wait in the triggerer is not ended by it."""
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "no_such_module.Backend")
     monkeypatch.setenv("AIRFLOW__WORKERS__SECRETS_BACKEND", "no_such_module.Backend")
     with pytest.raises(TrimTransportError, match="connection 'trim_test' could not be looked up: Airflow") as caught:
@@ -374,7 +372,6 @@ def test_airflow_2s_form_refuses_what_can_not_work(given: dict, refused: list[st
 
 
 def test_nothing_shows_the_token(hook: TrimApiHook, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture) -> None:
-    """Pitfall 19."""
     caplog.set_level(0)
     emulator.misbehave(TRANS_NO, HttpError(503), ConnectionReset(), RawResponse(b"?"), HttpError(403))
     with pytest.raises(TrimError) as caught:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,9 +47,8 @@ Connect = Callable[..., None]
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=math.inf) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": math.inf}
 
 
 def paths(emulator: TrimEmulator) -> list[str]:
@@ -129,7 +128,7 @@ def test_a_connection_that_asks_with_get_submits_by_post(connect: Connect, emula
         ({"colour": "red"}, TrimParameterError, "^colour: is unknown"),
     ],
 )
-def test_what_the_check_refuses_costs_no_call(
+def test_invalid_parameters_cost_no_call(
     hook: TrimApiHook, emulator: TrimEmulator, wrong: dict[str, Any], kind: type[TrimError], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
@@ -152,7 +151,7 @@ def test_what_the_check_refuses_costs_no_call(
         (1560, VideoProcessingError, None),
     ],
 )
-def test_what_the_service_refuses_is_not_sent_again(
+def test_refused_submission_is_not_retried(
     hook: TrimApiHook,
     emulator: TrimEmulator,
     slept: list[float],
@@ -184,10 +183,10 @@ LOST = [ConnectionReset(), ResetMidResponse(), HttpError(502), RawResponse(b"<ht
 
 @pytest.mark.parametrize("fault", LOST, ids=repr)
 @pytest.mark.parametrize("ends", ["runs", "success", "fail", "1560"])
-def test_an_answer_lost_after_acceptance(
+def test_response_lost_after_acceptance(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Fault, ends: str
 ) -> None:
-    """Pitfall 21: the service is asked, and nothing is sent again."""
+    """The service is asked, and nothing is sent again."""
     if ends in ("success", "fail"):
         emulator.duration = 0
         emulator.submission_outcome = ends  # type: ignore[assignment]
@@ -202,7 +201,7 @@ def test_an_answer_lost_after_acceptance(
 
 
 @pytest.mark.parametrize("fault", [ConnectionReset(), HttpError(502), HttpError(408), RawResponse(b"<html>")], ids=repr)
-def test_an_answer_lost_before_acceptance(
+def test_response_lost_before_acceptance(
     hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], fault: Fault
 ) -> None:
     """It is asked for, and then sent again once."""
@@ -213,8 +212,8 @@ def test_an_answer_lost_before_acceptance(
     assert len(slept) == 1
 
 
-def test_a_service_that_never_answers_is_asked_too(connect: Connect, emulator: TrimEmulator) -> None:
-    """Pitfall 23: the call times out, and what it did is found out."""
+def test_submission_timeout_is_resolved_by_a_query(connect: Connect, emulator: TrimEmulator) -> None:
+    """The call times out, and what it did is found out."""
     connect(timeout=0.2)
     hold = Hold()
     emulator.fail_submission("after", hold)
@@ -227,7 +226,7 @@ def test_a_service_that_never_answers_is_asked_too(connect: Connect, emulator: T
     assert len(emulator.submissions) == 1
 
 
-def test_an_answer_lost_twice(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_response_lost_twice(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     """Lost before acceptance, then after."""
     emulator.fail_submission("before")
     emulator.fail_submission("after")
@@ -236,7 +235,7 @@ def test_an_answer_lost_twice(hook: TrimApiHook, emulator: TrimEmulator) -> None
     assert paths(emulator) == [S, Q, S, Q]
 
 
-def test_nothing_is_sent_again_while_the_question_stays_open(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_no_resubmission_while_the_query_fails(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     """A lost answer to the question is no "no"."""
     emulator.fail_submission("after")
     emulator.misbehave("T", HttpError(500), ConnectionReset())
@@ -245,7 +244,7 @@ def test_nothing_is_sent_again_while_the_question_stays_open(hook: TrimApiHook, 
     assert paths(emulator) == [S, Q, Q, Q]
 
 
-def test_a_question_that_is_never_answered(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+def test_query_that_never_succeeds(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     emulator.fail_submission("after")
     emulator.misbehave("T", HttpError(500), repeat=True)
     with pytest.raises(TrimTransportError) as lost:
@@ -256,8 +255,7 @@ def test_a_question_that_is_never_answered(hook: TrimApiHook, emulator: TrimEmul
     assert len(emulator.submissions) == 1
 
 
-def test_sending_again_has_an_end(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
-    """Pitfall 4."""
+def test_resubmissions_are_bounded(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     emulator.fail_submission("before", HttpError(503), times=9)
     with pytest.raises(TrimTransportError) as lost:
         hook.submit_trim(**CLIP, trans_no="T")
@@ -278,7 +276,7 @@ class AcceptedLate(Fault):
         return await exchange.reply(exchange.default_response())
 
 
-def test_refused_as_a_duplicate_after_a_lost_answer(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_refused_as_a_duplicate_after_a_lost_response(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     """What looked lost has arrived in the meantime, and is adopted, whichever code the service has for it."""
     emulator.fail_submission("before")
     emulator.fail_submission("before", AcceptedLate(emulator))
@@ -287,7 +285,7 @@ def test_refused_as_a_duplicate_after_a_lost_answer(hook: TrimApiHook, emulator:
     assert emulator.running == ["T"]
 
 
-def test_refused_for_another_reason_after_a_lost_answer(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+def test_refused_for_another_reason_after_a_lost_response(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     emulator.fail_submission("before")
     emulator.fail_submission("before", ServiceCode(1565, "too large"))
     with pytest.raises(TrimParameterError, match="resolution was refused: the service says: too large"):
@@ -299,7 +297,6 @@ def test_refused_for_another_reason_after_a_lost_answer(hook: TrimApiHook, emula
 
 
 def test_http_429_waits_and_sends_again(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
-    """Pitfall 27."""
     emulator.fail_submission("before", HttpError(429, headers={"Retry-After": "20"}))
     assert hook.submit_trim(**CLIP, trans_no="T") == "T"
     assert len(emulator.submissions) == 1
@@ -321,7 +318,7 @@ def test_a_quota_that_is_used_up_costs_no_call(connect: Connect, emulator: TrimE
         hook._sleep = lambda seconds: pytest.fail(f"slept {seconds} s")
         for _ in range(2):
             hook.submit_trim(**CLIP)
-        with pytest.raises(TrimQuotaExceededError, match="the account's quota is used up for now") as refused:
+        with pytest.raises(TrimQuotaExceededError, match="the account's call quota is exhausted") as refused:
             hook.submit_trim(**CLIP)
     assert refused.value.retryable
     assert emulator.call_count == 2

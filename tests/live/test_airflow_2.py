@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.emulators import connection_to
 from tests.support.live_airflow_2 import LiveAirflow2
 from tests.support.running import AIRFLOW_3
 
@@ -53,8 +54,9 @@ def airflow(service: TrimEmulator, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("live")
     (folder / "dags").mkdir()
     (folder / "dags" / "dags.py").write_text(textwrap.dedent(DAGS))
-    connection = {"conn_type": "trim", "host": service.url, "login": service.user, "password": service.token}
-    with LiveAirflow2(folder / "home", folder / "dags", connections={"trim_default": connection}) as airflow:
+    with LiveAirflow2(
+        folder / "home", folder / "dags", connections={"trim_default": connection_to(service)}
+    ) as airflow:
         yield airflow
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_trim.emulator import Fault, HttpError, RawResponse, ServiceCode, TrimEmulator
+from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -61,8 +62,8 @@ def dump(database: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def test_the_secret_is_nowhere(service: TrimEmulator, tmp_path: Path) -> None:
-    """Pitfall 19, and whatever else the examples leave behind: logs, trigger arguments, events, XComs, templates."""
-    connection = {"conn_type": "trim", "host": service.url, "login": service.user, "password": SECRET}
+    """In nothing that the examples leave behind: logs, trigger arguments, events, XComs, templates."""
+    connection = connection_to(service, password=SECRET)
     settings = {"LOGGING__LOGGING_LEVEL": "DEBUG", "DAG_PROCESSOR__REFRESH_INTERVAL": "300"}
     airflow = LiveAirflow(tmp_path / "home", EXAMPLES, connections={"trim_default": connection}, settings=settings)
     with airflow:

@@ -8,11 +8,11 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
 from tests.support.worker_starts import PLUGIN
 
@@ -109,11 +109,10 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waits]:
         (folder / name).mkdir()
         (folder / name / f"{name}.py").write_text(textwrap.dedent(text))
     with TrimEmulator(duration=3.0) as service:
-        connection: dict[str, Any] = {"conn_type": "trim", "host": service.url, "login": service.user}
         airflow = LiveAirflow(
             folder / "home",
             folder / "dags",
-            connections={"trim_default": connection | {"password": service.token}},
+            connections={"trim_default": connection_to(service)},
             settings={
                 "CORE__PLUGINS_FOLDER": str(folder / "plugins"),
                 "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
@@ -125,14 +124,14 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waits]:
             yield Waits(airflow, service, starts)
 
 
-def test_a_wait_that_starts_there_starts_one_worker(waits: Waits) -> None:
+def test_wait_that_starts_in_the_triggerer_starts_one_worker(waits: Waits) -> None:
     waits.service.add_trim("starts")
     state, run_id, starts = waits.run("starts_there")
     assert (state, starts) == ("success", 1)
     assert waits.airflow.xcom("starts_there", run_id, "wait")["videoName"]
 
 
-def test_a_wait_that_ends_there_starts_none(waits: Waits) -> None:
+def test_wait_that_ends_in_the_triggerer_starts_no_worker(waits: Waits) -> None:
     waits.service.add_trim("ends")
     state, run_id, starts = waits.run("ends_there")
     assert (state, starts) == ("success", 0)
@@ -150,14 +149,14 @@ def test_a_list_is_mapped_over(waits: Waits) -> None:
 
 
 def test_a_template_is_rendered_and_the_result_is_a_dict(waits: Waits) -> None:
-    """Pitfall: an event's own XComs arrive as text."""
+    """An event's own XComs arrive as text."""
     waits.service.add_trim("templated")
     state, run_id, starts = waits.run("template")
     assert (state, starts) == ("success", 2)  # those before and after it
     assert waits.airflow.xcom("template", run_id, "kind") == "dict"
 
 
-def test_a_failure_goes_by_way_of_a_worker(waits: Waits) -> None:
+def test_failure_is_raised_in_a_worker(waits: Waits) -> None:
     """Where soft_fail, callbacks and retries are what they always are; a failed trim is not retried."""
     waits.service.add_trim("fails", outcome="fail")
     state, run_id, starts = waits.run("fails")

@@ -15,15 +15,11 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.callback_calls import Callbacks
+from tests.support.emulators import set_connection
 from tests.support.waits import TaskInstance, Wait, derived, sensor, video
 
 OURS = derived()
 NEXT = derived(attempt=1)
-
-
-def connection(emulator: TrimEmulator, extra: dict[str, Any]) -> str:
-    fields = {"host": emulator.url, "login": emulator.user, "password": emulator.token, "extra": extra}
-    return json.dumps({"conn_type": "trim", **fields})
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def connect(**extra: Any) -> Callbacks:
         callbacks = Callbacks(emulator, **extra)
-        monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection(emulator, callbacks.extra))
+        set_connection(monkeypatch, emulator, **callbacks.extra)
         return callbacks
 
     return connect
@@ -55,7 +51,7 @@ def deferral(wait: Wait) -> TrimTaskStatusTrigger:
     return trigger
 
 
-def test_a_deferred_clip_is_told_that_it_is_done(callbacks: Callbacks, emulator: TrimEmulator) -> None:
+def test_deferred_clip_ends_by_its_callback(callbacks: Callbacks, emulator: TrimEmulator) -> None:
     """One look, since this triggerer has just begun to listen, and one when it is told; no other for an hour."""
     emulator.duration = math.inf
     wait = video("deferrable", poll_interval=3600)
@@ -72,7 +68,7 @@ def test_a_deferred_clip_is_told_that_it_is_done(callbacks: Callbacks, emulator:
 
 
 @pytest.mark.parametrize("mode", ["worker", "deferrable"])
-def test_a_lost_call_is_made_up_for_by_asking(connect: Any, emulator: TrimEmulator, mode: str) -> None:
+def test_lost_callback_is_made_up_for_by_polling(connect: Any, emulator: TrimEmulator, mode: str) -> None:
     connect(callback_poll_factor=3)
     emulator.duration = 0.2
     emulator.inject_callback_faults(None, Lost())
@@ -88,7 +84,7 @@ def test_a_lost_call_is_made_up_for_by_asking(connect: Any, emulator: TrimEmulat
         ({"trans_no": "a/b"}, {}),  # a proxy might spell it differently
     ],
 )
-def test_where_it_is_off_or_can_not_work_the_service_is_told_nothing(
+def test_no_notify_url_is_sent_where_callbacks_are_off_or_cannot_work(
     connect: Any, emulator: TrimEmulator, arguments: dict[str, Any], extra: dict[str, Any]
 ) -> None:
     connect(**extra)
@@ -96,27 +92,25 @@ def test_where_it_is_off_or_can_not_work_the_service_is_told_nothing(
     assert notify_urls(emulator) == [None]
 
 
-def test_a_notify_url_of_ones_own_wins(callbacks: Callbacks, emulator: TrimEmulator) -> None:
+def test_explicit_notify_url_takes_precedence(callbacks: Callbacks, emulator: TrimEmulator) -> None:
     trigger = deferral(video("deferrable", notify_url="https://example.com/done"))
     assert notify_urls(emulator) == ["https://example.com/done"]
     assert trigger.expects_callback is False
 
 
 @pytest.mark.parametrize("notify_url", [None, ""])
-def test_an_empty_one_is_none(callbacks: Callbacks, emulator: TrimEmulator, notify_url: str | None) -> None:
+def test_empty_notify_url_counts_as_none(callbacks: Callbacks, emulator: TrimEmulator, notify_url: str | None) -> None:
     assert deferral(video("deferrable", notify_url=notify_url)).expects_callback is True
     assert notify_urls(emulator) == [callbacks.address(OURS)]
 
 
-def test_a_clip_that_nobody_waits_for_here_is_called_back_for_whoever_does(
-    callbacks: Callbacks, emulator: TrimEmulator
-) -> None:
+def test_clip_without_a_wait_still_gets_a_callback(callbacks: Callbacks, emulator: TrimEmulator) -> None:
     assert video("deferrable", wait_for_completion=False).run() == OURS
     assert notify_urls(emulator) == [callbacks.address(OURS)]
     assert deferral(sensor("deferrable", OURS)).expects_callback is False
 
 
-def test_an_adopted_trim_is_called_back_by_its_own_address(callbacks: Callbacks, emulator: TrimEmulator) -> None:
+def test_adopted_trim_keeps_its_callback_address(callbacks: Callbacks, emulator: TrimEmulator) -> None:
     deferral(video("deferrable"))
     assert deferral(video("deferrable", TaskInstance(try_number=2))).expects_callback is True
     emulator.fail(OURS)
@@ -124,7 +118,7 @@ def test_an_adopted_trim_is_called_back_by_its_own_address(callbacks: Callbacks,
     assert notify_urls(emulator) == [callbacks.address(OURS), callbacks.address(NEXT)]
 
 
-def test_of_an_adopted_trim_with_a_trans_no_of_ones_own_nothing_is_expected(
+def test_no_callback_expected_for_an_adopted_trim_with_explicit_trans_no(
     callbacks: Callbacks, emulator: TrimEmulator
 ) -> None:
     """Who knows who submitted it."""
@@ -134,7 +128,6 @@ def test_of_an_adopted_trim_with_a_trans_no_of_ones_own_nothing_is_expected(
 
 
 def test_a_trigger_that_was_stored_before_there_were_callbacks_still_runs(callbacks: Callbacks) -> None:
-    """Pitfall 18."""
     path, arguments = deferral(video("deferrable")).serialize()
     assert arguments.pop("expects_callback") is True
     module, _, name = path.rpartition(".")
@@ -142,8 +135,7 @@ def test_a_trigger_that_was_stored_before_there_were_callbacks_still_runs(callba
     assert again.expects_callback is False
 
 
-def test_the_address_is_in_no_trigger(callbacks: Callbacks) -> None:
-    """Pitfall 19."""
+def test_callback_address_is_in_no_trigger(callbacks: Callbacks) -> None:
     trigger = deferral(video("deferrable"))
     signature = callbacks.address(OURS).rpartition("/")[2]
     assert signature not in repr(trigger) + json.dumps(trigger.serialize())

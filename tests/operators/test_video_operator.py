@@ -84,7 +84,7 @@ def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
 
 
 @every_mode
-def test_the_first_try_submits_without_asking(trim_default: TrimEmulator, mode: str) -> None:
+def test_first_try_submits_without_a_query(trim_default: TrimEmulator, mode: str) -> None:
     """Nothing can be there yet, and the quota is small: two calls for a trim that is done at the first look."""
     trim_default.duration = 0
     video(mode).run()
@@ -101,7 +101,7 @@ def test_without_waiting(trim_default: TrimEmulator, mode: str) -> None:
 
 
 @every_mode
-def test_a_trans_no_of_ones_own(trim_default: TrimEmulator, mode: str) -> None:
+def test_explicit_trans_no(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
     wait = video(mode, trans_no="goal-1")
     assert wait.run() == trim_default.video_info("goal-1")
@@ -137,7 +137,7 @@ def test_the_timeout_leaves_the_trim_alone(trim_default: TrimEmulator, mode: str
 @pytest.mark.parametrize(
     ("duration", "pause"), [(1, 2.0), ("00:01:40", 5.0), (pendulum.duration(hours=1), 30.0), ("600", 30.0)]
 )
-def test_the_first_look_is_not_at_once(trim_default: TrimEmulator, duration: Any, pause: float) -> None:
+def test_first_poll_is_delayed(trim_default: TrimEmulator, duration: Any, pause: float) -> None:
     """No call for a trim that can't be done yet."""
     wait = video("deferrable", duration=duration, first_poll_after=None)
     with pytest.raises(TaskDeferred) as deferred:
@@ -146,8 +146,7 @@ def test_the_first_look_is_not_at_once(trim_default: TrimEmulator, duration: Any
     assert paths(trim_default) == [S]
 
 
-def test_what_shapes_the_wait_reaches_the_trigger(trim_default: TrimEmulator) -> None:
-    """Pitfall 14."""
+def test_wait_parameters_reach_the_trigger(trim_default: TrimEmulator) -> None:
     wait = video(
         "deferrable",
         poll_interval=pendulum.duration(seconds=7),
@@ -170,7 +169,7 @@ def test_what_shapes_the_wait_reaches_the_trigger(trim_default: TrimEmulator) ->
 
 @every_mode
 @pytest.mark.parametrize("number", [2, 7])
-def test_unknown_is_submitted(trim_default: TrimEmulator, mode: str, number: int) -> None:
+def test_unknown_trim_is_submitted(trim_default: TrimEmulator, mode: str, number: int) -> None:
     trim_default.duration = 0
     assert video(mode, retry(number)).run() == trim_default.video_info(OURS)
     assert paths(trim_default) == [Q, S, Q]
@@ -179,8 +178,7 @@ def test_unknown_is_submitted(trim_default: TrimEmulator, mode: str, number: int
 
 @every_mode
 @pytest.mark.parametrize("code", [None, 1560])
-def test_one_that_runs_is_adopted(trim_default: TrimEmulator, mode: str, code: int | None) -> None:
-    """Pitfall 21."""
+def test_running_trim_is_adopted(trim_default: TrimEmulator, mode: str, code: int | None) -> None:
     trim_default.add_trim(OURS, seconds=0)
     trim_default.misbehave(OURS, ServiceCode(code) if code else ServiceData({"transNo": OURS, "status": 1}))
     assert video(mode, retry()).run() == trim_default.video_info(OURS)
@@ -188,8 +186,8 @@ def test_one_that_runs_is_adopted(trim_default: TrimEmulator, mode: str, code: i
 
 
 @every_mode
-def test_one_that_is_done_is_returned_at_once(trim_default: TrimEmulator, mode: str) -> None:
-    """Pitfalls 16 and 17: the same value and the same keys as after a wait, and no deferral."""
+def test_finished_trim_is_returned_at_once(trim_default: TrimEmulator, mode: str) -> None:
+    """The same value and the same keys as after a wait, and no deferral."""
     trim_default.add_trim(OURS, seconds=0)
     wait = video(mode, retry())
     info = wait.run()
@@ -203,7 +201,7 @@ def test_one_that_is_done_is_returned_at_once(trim_default: TrimEmulator, mode: 
 
 
 @every_mode
-def test_one_that_failed_is_followed_by_another(trim_default: TrimEmulator, mode: str) -> None:
+def test_failed_trim_is_followed_by_another(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
     trim_default.add_trim(OURS, seconds=0, outcome="fail")
     wait = video(mode, retry())
@@ -214,7 +212,7 @@ def test_one_that_failed_is_followed_by_another(trim_default: TrimEmulator, mode
 
 
 @every_mode
-def test_the_one_after_a_failed_one_is_adopted_too(trim_default: TrimEmulator, mode: str) -> None:
+def test_successor_of_a_failed_trim_is_adopted(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.add_trim(OURS, seconds=0, outcome="fail")
     trim_default.add_trim(NEXT, seconds=0)
     trim_default.misbehave(NEXT, ServiceData({"transNo": NEXT, "status": 1}))
@@ -240,7 +238,7 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
 
 
 @every_mode
-def test_no_reuse_of_one_that_is_done(trim_default: TrimEmulator, mode: str) -> None:
+def test_finished_trim_is_not_reused_with_reuse_off(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
     first = video(mode, reuse_finished=False).run()
     second = video(mode, retry(2), reuse_finished=False).run()
@@ -249,7 +247,7 @@ def test_no_reuse_of_one_that_is_done(trim_default: TrimEmulator, mode: str) -> 
     assert submitted(trim_default) == [derived(attempt=attempt) for attempt in range(3)]
 
 
-def test_no_reuse_still_adopts_one_that_runs(trim_default: TrimEmulator) -> None:
+def test_running_trim_is_adopted_with_reuse_off(trim_default: TrimEmulator) -> None:
     trim_default.add_trim(OURS, seconds=math.inf)
     assert video("worker", retry(), reuse_finished=False, wait_for_completion=False).run() == OURS
     assert submitted(trim_default) == []
@@ -268,7 +266,7 @@ def test_without_waiting_a_retry_returns_the_same(
     assert wait.ti.pushed == {"trans_no": expected}
 
 
-def test_trouble_with_the_question_submits_nothing(trim_default: TrimEmulator) -> None:
+def test_failed_query_submits_nothing(trim_default: TrimEmulator) -> None:
     trim_default.misbehave(OURS, HttpError(429, headers={"Retry-After": "61"}))
     with pytest.raises(TrimError) as trouble:
         video("worker", retry()).run()
@@ -277,13 +275,13 @@ def test_trouble_with_the_question_submits_nothing(trim_default: TrimEmulator) -
 
 
 @pytest.mark.parametrize("seconds", [0, math.inf])
-def test_a_trans_no_of_ones_own_is_asked_for_too(trim_default: TrimEmulator, seconds: float) -> None:
+def test_explicit_trans_no_is_queried_too(trim_default: TrimEmulator, seconds: float) -> None:
     trim_default.add_trim("goal-1", seconds=seconds)
     assert video("worker", retry(), trans_no="goal-1", wait_for_completion=False).run() == "goal-1"
     assert submitted(trim_default) == []
 
 
-def test_a_trans_no_of_ones_own_has_no_next(trim_default: TrimEmulator) -> None:
+def test_explicit_trans_no_has_no_successor(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("done", seconds=0)
     trim_default.add_trim("failed", seconds=0, outcome="fail")
     with pytest.raises(AirflowFailException, match=r"trim done is already finished .*choose another trans_no"):
@@ -298,7 +296,7 @@ def test_a_trans_no_of_ones_own_has_no_next(trim_default: TrimEmulator) -> None:
 
 @every_mode
 def test_a_failed_trim_is_worth_a_retry(trim_default: TrimEmulator, mode: str) -> None:
-    """The retry submits the next; an AirflowException may end or skip the task instead (pitfall 6)."""
+    """The retry submits the next; an AirflowException may end or skip the task instead."""
     trim_default.duration = 0
     trim_default.submission_outcome = "fail"
     with pytest.raises(TrimTaskFailedError, match=f"trim {OURS} .*status 3") as failed:
@@ -308,7 +306,7 @@ def test_a_failed_trim_is_worth_a_retry(trim_default: TrimEmulator, mode: str) -
 
 
 @every_mode
-def test_a_failed_trim_of_a_trans_no_of_ones_own_is_not(trim_default: TrimEmulator, mode: str) -> None:
+def test_failed_trim_with_explicit_trans_no_is_not_worth_a_retry(trim_default: TrimEmulator, mode: str) -> None:
     """A retry could only find it failed again."""
     trim_default.duration = 0
     trim_default.submission_outcome = "fail"
@@ -358,16 +356,16 @@ def test_a_wrong_parameter_fails_at_once_by_its_name(
         (4711, "^the service says: no"),
     ],
 )
-def test_what_the_service_refuses_fails_at_once(trim_default: TrimEmulator, code: int, words: str) -> None:
-    """Pitfall 20: with code and request id. 1301, too: a retry has no more permission."""
+def test_refused_submission_fails_at_once(trim_default: TrimEmulator, code: int, words: str) -> None:
+    """With code and request id. 1301, too: a retry has no more permission."""
     trim_default.fail_submission("before", ServiceCode(code, "no"))
     with pytest.raises(AirflowFailException, match=words) as failed:
         video("deferrable").run()
     assert f"code {code}, HTTP status 200, request id {trim_default.calls[0].request_id}" in str(failed.value)
 
 
-def test_what_may_pass_is_worth_a_retry(trim_default: TrimEmulator) -> None:
-    """Pitfall 3. The video itself is still being processed, say."""
+def test_transient_failure_is_worth_a_retry(trim_default: TrimEmulator) -> None:
+    """The video itself is still being processed, say."""
     trim_default.fail_submission("before", ServiceCode(1560, "video is being processed"))
     with pytest.raises(VideoProcessingError):
         video("deferrable").run()
@@ -380,7 +378,7 @@ def test_what_may_pass_is_worth_a_retry(trim_default: TrimEmulator) -> None:
 def test_killing_the_task_leaves_the_trim_alone_and_says_so(
     trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Pitfall 13: there is no call to cancel one."""
+    """There is no call to cancel one."""
     trim_default.duration = math.inf
     wait = video("deferrable", wait_for_completion=False)
     running = wait.task()
@@ -392,7 +390,7 @@ def test_killing_the_task_leaves_the_trim_alone_and_says_so(
 
 
 def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator) -> None:
-    """Pitfall 22: a triggerer that takes over from a killed one starts with the same arguments."""
+    """A triggerer that takes over from a killed one starts with the same arguments."""
     trim_default.duration = 0
     wait = video("deferrable")
     with pytest.raises(TaskDeferred) as deferred:
@@ -404,8 +402,7 @@ def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator)
     assert submitted(trim_default) == [OURS]
 
 
-def test_another_trims_event_is_not_taken(trim_default: TrimEmulator) -> None:
-    """Pitfall 11."""
+def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
     trim_default.duration = 0
     wait = video("deferrable")
     with pytest.raises(TaskDeferred) as deferred:
@@ -421,7 +418,7 @@ def test_another_trims_event_is_not_taken(trim_default: TrimEmulator) -> None:
 
 
 def test_the_trans_no_never_changes() -> None:
-    """Pitfall 21: over tries, and over versions of this package, since a retry may run after an upgrade."""
+    """Over tries, and over versions of this package, since a retry may run after an upgrade."""
     assert OURS == "3b5795be437be55bcd977beb28bd77b9"
     assert {derived(retry(number)) for number in range(1, 9)} == {OURS}
 
@@ -572,7 +569,7 @@ CLIPS = [{"seek_start": 60 * n, "duration": 10 + n, "filename": f"goal-{n}"} for
 
 
 def test_everything_about_the_trim_is_templated() -> None:
-    """Pitfall 25: nothing is read from a template before it is rendered."""
+    """Nothing is read from a template before it is rendered."""
     operator = TrimVideoOperator(task_id="clip", **TEMPLATES)
     assert set(operator.template_fields) == TEMPLATES.keys()
     assert {name: getattr(operator, name) for name in TEMPLATES} == TEMPLATES
@@ -581,7 +578,6 @@ def test_everything_about_the_trim_is_templated() -> None:
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("trans_no", ["", "clip-7"])
 def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrable: bool, trans_no: str) -> None:
-    """Pitfall 25."""
     trim_default.duration = 0
     params = {"video": "V7", "start": "00:01:30", "seconds": 12.5, "width": 640, "frames": 25, "conn": "default"}
     with DAG(
@@ -616,7 +612,7 @@ def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrab
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrable: bool) -> None:
-    """Pitfall 24: what is mapped and what is partial reach each task, and each submits a trim of its own."""
+    """What is mapped and what is partial reach each task, and each submits a trim of its own."""
     trim_default.duration = 0
     with DAG(dag_id=f"video_mapped_{deferrable}", schedule=None, start_date=START) as dag:
 

@@ -7,7 +7,7 @@ it has come so far, and stops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -23,9 +23,8 @@ meanwhile = pytest.mark.parametrize("done", [False, True], ids=["runs", "done"])
 
 
 @pytest.fixture
-def emulator() -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=0) as emulator:
-        yield emulator
+def emulator_options() -> dict[str, Any]:
+    return {"duration": 0}
 
 
 def kill_while_held(emulator: TrimEmulator, attempt: Try, hold: Hold) -> None:
@@ -53,7 +52,7 @@ def next_try(emulator: TrimEmulator, mode: str, *, done: bool = True) -> None:
 
 
 @every_mode
-def test_before_the_submission_is_accepted(emulator: TrimEmulator, mode: str) -> None:
+def test_killed_before_the_submission_is_accepted(emulator: TrimEmulator, mode: str) -> None:
     hold = Hold()
     emulator.fail_submission("before", hold)
     kill_while_held(emulator, Try(emulator, 1, mode), hold)
@@ -64,7 +63,7 @@ def test_before_the_submission_is_accepted(emulator: TrimEmulator, mode: str) ->
 
 @every_mode
 @meanwhile
-def test_between_acceptance_and_answer(emulator: TrimEmulator, mode: str, done: bool) -> None:
+def test_killed_between_acceptance_and_response(emulator: TrimEmulator, mode: str, done: bool) -> None:
     hold = Hold()
     emulator.fail_submission("after", hold)
     kill_while_held(emulator, Try(emulator, 1, mode), hold)
@@ -74,7 +73,7 @@ def test_between_acceptance_and_answer(emulator: TrimEmulator, mode: str, done: 
 
 
 @meanwhile
-def test_between_answer_and_deferral(emulator: TrimEmulator, done: bool) -> None:
+def test_killed_between_response_and_deferral(emulator: TrimEmulator, done: bool) -> None:
     """In the midst of the look that decides whether there is anything to defer for."""
     hold = Hold()
     emulator.misbehave(OURS, hold)
@@ -85,7 +84,7 @@ def test_between_answer_and_deferral(emulator: TrimEmulator, done: bool) -> None
 
 
 @meanwhile
-def test_when_airflow_does_not_know_of_the_deferral_yet(emulator: TrimEmulator, done: bool) -> None:
+def test_killed_before_airflow_knows_of_the_deferral(emulator: TrimEmulator, done: bool) -> None:
     attempt = Try(emulator, 1, "deferrable", stop_at="deferral")
     attempt.wait_until_stopped()
     assert [call.path for call in emulator.wait_for_calls(1, PATIENCE)] == [S]
@@ -95,8 +94,8 @@ def test_when_airflow_does_not_know_of_the_deferral_yet(emulator: TrimEmulator, 
 
 @every_mode
 @meanwhile
-def test_while_it_waits(emulator: TrimEmulator, mode: str, done: bool) -> None:
-    """Deferred, or holding a worker. Pitfall 13: nobody is asked to clean up, and nothing has to be."""
+def test_killed_while_waiting(emulator: TrimEmulator, mode: str, done: bool) -> None:
+    """Deferred, or holding a worker. Nobody is asked to clean up, and nothing has to be."""
     hold = Hold()
     emulator.misbehave(OURS, ServiceData({"transNo": OURS, "status": 1}), hold)
     kill_while_held(emulator, Try(emulator, 1, mode), hold)
@@ -105,7 +104,7 @@ def test_while_it_waits(emulator: TrimEmulator, mode: str, done: bool) -> None:
 
 
 @every_mode
-def test_when_the_trim_is_done_and_nobody_knows(emulator: TrimEmulator, mode: str) -> None:
+def test_killed_after_the_last_response(emulator: TrimEmulator, mode: str) -> None:
     """After the last answer, before Airflow has the result."""
     attempt = Try(emulator, 1, mode, stop_at="push")
     attempt.wait_until_stopped()
@@ -113,7 +112,7 @@ def test_when_the_trim_is_done_and_nobody_knows(emulator: TrimEmulator, mode: st
     next_try(emulator, mode)
 
 
-def test_without_waiting(emulator: TrimEmulator) -> None:
+def test_killed_without_waiting(emulator: TrimEmulator) -> None:
     """Between the answer and the end of a task that does not wait."""
     attempt = Try(emulator, 1, "worker", stop_at="push", wait_for_completion=False)
     attempt.wait_until_stopped()

@@ -8,7 +8,6 @@ are those of :func:`submit_once` with the real hook, against one emulator.
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import math
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+from tests.support.emulators import set_connection
 from tests.support.waits import TaskInstance
 
 CLIP = {"video_id": "V1", "seek_start": 30, "duration": 12, "filename": "goal"}
@@ -244,21 +244,13 @@ class OneTaskInstance(RuleBasedStateMachine):
 @pytest.fixture(scope="module")
 def machine() -> Iterator[type[OneTaskInstance]]:
     with TrimEmulator(duration=math.inf) as emulator, pytest.MonkeyPatch.context() as patch:
-        connection = {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": emulator.token,
-            "extra": {"quota": "off"},
-        }
-        patch.setenv("AIRFLOW_CONN_TRIM_STATES", json.dumps(connection))
+        set_connection(patch, emulator, "trim_states", quota="off")
         with QuietHook("trim_states") as hook:
             OneTaskInstance.emulator, OneTaskInstance.hook = emulator, hook
             yield OneTaskInstance
 
 
 def test_one_trim_and_never_a_lost_one(machine: type[OneTaskInstance]) -> None:
-    """Pitfall 21."""
     run_state_machine_as_test(
         machine,
         settings=settings(

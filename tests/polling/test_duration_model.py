@@ -21,13 +21,13 @@ def teach(model: DurationModel, duration: float, looks: int = 4, longest: float 
     """Look at a trim a few times at random, as a scheduler would."""
     last = 0.0
     for age in sorted(random.uniform(0, longest) for _ in range(looks)):
-        model.learn(last, age, finished=duration <= age)
+        model.observe(last, age, finished=duration <= age)
         if duration <= age:
             return
         last = age
 
 
-def test_it_begins_with_a_guess_of_two_minutes() -> None:
+def test_prior_is_about_two_minutes() -> None:
     model = DurationModel()
     assert median(model) == pytest.approx(120, rel=0.07)
     assert model.survival(0) == 1
@@ -36,53 +36,53 @@ def test_it_begins_with_a_guess_of_two_minutes() -> None:
 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(10, 30), (230, 250), (500, 700)])
-def test_it_adapts_to_what_it_sees(shortest: float, longest: float) -> None:
+def test_estimate_adapts_to_observations(shortest: float, longest: float) -> None:
     """From looks that only say between which two of them a trim ended."""
     random.seed(7)
     model = DurationModel()
     for _ in range(300):
         teach(model, random.uniform(shortest, longest), looks=12, longest=3.0 * longest)
-    model.refresh()
+    model.recompute()
     assert shortest * 0.8 < median(model) < longest * 1.2
     assert model.survival(shortest / 2) > 0.9
     assert model.survival(longest * 2) < 0.1
 
 
-def test_it_learns_two_humps() -> None:
+def test_bimodal_distribution_is_learned() -> None:
     random.seed(7)
     model = DurationModel()
     for _ in range(400):
         teach(model, random.choice([60.0, 60.0, 420.0]), looks=15, longest=600)
-    model.refresh()
+    model.recompute()
     assert model.survival(40) > 0.85
     assert model.survival(150) == pytest.approx(1 / 3, abs=0.08)
     assert model.survival(300) == pytest.approx(1 / 3, abs=0.1)
     assert model.survival(600) < 0.1
 
 
-def test_trims_that_are_not_done_teach_as_well() -> None:
+def test_unfinished_trims_count_as_observations() -> None:
     model = DurationModel()
     for _ in range(100):
-        model.learn(0.0, 300.0, finished=False)
-    model.refresh()
+        model.observe(0.0, 300.0, finished=False)
+    model.recompute()
     assert median(model) > 300
 
 
 def test_nothing_counts_before_it_is_refreshed() -> None:
     model = DurationModel()
     for _ in range(100):
-        model.learn(0.0, 300.0, finished=False)
+        model.observe(0.0, 300.0, finished=False)
     assert median(model) == pytest.approx(120, rel=0.07)
 
 
-def test_a_dearer_call_is_made_later() -> None:
+def test_higher_price_delays_the_poll() -> None:
     model = DurationModel()
     cheap, dear = (model.optimal_poll_ages(price, 300.0) for price in (1.0, 100.0))
     assert all(a <= b for a, b in zip(cheap, dear, strict=True))
     assert cheap[0] < 60 < dear[0]
 
 
-def test_a_look_is_due_when_the_expected_delay_reaches_the_limit_at_any_price() -> None:
+def test_poll_is_due_when_the_expected_delay_reaches_the_limit_at_any_price() -> None:
     model = DurationModel()
     expected, age = 0.0, 0.0
     while expected < 30.0:
@@ -96,13 +96,13 @@ def test_a_look_is_due_when_the_expected_delay_reaches_the_limit_at_any_price() 
     price=st.floats(0.1, 1e4),
     limit=st.floats(1, 1e4),
 )
-def test_whatever_it_is_told_it_stays_a_distribution(
+def test_any_observations_leave_a_distribution(
     looks: list[tuple[float, float, bool]], price: float, limit: float
 ) -> None:
     model = DurationModel()
     for start, length, finished in looks:
-        model.learn(start, start + length, finished)
-    model.refresh()
+        model.observe(start, start + length, finished)
+    model.recompute()
     survival = [model.survival(age) for age in model.ages]
     assert survival[0] == 1
     assert all(0 <= later <= earlier for earlier, later in itertools.pairwise(survival))

@@ -8,13 +8,14 @@ import asyncio
 import pytest
 
 from airflow_provider_trim.polling.group import WaitGroup, wait_for_group
-from airflow_provider_trim.polling.state import PollState, TimedOut, Verdict
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import TimedOut, Verdict
 
 NOW = 1_796_000_000.0
 
 
 @pytest.mark.parametrize(("waits", "lines"), [(0, 0), (1, 0), (2, 1)])
-async def test_an_event_loop_is_left_alone_between_two_lines(waits: int, lines: int) -> None:
+async def test_progress_report_sleeps_between_two_lines(waits: int, lines: int) -> None:
     """After an hour, one line is due where there is more than one wait, and then none for another hour."""
     over, asked, reported = asyncio.Event(), 0, []
 
@@ -23,7 +24,7 @@ async def test_an_event_loop_is_left_alone_between_two_lines(waits: int, lines: 
         asked += 1
         return NOW + 3600
 
-    async def wait(watch: PollState) -> Verdict:
+    async def wait(state: PollState) -> Verdict:
         await over.wait()
         return TimedOut()
 

@@ -10,17 +10,19 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_trim.client import session as connection
-from airflow_provider_trim.client.session import CONNECTION_LIFETIME
+from airflow_provider_trim.client.session import LIFETIME, ConnectionCache
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.poller import Poller, poller_for
-from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut
+from airflow_provider_trim.polling.schedule import Schedule
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -30,7 +32,9 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.clocks import Clock
 from tests.support.connections import await_no_connections
+from tests.support.emulators import settings_for
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
@@ -39,9 +43,9 @@ OWNER = contextvars.ContextVar[str]("owner", default="nobody")
 
 
 class Loader:
-    """Looks the connection up: the emulator's token of that moment, unless told otherwise."""
+    """Loads the connection: with the emulator's token of that moment, unless another is given."""
 
-    def __init__(self, emulator: TrimEmulator, *errors: Exception, token: str | None = None) -> None:
+    def __init__(self, emulator: TrimEmulator, *errors: BaseException, token: str | None = None) -> None:
         self.emulator = emulator
         self.errors = list(errors)
         self.token = token
@@ -52,20 +56,15 @@ class Loader:
         await asyncio.sleep(0)
         if self.errors:
             raise self.errors.pop(0)
-        return TrimSettings.from_connection(
-            host=self.emulator.url,
-            login=self.emulator.user,
-            password=self.token or self.emulator.token,
-            extra={"quota": "1000000/minute"},
-        )
+        return settings_for(self.emulator, password=self.token, quota="1000000/minute")
 
 
-def watch(trans_no: str, kind: type[PollState] = PollState, **parameters: Any) -> PollState:
-    return kind(trans_no, WaitOptions(**{"interval": INTERVAL, **parameters}), now=time.time())
+def begin(trans_no: str, kind: type[PollState] = PollState, **parameters: Any) -> PollState:
+    return kind(trans_no, WaitOptions(**{"interval": INTERVAL, **parameters}), now=time.monotonic())
 
 
 def start(poller: Poller, trans_no: str, **parameters: Any) -> asyncio.Task[Any]:
-    return asyncio.create_task(poller.wait(watch(trans_no, **parameters)))
+    return asyncio.create_task(poller.wait(begin(trans_no, **parameters)))
 
 
 async def finished(*waits: asyncio.Task[Any]) -> list[Any]:
@@ -91,9 +90,8 @@ def on_call() -> list[Callable[[Call], None]]:
 
 
 @pytest.fixture
-def emulator(on_call: list[Callable[[Call], None]]) -> Iterator[TrimEmulator]:
-    with TrimEmulator(duration=math.inf, on_call=lambda call: [do(call) for do in on_call] and None) as emulator:
-        yield emulator
+def emulator_options(on_call: list[Callable[[Call], None]]) -> dict[str, Any]:
+    return {"duration": math.inf, "on_call": lambda call: [do(call) for do in on_call] and None}
 
 
 @pytest.fixture
@@ -103,7 +101,7 @@ def load(emulator: TrimEmulator) -> Loader:
 
 @pytest.fixture
 async def poller(load: Loader, emulator: TrimEmulator) -> AsyncIterator[Poller]:
-    """A poller that must end with its last watch: no task of its is left, and no connection."""
+    """A poller that must end with its last wait: none of its tasks is left, and no connection."""
     yield Poller(load)
     if left := asyncio.all_tasks() - {asyncio.current_task()}:
         _, running = await asyncio.wait(left, timeout=5)
@@ -119,7 +117,7 @@ async def test_a_wait_ends_with_what_came_out(
 ) -> None:
     emulator.add_trim("t1")
     on_call.append(lambda call: emulator.finish("t1") if emulator.call_count == 3 else None)
-    verdict = await poller.wait(watch("t1"))
+    verdict = await poller.wait(begin("t1"))
     assert isinstance(verdict, Success)
     assert verdict.task.video_info is not None
     assert verdict.task.video_info.raw == emulator.video_info("t1")
@@ -128,34 +126,31 @@ async def test_a_wait_ends_with_what_came_out(
 
 async def test_a_failed_trim_is_a_failure(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0, outcome="fail")
-    verdict = await poller.wait(watch("t1"))
+    verdict = await poller.wait(begin("t1"))
     assert isinstance(verdict, Failure)
     assert isinstance(verdict.error, TrimTaskFailedError)
     assert verdict.error.request_id == emulator.calls[0].request_id
 
 
-async def test_the_interval_holds_and_the_last_look_is_at_the_deadline(poller: Poller, emulator: TrimEmulator) -> None:
-    """Pitfalls 9 and 15."""
+async def test_interval_holds_and_last_poll_is_at_the_deadline(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1")
-    begun = time.time()
-    verdict = await poller.wait(watch("t1", interval=60, deadline=begun + 0.4))
+    begun = time.monotonic()
+    verdict = await poller.wait(begin("t1", interval=60, deadline=begun + 0.4))
     assert verdict == TimedOut(None)
     assert emulator.call_count == 2
-    assert time.time() >= begun + 0.4
+    assert time.monotonic() >= begun + 0.4
 
 
-async def test_passing_failures_are_waited_out(poller: Poller, emulator: TrimEmulator) -> None:
-    """Pitfall 3."""
+async def test_transient_failures_do_not_end_the_wait(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
     emulator.misbehave("t1", HttpError(503), ConnectionReset(), HttpError(429), ServiceCode(1560))
-    assert isinstance(await poller.wait(watch("t1", max_consecutive_failures=3)), Success)
+    assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=3)), Success)
     assert emulator.call_count == 5
 
 
-async def test_failures_in_a_row_are_bounded(poller: Poller, emulator: TrimEmulator) -> None:
-    """Pitfall 4."""
+async def test_consecutive_failures_are_bounded(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.misbehave("t1", HttpError(503), repeat=True)
-    verdict = await poller.wait(watch("t1", max_consecutive_failures=3))
+    verdict = await poller.wait(begin("t1", max_consecutive_failures=3))
     assert isinstance(verdict, Failure)
     assert verdict.worth_retrying
     assert emulator.call_count == 3
@@ -165,7 +160,7 @@ async def test_failures_in_a_row_are_bounded(poller: Poller, emulator: TrimEmula
 async def test_an_impossible_trans_no_starts_nothing(poller: Poller, load: Loader, trans_no: str, kind: type) -> None:
     before = asyncio.all_tasks()
     with pytest.raises(kind):
-        await poller.wait(watch(trans_no))
+        await poller.wait(begin(trans_no))
     assert asyncio.all_tasks() == before
     assert load.count == 0
 
@@ -183,7 +178,7 @@ async def test_waits_of_one_trim_share_their_calls(
     assert emulator.call_count == 6
 
 
-async def test_who_comes_during_a_look_is_served_by_it(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_new_waiter_during_a_poll_shares_its_response(poller: Poller, emulator: TrimEmulator) -> None:
     for trans_no in ("t1", "t2"):
         emulator.add_trim(trans_no, seconds=0)
     hold = Hold()
@@ -191,14 +186,14 @@ async def test_who_comes_during_a_look_is_served_by_it(poller: Poller, emulator:
     first = start(poller, "t1")
     await held(hold)
     second = start(poller, "t1")
-    assert isinstance(await poller.wait(watch("t2")), Success)  # so the poller had its chance
+    assert isinstance(await poller.wait(begin("t2")), Success)  # so the poller had its chance
     assert emulator.call_count == 1
     hold.release()
     assert all(isinstance(verdict, Success) for verdict in await finished(first, second))
     assert len(emulator.calls_for("t1")) == 1
 
 
-async def test_who_comes_sooner_than_the_next_look_gets_an_earlier_one(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_new_waiter_with_shorter_interval_polls_sooner(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1")
     patient = start(poller, "t1", interval=3600)
     await emulator.async_wait_for_calls(1)
@@ -214,13 +209,13 @@ async def test_one_connection_serves_one_wait_after_another(
     keeper = start(poller, "keeper", first_poll_after=3600)
     for n in range(5):
         emulator.add_trim(f"t{n}", seconds=0)
-        assert isinstance(await poller.wait(watch(f"t{n}")), Success)
+        assert isinstance(await poller.wait(begin(f"t{n}")), Success)
     assert emulator.connections_opened == 1
     assert load.count == 1
     await cancel(keeper)
 
 
-async def test_many_waits_need_one_look_up_and_survive_a_rotated_token(
+async def test_many_waits_share_one_connection_lookup_and_survive_a_rotated_token(
     poller: Poller, emulator: TrimEmulator, load: Loader
 ) -> None:
     trims = [f"t{n}" for n in range(100)]
@@ -249,7 +244,7 @@ async def test_five_hundred_waits_end(poller: Poller, emulator: TrimEmulator) ->
     assert emulator.connections_opened <= 100
 
 
-async def test_a_look_that_never_ends_holds_up_no_other(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_hanging_poll_delays_no_other(poller: Poller, emulator: TrimEmulator) -> None:
     hold = Hold()
     emulator.misbehave("t0", hold)
     stuck = start(poller, "t0")
@@ -267,16 +262,50 @@ async def test_a_look_that_never_ends_holds_up_no_other(poller: Poller, emulator
 # --- the connection ---
 
 
-async def test_a_wrong_token_fails_after_one_fresh_look_up(emulator: TrimEmulator) -> None:
+async def test_wrong_token_fails_after_one_reload(emulator: TrimEmulator) -> None:
     load = Loader(emulator, token="wrong")
-    verdict = await Poller(load).wait(watch("t1"))
+    verdict = await Poller(load).wait(begin("t1"))
     assert isinstance(verdict, Failure)
-    assert isinstance(verdict.error, TrimAuthError)
-    assert not verdict.worth_retrying
+    assert type(verdict.error) is TrimAuthError
+    assert verdict.worth_retrying
     assert (load.count, emulator.call_count) == (2, 2)
 
 
-async def test_a_late_refusal_of_the_old_token_costs_no_further_look_up(
+async def test_refused_credentials_that_were_never_accepted_end_all_waits(emulator: TrimEmulator) -> None:
+    poller = Poller(Loader(emulator, token="wrong"))
+    verdicts = await finished(*(start(poller, f"t{n}", first_poll_after=n and 3600) for n in range(50)))
+    assert [type(verdict.error) for verdict in verdicts] == [TrimAuthError] * 50
+    assert emulator.call_count == 2
+
+
+@pytest.mark.parametrize(("refusals", "kind"), [(9, Success), (10, Failure)])
+async def test_accepted_credentials_may_be_refused_for_a_while(
+    poller: Poller, emulator: TrimEmulator, load: Loader, refusals: int, kind: type
+) -> None:
+    """Fault 1.2: a gateway answers 403 while 50 trims wait. One poll at a time tries, and reloads first."""
+    trims = [f"t{number}" for number in range(50)]
+    for trans_no in trims:
+        emulator.add_trim(trans_no)
+    waits = [
+        start(poller, trans_no, interval=0.001, first_poll_after=0 if trans_no == "t0" else 3600) for trans_no in trims
+    ]
+    await emulator.async_wait_for_calls(2)
+    emulator.misbehave(None, *[HttpError(403)] * refusals)
+    if kind is Success:
+        emulator.finish("t0")
+        assert isinstance((await finished(waits[0]))[0], Success)
+        assert not any(wait.done() for wait in waits[1:])
+        for wait in waits[1:]:
+            await cancel(wait)
+    else:
+        verdicts = await finished(*waits)
+        assert {type(verdict.error) for verdict in verdicts} == {TrimAuthError}
+        assert all(verdict.worth_retrying for verdict in verdicts)
+    assert [call.http_status for call in emulator.calls if call.http_status != 200] == [403] * refusals
+    assert load.count == refusals + (kind is Success)
+
+
+async def test_late_refusal_of_the_old_token_causes_no_further_reload(
     poller: Poller, emulator: TrimEmulator, load: Loader
 ) -> None:
     for trans_no in ("t1", "t2"):
@@ -286,7 +315,7 @@ async def test_a_late_refusal_of_the_old_token_costs_no_further_look_up(
     emulator.misbehave("t2", HttpError(401))
     late = start(poller, "t1")
     await held(hold)
-    assert isinstance(await poller.wait(watch("t2")), Success)
+    assert isinstance(await poller.wait(begin("t2")), Success)
     hold.release()
     assert isinstance((await finished(late))[0], Success)
     assert load.count == 2
@@ -294,55 +323,62 @@ async def test_a_late_refusal_of_the_old_token_costs_no_further_look_up(
 
 async def test_a_connection_that_cannot_work_is_a_failure(emulator: TrimEmulator) -> None:
     error = TrimSettingsError("there is no connection 'x'")
-    assert await Poller(Loader(emulator, error)).wait(watch("t1")) == Failure(error, worth_retrying=False)
+    verdict = await Poller(Loader(emulator, error)).wait(begin("t1"))
+    assert isinstance(verdict, Failure)
+    assert (type(verdict.error), str(verdict.error)) == (TrimSettingsError, str(error))
+    assert not verdict.worth_retrying
     assert emulator.call_count == 0
 
 
-@pytest.mark.parametrize(("failures", "limit", "kind"), [(2, 3, Success), (3, 3, Failure)])
-async def test_a_look_up_that_fails_just_now_is_a_passing_failure(
-    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, failures: int, limit: int, kind: type
+@pytest.mark.parametrize(
+    "error", [TrimTransportError("no secrets today"), LookupError("a bug"), asyncio.CancelledError()]
+)
+@pytest.mark.parametrize(("failures", "limit", "kind"), [(2, 30, Success), (1000, 3, Failure)])
+async def test_failed_load_of_the_connection_is_transient(
+    emulator: TrimEmulator, error: BaseException, failures: int, limit: int, kind: type
 ) -> None:
+    """Fault 1.5: whatever the loader raises."""
     emulator.add_trim("t1", seconds=0)
-    load = Loader(emulator, *(TrimTransportError("no secrets today") for _ in range(failures)))
-    monkeypatch.setattr(connection, "FAILED_LOOK_UP_PAUSE", INTERVAL / 2)
-    verdict = await Poller(load).wait(watch("t1", max_consecutive_failures=limit))
+    load = Loader(emulator, *[error] * failures)
+    connection = ConnectionCache(load, 1, clock=lambda: 100 * time.monotonic())  # whose delays are shorter so
+    verdict = await Poller(load, connection=connection).wait(begin("t1", max_consecutive_failures=limit))
     assert type(verdict) is kind
     assert not isinstance(verdict, Failure) or verdict.worth_retrying
-    assert load.count == 3
+    assert not isinstance(verdict, Success) or load.count == 3
 
 
-async def test_a_connection_is_looked_up_afresh_from_time_to_time(emulator: TrimEmulator) -> None:
+async def test_connection_is_reloaded_from_time_to_time(emulator: TrimEmulator) -> None:
     """One that says the same keeps its session."""
     emulator.add_trim("t1")
-    later = 0.0
+    clock = Clock(0, time.monotonic)
     load = Loader(emulator)
-    waiting = start(Poller(load, clock=lambda: time.time() + later), "t1")
+    waiting = start(Poller(load, clock=clock), "t1")
     await emulator.async_wait_for_calls(3)
     assert load.count == 1
-    later = CONNECTION_LIFETIME
+    clock.advance(LIFETIME)
     await emulator.async_wait_for_calls(6)
     emulator.finish("t1")
     await finished(waiting)
     assert (load.count, emulator.connections_opened) == (2, 1)
 
 
-async def test_an_aged_connection_is_kept_where_it_cannot_be_looked_up(emulator: TrimEmulator) -> None:
+async def test_stale_connection_is_kept_where_it_cannot_be_reloaded(emulator: TrimEmulator) -> None:
     """A secrets backend that is away for a moment ends no wait."""
     emulator.add_trim("t1")
-    later = 0.0
+    clock = Clock(0, time.monotonic)
     load = Loader(emulator)
-    poller = Poller(load, clock=lambda: time.time() + later)
+    poller = Poller(load, clock=clock)
     waiting = start(poller, "t1", max_consecutive_failures=1)
     await emulator.async_wait_for_calls(1)
     load.errors.append(TrimSettingsError("there is no connection"))
-    later = CONNECTION_LIFETIME
+    clock.advance(LIFETIME)
     await emulator.async_wait_for_calls(len(emulator.calls) + 3)
     assert load.count == 2
     emulator.finish("t1")
     assert isinstance((await finished(waiting))[0], Success)
 
 
-async def test_a_failed_look_up_stands_for_all_that_ask(emulator: TrimEmulator) -> None:
+async def test_failed_connection_lookup_is_shared_by_all_waits(emulator: TrimEmulator) -> None:
     load = Loader(emulator, *[TrimTransportError("away")] * 100)
     poller = Poller(load)
     verdicts = await finished(*(start(poller, f"t{n}", max_consecutive_failures=1) for n in range(50)))
@@ -353,14 +389,14 @@ async def test_a_failed_look_up_stands_for_all_that_ask(emulator: TrimEmulator) 
 async def test_a_poller_that_has_ended_says_so(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
     await finished(start(poller, "t1"))
-    with pytest.raises(RuntimeError, match="has ended"):
+    with pytest.raises(RuntimeError, match="poller is closed"):
         await finished(start(poller, "t1"))
 
 
 # --- the end ---
 
 
-async def test_a_cancelled_wait_is_asked_for_no_more(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_cancelled_wait_is_polled_no_more(poller: Poller, emulator: TrimEmulator) -> None:
     for trans_no in ("t1", "t2"):
         emulator.add_trim(trans_no)
     hold = Hold()
@@ -376,9 +412,9 @@ async def test_a_cancelled_wait_is_asked_for_no_more(poller: Poller, emulator: T
     assert isinstance((await finished(other))[0], Success)
 
 
-async def test_a_wait_cancelled_between_looks_is_asked_for_no_more(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_wait_cancelled_between_polls_is_polled_no_more(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t2")
-    other = start(poller, "t2", deadline=time.time() + 0.2)
+    other = start(poller, "t2", deadline=time.monotonic() + 0.2)
     waiting = start(poller, "t1", first_poll_after=0.1)
     await asyncio.sleep(0)  # both have begun
     await cancel(waiting)
@@ -395,7 +431,7 @@ async def test_a_cancelled_wait_leaves_the_others_of_its_trim(poller: Poller, em
     assert isinstance((await finished(other))[0], Success)
 
 
-async def test_the_last_wait_ends_the_look_under_way(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_last_wait_cancels_the_poll_under_way(poller: Poller, emulator: TrimEmulator) -> None:
     hold = Hold()
     emulator.misbehave("t1", hold)
     waiting = start(poller, "t1")
@@ -404,7 +440,7 @@ async def test_the_last_wait_ends_the_look_under_way(poller: Poller, emulator: T
     await asyncio.to_thread(hold.wait_until_left)
 
 
-async def test_who_waits_next_gets_a_poller_of_its_own(emulator: TrimEmulator, load: Loader) -> None:
+async def test_next_wait_gets_a_new_poller(emulator: TrimEmulator, load: Loader) -> None:
     emulator.add_trim("t1")
     first = poller_for("c1", load)
     assert poller_for("c1", load) is first
@@ -416,11 +452,11 @@ async def test_who_waits_next_gets_a_poller_of_its_own(emulator: TrimEmulator, l
     await finished(waiting)
     second = poller_for("c1", load)
     assert second is not first
-    assert isinstance(await second.wait(watch("t1")), Success)
+    assert isinstance(await second.wait(begin("t1")), Success)
     assert load.count == 2
 
 
-def test_every_event_loop_has_its_own(emulator: TrimEmulator, load: Loader) -> None:
+def test_every_event_loop_has_its_own_poller(emulator: TrimEmulator, load: Loader) -> None:
     """The loop may end right after the last wait, while the poller is still on its way out."""
     emulator.add_trim("t1", seconds=0)
     hold = Hold()
@@ -430,7 +466,7 @@ def test_every_event_loop_has_its_own(emulator: TrimEmulator, load: Loader) -> N
         poller = poller_for("c1", load)
         stuck = start(poller, "t2")
         await held(hold)
-        assert isinstance(await poller_for("c1", load).wait(watch("t1")), Success)
+        assert isinstance(await poller_for("c1", load).wait(begin("t1")), Success)
         stuck.cancel()
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -449,55 +485,78 @@ def test_every_event_loop_has_its_own(emulator: TrimEmulator, load: Loader) -> N
 
 
 class Broken(PollState):
-    def looked(self, *_: Any, **__: Any) -> Decision:
+    def record_response(self, *_: Any, **__: Any) -> Decision:
         raise LookupError("a bug")
 
 
 async def test_a_bug_in_one_wait_ends_no_other(poller: Poller, emulator: TrimEmulator) -> None:
-    """Pitfall 2: nor does it become a loop."""
+    """Nor does it become a loop."""
     for trans_no in ("t1", "t2"):
         emulator.add_trim(trans_no)
-    other = start(poller, "t2")
+    others = [start(poller, "t1"), start(poller, "t2")]
     with pytest.raises(LookupError, match="a bug"):
-        await poller.wait(watch("t1", Broken))
-    assert len(emulator.calls_for("t1")) == 1
-    emulator.finish("t2")
-    assert isinstance((await finished(other))[0], Success)
+        await poller.wait(begin("t1", Broken))
+    for trans_no in ("t1", "t2"):
+        emulator.finish(trans_no)
+    assert all(isinstance(verdict, Success) for verdict in await finished(*others))
 
 
-async def test_a_bug_of_the_loader_is_told_to_who_waits(emulator: TrimEmulator) -> None:
-    """Pitfall 2."""
-    load = Loader(emulator, LookupError("a bug"))
-    with pytest.raises(LookupError, match="a bug"):
-        await Poller(load).wait(watch("t1"))
-    assert load.count == 1
+class FaultySchedule(Schedule):
+    """A schedule of which one method fails a few times.
+
+    :param method: its name
+    :param times: how often it fails
+    """
+
+    def __init__(self, method: str, times: int) -> None:
+        super().__init__(ExpectedDelayPolicy())
+        self.failures = times
+        work = getattr(self, method)
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            if self.failures and (len(self) == 2 or not arguments):
+                self.failures -= 1
+                raise LookupError("a bug")
+            return work(*arguments, **options)
+
+        setattr(self, method, fail)
 
 
-async def test_a_bug_of_the_poller_is_told_to_all(emulator: TrimEmulator, load: Loader) -> None:
-    """Pitfall 2: nobody waits for ever for a poller that has ended."""
+@pytest.mark.parametrize("method", ["next_due_at", "pop_due", "set_quota"])
+async def test_a_bug_in_the_loop_delays_the_waits_and_ends_none(
+    emulator: TrimEmulator, load: Loader, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for trans_no in ("t1", "t2"):
+        emulator.add_trim(trans_no, seconds=0)
+    poller = Poller(load, schedule=(schedule := FaultySchedule(method, 2)))
+    verdicts = await finished(start(poller, "t1"), start(poller, "t2"))
+    assert all(isinstance(verdict, Success) for verdict in verdicts)
+    assert schedule.failures == 0
+
+
+async def test_a_bug_while_a_response_is_recorded_reaches_those_that_wait_for_the_trim(
+    emulator: TrimEmulator, load: Loader
+) -> None:
+    """Or they would wait for ever."""
+    for trans_no in ("t1", "t2"):
+        emulator.add_trim(trans_no, seconds=0)
     hold = Hold()
-    emulator.misbehave("t1", hold)
-    broken = False
-
-    def clock() -> float:
-        if broken:
-            raise LookupError("a bug")
-        return time.time()
-
-    poller = Poller(load, clock=clock)
-    first = start(poller, "t1")
+    emulator.misbehave("t2", hold)
+    poller = Poller(load, schedule=FaultySchedule("record", 1))
+    waits = [start(poller, trans_no) for trans_no in ("t1", "t1", "t2")]
     await held(hold)
-    broken = True
-    second = start(poller, "t2")
-    async with asyncio.timeout(5):
-        outcomes = await asyncio.gather(first, second, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [LookupError, LookupError]
+    with pytest.raises(LookupError, match="a bug"):
+        await finished(waits[0])
+    with pytest.raises(LookupError, match="a bug"):
+        await finished(waits[1])
+    hold.release()
+    assert isinstance((await finished(waits[2]))[0], Success)
 
 
 # --- the log ---
 
 
-async def test_news_stand_in_the_log_of_who_waits(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_news_go_to_the_log_of_the_waiting_task(poller: Poller, emulator: TrimEmulator) -> None:
     """Airflow tells by context whose log a line belongs to."""
     heard: list[tuple[str, int, str]] = []
 
@@ -507,9 +566,9 @@ async def test_news_stand_in_the_log_of_who_waits(poller: Poller, emulator: Trim
 
     async def wait(name: str, trans_no: str) -> None:
         OWNER.set(name)
-        assert isinstance(await poller.wait(watch(trans_no)), Success)
+        assert isinstance(await poller.wait(begin(trans_no)), Success)
 
-    logger = logging.getLogger("airflow_provider_trim.polling.poller")
+    logger = logging.getLogger("airflow_provider_trim.polling.subscriptions")
     logger.addHandler(handler := Handler(logging.INFO))
     try:
         for trans_no in ("t1", "t2"):
@@ -525,19 +584,21 @@ async def test_news_stand_in_the_log_of_who_waits(poller: Poller, emulator: Trim
     ]
 
 
-async def test_a_heartbeat_says_what_is_next_and_why(
-    poller: Poller, emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_progress_line_says_what_is_next_and_why(
+    emulator: TrimEmulator, load: Loader, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("airflow_provider_trim.polling.state.FIRST_PROGRESS_LOG", 0.0)  # a minute, in earnest
     emulator.add_trim("T", seconds=0)
     emulator.misbehave("T", ServiceCode(1560))
-    with caplog.at_level(logging.INFO, logger="airflow_provider_trim.polling.poller"):
-        await poller.wait(watch("T", interval=0.3))
+    clock = Clock(0, time.monotonic)
+    state = PollState("T", WaitOptions(interval=0.3), now=clock())
+    clock.advance(61)
+    with caplog.at_level(logging.INFO, logger="airflow_provider_trim.polling"):
+        await Poller(load, clock=clock).wait(state)
     (line,) = caplog.messages
-    assert line == ("Trim T: still processing after 0 s; quota: 1 of 1000000 calls used, next look in about 0 s")
+    assert line == "Trim T: still processing after 61 s; quota 1/1000000 used, next poll in about 0 s"
 
 
-async def test_the_poller_itself_is_no_waiting_tasks(emulator: TrimEmulator, load: Loader) -> None:
+async def test_poller_runs_in_its_own_context(emulator: TrimEmulator, load: Loader) -> None:
     owners = []
 
     async def noting() -> TrimSettings:
@@ -546,22 +607,22 @@ async def test_the_poller_itself_is_no_waiting_tasks(emulator: TrimEmulator, loa
 
     OWNER.set("t1")
     emulator.add_trim("t1", seconds=0)
-    await Poller(noting).wait(watch("t1"))
+    await Poller(noting).wait(begin("t1"))
     assert owners == ["nobody"]
 
 
-async def test_every_watch_is_told_what_it_asked_for(poller: Poller, emulator: TrimEmulator) -> None:
-    """A watch is asked only for decisions at looks, with the number of the look-up they were made with."""
+async def test_every_wait_decides_on_its_own_polls(poller: Poller, emulator: TrimEmulator) -> None:
+    """Only after polls, with the version of the connection with which each was made."""
     seen: list[tuple[bool, int]] = []
 
-    class Curious(PollState):
-        def looked(self, outcome: Any, now: float, *, connection: int = 0) -> Decision:
-            decision = super().looked(outcome, now, connection=connection)
-            seen.append((isinstance(decision, PollAgain) and decision.reload_connection, connection))
+    class Recording(PollState):
+        def record_response(self, *arguments: Any, version: int = 0, **options: Any) -> Decision:
+            decision = super().record_response(*arguments, version=version, **options)
+            seen.append((isinstance(decision, PollAgain) and decision.reload_connection, version))
             return decision
 
     emulator.add_trim("t1")
-    waiting = start(poller, "t1", kind=Curious)
+    waiting = start(poller, "t1", kind=Recording)
     await emulator.async_wait_for_calls(2)
     emulator.token = "rotated"
     emulator.finish("t1")

@@ -11,27 +11,29 @@ import statistics
 from typing import Any
 
 import pytest
-import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trim.polling.duration_model import DurationModel
-from airflow_provider_trim.polling.schedule import LONGEST_PAUSE, Schedule
-from airflow_provider_trim.ratelimit.limiter import MARGIN, RateLimiter
+from airflow_provider_trim.polling.policy import MAX_POLL_INTERVAL, ExpectedDelayPolicy
+from airflow_provider_trim.polling.schedule import Schedule
+from airflow_provider_trim.ratelimit.limiter import RateLimiter
+from airflow_provider_trim.ratelimit.window import WINDOW_MARGIN
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support import schedule_simulation as simulation
+from tests.support.clocks import Clock
 
 NOW = 1_796_000_000.0
 
 
 def put(schedule: Schedule, key: str, now: float, **facts: Any) -> None:
-    schedule.put(key, **{"since": now, "interval": 10.0, "not_before": now, **facts})
+    schedule.upsert(key, **{"started_at": now, "interval": 10.0, "not_before": now, **facts})
 
 
 def picked(schedule: Schedule, now: float) -> list[str]:
     """Take out all who are due."""
     keys = []
-    while (key := schedule.pick(now)) is not None:
+    while (key := schedule.pop_due(now)) is not None:
         keys.append(key)
     return keys
 
@@ -40,23 +42,23 @@ def picked(schedule: Schedule, now: float) -> list[str]:
 
 
 @pytest.mark.parametrize("calls", [None, 300])
-def test_with_calls_to_spare_each_is_asked_at_its_time(calls: int | None) -> None:
-    schedule = Schedule()
+def test_with_calls_to_spare_each_trim_is_polled_on_time(calls: int | None) -> None:
+    schedule = Schedule(ExpectedDelayPolicy())
     schedule.set_quota(calls, 300.0)
     for key, time in (("c", 3), ("a", 1), ("b", 2)):
         put(schedule, key, NOW, not_before=NOW + time)
     assert len(schedule) == 3
-    assert schedule.pick(NOW) is None
-    assert schedule.next_time() == NOW + 1
+    assert schedule.pop_due(NOW) is None
+    assert schedule.next_due_at() == NOW + 1
     assert picked(schedule, NOW + 2.5) == ["a", "b"]
-    assert schedule.next_time() == NOW + 3
+    assert schedule.next_due_at() == NOW + 3
     put(schedule, "a", NOW, not_before=NOW + 12.5)
     assert picked(schedule, NOW + 20) == ["c", "a"]
-    assert schedule.next_time() is None
+    assert schedule.next_due_at() is None
 
 
-def test_who_is_picked_is_picked_once_until_it_is_put_again() -> None:
-    schedule = Schedule()
+def test_picked_trim_is_not_picked_again_until_it_is_put_back() -> None:
+    schedule = Schedule(ExpectedDelayPolicy())
     put(schedule, "a", NOW)
     assert picked(schedule, NOW) == ["a"]
     assert picked(schedule, NOW + 1000) == []
@@ -64,8 +66,8 @@ def test_who_is_picked_is_picked_once_until_it_is_put_again() -> None:
     assert picked(schedule, NOW + 1001) == ["a"]
 
 
-def test_who_is_put_again_is_asked_at_the_new_time_only() -> None:
-    schedule = Schedule()
+def test_trim_put_back_is_polled_at_the_new_time_only() -> None:
+    schedule = Schedule(ExpectedDelayPolicy())
     put(schedule, "a", NOW)
     put(schedule, "a", NOW, not_before=NOW + 50)
     assert picked(schedule, NOW + 49) == []
@@ -73,14 +75,14 @@ def test_who_is_put_again_is_asked_at_the_new_time_only() -> None:
     assert picked(schedule, NOW + 49) == ["a"]
 
 
-def test_who_is_discarded_is_asked_no_more() -> None:
-    schedule = Schedule()
+def test_discarded_trim_is_polled_no_more() -> None:
+    schedule = Schedule(ExpectedDelayPolicy())
     put(schedule, "a", NOW)
     schedule.discard("a")
     schedule.discard("never known")
-    schedule.looked("never known", NOW, finished=True)
-    assert schedule.next_time() is None
-    assert schedule.pick(NOW) is None
+    schedule.record("never known", NOW, finished=True)
+    assert schedule.next_due_at() is None
+    assert schedule.pop_due(NOW) is None
     assert len(schedule) == 0
 
 
@@ -88,17 +90,17 @@ def test_who_is_discarded_is_asked_no_more() -> None:
 
 
 def crowd(size: int, calls: int = 300, **facts: Any) -> Schedule:
-    schedule = Schedule()
+    schedule = Schedule(ExpectedDelayPolicy())
     schedule.set_quota(calls, 300.0)
     for number in range(size):
         put(schedule, str(number), NOW, **facts)
     return schedule
 
 
-def test_nobody_is_asked_before_it_can_be_done() -> None:
+def test_no_trim_is_polled_before_it_can_be_done() -> None:
     """A thousand at once: the first look is not before a good part of them is likely to be done."""
     schedule = crowd(1000)
-    first = schedule.next_time()
+    first = schedule.next_due_at()
     assert first is not None
     assert DurationModel().survival(first - NOW) < 0.9
 
@@ -106,74 +108,74 @@ def test_nobody_is_asked_before_it_can_be_done() -> None:
 def test_a_quota_that_becomes_known_later_counts() -> None:
     """The connection is looked up only when the first look is due."""
     schedule = crowd(1000, calls=10**9)
-    assert schedule.next_time() == NOW
+    assert schedule.next_due_at() == NOW
     schedule.set_quota(300, 300.0)
-    assert schedule.next_time() > NOW + 5
+    assert schedule.next_due_at() > NOW + 5
     schedule.set_quota(None, 0.0)
-    assert schedule.next_time() == NOW
+    assert schedule.next_due_at() == NOW
 
 
-def test_a_last_look_is_given_at_the_deadline_before_all_others() -> None:
+def test_last_poll_is_given_at_the_deadline_before_all_others() -> None:
     schedule = crowd(1000)
     put(schedule, "urgent", NOW, deadline=NOW + 1.0)
-    assert schedule.next_time() == NOW + 1.0
+    assert schedule.next_due_at() == NOW + 1.0
     late = NOW + 1000.0
-    assert schedule.pick(late) == "urgent"
+    assert schedule.pop_due(late) == "urgent"
 
 
-def test_a_last_look_is_not_held_up_by_those_due_before() -> None:
+def test_last_poll_is_not_delayed_by_those_due_before() -> None:
     schedule = crowd(1000)
     put(schedule, "urgent", NOW, deadline=NOW + 2000.0)
-    assert schedule.pick(NOW + 1999.0) == "0"
-    assert schedule.pick(NOW + 2000.0) == "urgent"
+    assert schedule.pop_due(NOW + 1999.0) == "0"
+    assert schedule.pop_due(NOW + 2000.0) == "urgent"
 
 
-def test_a_deadline_that_passes_during_a_look_has_its_last_look_after_it() -> None:
-    schedule = Schedule()
+def test_deadline_that_passes_during_a_poll_is_followed_by_the_last_poll() -> None:
+    schedule = Schedule(ExpectedDelayPolicy())
     put(schedule, "a", NOW, deadline=NOW + 30)
     assert picked(schedule, NOW + 29) == ["a"]
-    assert schedule.next_time() is None
+    assert schedule.next_due_at() is None
     put(schedule, "a", NOW, not_before=NOW + 39, deadline=NOW + 30)
     assert picked(schedule, NOW + 31) == ["a"]
     # Should it be put once more after its last look, there is no hurry any more.
     put(schedule, "a", NOW, not_before=NOW + 41, deadline=NOW + 30)
-    assert schedule.next_time() == NOW + 41
+    assert schedule.next_due_at() == NOW + 41
 
 
 def test_trims_that_came_and_went_leave_nothing_behind() -> None:
-    schedule = Schedule()
+    schedule = Schedule(ExpectedDelayPolicy())
     for number in range(1000):
         put(schedule, str(number), NOW, deadline=NOW + 1e6)
         assert picked(schedule, NOW) == [str(number)]
         put(schedule, str(number), NOW, not_before=NOW + 1, deadline=NOW + 1e6)
         schedule.discard(str(number))
-        schedule.next_time()
+        schedule.next_due_at()
     assert len(pickle.dumps(schedule)) < 20_000
 
 
 def test_trims_older_than_any_known_do_not_eat_the_quota() -> None:
-    schedule = crowd(100, since=NOW - 1e6)
+    schedule = crowd(100, started_at=NOW - 1e6)
     last = dict.fromkeys(map(str, range(100)), NOW)
     pauses = []
     for second in range(1000):
         now = NOW + 1000.0 + second
-        if (key := schedule.pick(now)) is not None:
+        if (key := schedule.pop_due(now)) is not None:
             pauses.append(now - last[key])
             last[key] = now
-            schedule.looked(key, now, finished=False)
-            put(schedule, key, NOW, since=NOW - 1e6, not_before=now + 10.0)
+            schedule.record(key, now, finished=False)
+            put(schedule, key, NOW, started_at=NOW - 1e6, not_before=now + 10.0)
     assert len(pauses) >= 100
     assert min(pauses) > 50
 
 
-def test_it_learns_from_what_it_is_told() -> None:
+def test_polls_adapt_to_observed_durations() -> None:
     """Where trims take ten minutes, it soon stops asking after one."""
     schedule = crowd(1000)
-    before = schedule.next_time()
+    before = schedule.next_due_at()
     for number in range(200):
-        schedule.looked(str(number), NOW + 600, finished=False)
+        schedule.record(str(number), NOW + 600, finished=False)
         schedule.discard(str(number))
-    assert schedule.next_time() > before
+    assert schedule.next_due_at() > before
 
 
 def test_the_price_does_not_follow_each_trim() -> None:
@@ -204,27 +206,29 @@ _STRETCH = st.floats(0.0, 2000.0)
     ),
     calls=st.integers(1, 60),
 )
-def test_whatever_comes(trims: list[Any], calls: int) -> None:
+def test_invariants_hold_under_any_load(trims: list[Any], calls: int) -> None:
     """Intervals and first looks are kept, last looks are given, nobody is forgotten, nobody starves."""
-    schedule, window = Schedule(), 300.0
+    schedule, window = Schedule(ExpectedDelayPolicy()), 300.0
     schedule.set_quota(calls, window)
     begins = sorted((begin, number) for number, (begin, *_) in enumerate(trims))
     looks: dict[int, list[float]] = {number: [] for number in range(len(trims))}
     times: list[float] = []
     now, finished = 0.0, set()
     while len(finished) < len(trims):
-        due = schedule.next_time()
+        due = schedule.next_due_at()
         free = times[-calls] + window if len(times) >= calls else 0.0
         look = math.inf if due is None else max(due, free, now)
         if begins and begins[0][0] <= look:
             now, number = heapq.heappop(begins)
             begin, interval, _, patience, first = trims[number]
             deadline = None if patience is None else begin + patience
-            schedule.put(str(number), since=begin, interval=interval, not_before=begin + first, deadline=deadline)
+            schedule.upsert(
+                str(number), started_at=begin, interval=interval, not_before=begin + first, deadline=deadline
+            )
             continue
         assert math.isfinite(look), "somebody waits, and nobody is to be asked"
         now = look
-        key = schedule.pick(now)
+        key = schedule.pop_due(now)
         if key is None:
             continue
         number = int(key)
@@ -235,20 +239,20 @@ def test_whatever_comes(trims: list[Any], calls: int) -> None:
         looks[number].append(now)
         times.append(now)
         done = now >= begin + duration or last_look
-        schedule.looked(key, now, finished=done)
+        schedule.record(key, now, finished=done)
         if done:
             finished.add(number)
             schedule.discard(key)
         else:
             deadline = None if patience is None else begin + patience
-            schedule.put(key, since=begin, interval=interval, not_before=now + interval, deadline=deadline)
+            schedule.upsert(key, started_at=begin, interval=interval, not_before=now + interval, deadline=deadline)
     assert len(schedule) == 0
     rounds = (len(trims) + 1) * window / calls
     for number, seen in looks.items():
         begin, interval, duration, patience, first = trims[number]
         end = begin + (duration if patience is None else min(duration, patience))
         # At most an hour without a look, plus a turn for everybody else.
-        assert seen[-1] <= max(end, begin + first) + LONGEST_PAUSE + interval + rounds + window
+        assert seen[-1] <= max(end, begin + first) + MAX_POLL_INTERVAL + interval + rounds + window
         if patience is not None:
             assert seen[-1] <= begin + patience + rounds + window
 
@@ -259,23 +263,22 @@ def test_the_quota_holds_at_the_service(seed: int, calls: int, seconds: int, siz
     """Schedule and limiter together, with random arrivals, and calls that take up to the margin to arrive."""
     chance = random.Random(seed)
     connection = TrimSettings.from_connection(login=str(seed), extra={"quota": f"{calls}/{seconds} second"})
-    schedule = Schedule()
+    schedule = Schedule(ExpectedDelayPolicy())
     schedule.set_quota(calls, float(seconds))
     for number in range(size):
         put(schedule, str(number), NOW + chance.uniform(0, seconds), interval=chance.uniform(0.5, 5.0))
     arrivals = []
-    with time_machine.travel(NOW, tick=False) as traveller:
-        quota, now = RateLimiter(connection), NOW
-        while now < NOW + 4 * seconds and (due := schedule.next_time()) is not None:
-            now = max(now, due)
-            traveller.move_to(now)
-            if pause := quota.acquire():
-                now += pause
-                continue
-            key = schedule.pick(now)
-            arrivals.append(now + chance.uniform(0, MARGIN))
-            schedule.looked(key, now, finished=chance.random() < 0.05)
-            schedule.put(key, since=NOW, interval=1.0, not_before=now + 1.0)
+    clock = Clock(NOW)
+    limiter = RateLimiter(connection, clock=clock)
+    while clock.now < NOW + 4 * seconds and (due := schedule.next_due_at()) is not None:
+        clock.now = max(clock.now, due)
+        if pause := limiter.acquire():
+            clock.now += pause
+            continue
+        key = schedule.pop_due(clock.now)
+        arrivals.append(clock.now + chance.uniform(0, WINDOW_MARGIN))
+        schedule.record(key, clock.now, finished=chance.random() < 0.05)
+        schedule.upsert(key, started_at=NOW, interval=1.0, not_before=clock.now + 1.0)
     arrivals.sort()
     for first, over in zip(arrivals, arrivals[calls:], strict=False):
         assert over - first >= seconds
@@ -285,34 +288,34 @@ def test_the_quota_holds_at_the_service(seed: int, calls: int, seconds: int, siz
 
 
 @pytest.mark.parametrize("calls", [None, 300, 3])
-def test_who_is_said_to_be_done_is_asked_at_once_and_first(calls: int | None) -> None:
+def test_hinted_trim_is_polled_at_once_and_first(calls: int | None) -> None:
     """Ahead of those that wait for their turn under a scarce quota, and of its own time."""
-    schedule = Schedule()
+    schedule = Schedule(ExpectedDelayPolicy())
     schedule.set_quota(calls, 300.0)
     for number in range(500):
-        put(schedule, f"t{number}", NOW, since=NOW - 600)
+        put(schedule, f"t{number}", NOW, started_at=NOW - 600)
     put(schedule, "done", NOW, not_before=NOW + 3600, deadline=NOW + 7200)
-    schedule.hurry("done", NOW)
-    assert schedule.next_time() == NOW
-    assert schedule.pick(NOW) == "done"
-    assert schedule.pick(NOW) != "done"
+    schedule.expedite("done", NOW)
+    assert schedule.next_due_at() == NOW
+    assert schedule.pop_due(NOW) == "done"
+    assert schedule.pop_due(NOW) != "done"
 
 
-def test_who_is_said_to_be_done_stays_first_though_another_waits_for_it_as_well() -> None:
-    schedule = Schedule()
+def test_hinted_trim_stays_first_when_another_waiter_joins() -> None:
+    schedule = Schedule(ExpectedDelayPolicy())
     put(schedule, "done", NOW, not_before=NOW + 3600)
-    schedule.hurry("done", NOW)
+    schedule.expedite("done", NOW)
     put(schedule, "done", NOW, not_before=NOW + 1800)
     assert picked(schedule, NOW) == ["done"]
     put(schedule, "done", NOW, not_before=NOW + 10, deadline=NOW + 20)
     assert picked(schedule, NOW) == []
-    assert schedule.next_time() == NOW + 10
+    assert schedule.next_due_at() == NOW + 10
 
 
-def test_who_is_being_asked_or_unknown_can_not_be_hurried() -> None:
-    schedule = Schedule()
+def test_hint_about_a_trim_that_is_polled_or_unknown_is_ignored() -> None:
+    schedule = Schedule(ExpectedDelayPolicy())
     put(schedule, "asked", NOW)
     assert picked(schedule, NOW) == ["asked"]
-    schedule.hurry("asked", NOW)
-    schedule.hurry("unknown", NOW)
+    schedule.expedite("asked", NOW)
+    schedule.expedite("unknown", NOW)
     assert picked(schedule, NOW + 100) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ import pytest
 from airflow_provider_trim.emulator import HttpError, NoFault, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.state import Decision, Failure, PollAgain, PollState, Success, TimedOut, Verdict
-from airflow_provider_trim.polling.sync import look, wait
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.sync import FINAL_POLL_QUOTA_TIMEOUT, SyncPoller
+from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut, Verdict
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
@@ -24,43 +24,41 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, parse_task
-from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.clocks import Clock
+from tests.support.emulators import settings_for
 
 T = 1_516_182_478.0
 LOG = logging.getLogger("tests.blocking")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = T
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds >= 0
-        self.now += seconds
+def alone(state: PollState) -> WaitGroup:
+    return WaitGroup([state], stop_at_failure=True)
 
 
-def alone(watch: PollState) -> WaitGroup:
-    return WaitGroup([watch], stop_at_failure=True)
+def poller(client: Client, clock: Clock) -> SyncPoller:
+    return SyncPoller(client, LOG, clock=clock, sleep=clock.advance, jitter=lambda: 1.0)
 
 
 class Client:
-    """Reads the emulator's token as a hook reads a connection: at the start and when told to refresh."""
+    """Reads the emulator's token as a hook reads a connection: at the start, and when it is to be reloaded."""
 
     def __init__(self, emulator: TrimEmulator, token: str | None = None) -> None:
         self.emulator = emulator
         self.token = token
-        self.refreshed = -1
-        self.refresh()
+        self.reloads = -1
+        self.closed = 0
+        self.quota_timeouts: list[float] = []
+        self.reload_connection()
 
-    def refresh(self) -> None:
-        self.refreshed += 1
-        token = self.token or self.emulator.token
-        self.settings = TrimSettings.from_connection(host=self.emulator.url, login=self.emulator.user, password=token)
+    def close(self) -> None:
+        self.closed += 1
 
-    def ask(self, trans_no: str, patience: float) -> TrimTask:
+    def reload_connection(self) -> None:
+        self.reloads += 1
+        self.settings = settings_for(self.emulator, password=self.token)
+
+    def query_once(self, trans_no: str, quota_timeout: float) -> TrimTask:
+        self.quota_timeouts.append(quota_timeout)
         with SyncTransport(self.settings) as transport:
             answer = transport.send(build_query(self.settings, trans_no, T))
         return parse_task(answer.status, answer.headers, answer.body, trans_no=trans_no)
@@ -68,13 +66,12 @@ class Client:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(T)
 
 
 @pytest.fixture
-def emulator(clock: Clock) -> Iterator[TrimEmulator]:
-    with TrimEmulator(clock=clock, duration=math.inf) as emulator:
-        yield emulator
+def emulator_options(clock: Clock) -> dict[str, Any]:
+    return {"clock": clock, "duration": math.inf}
 
 
 @pytest.fixture
@@ -82,8 +79,8 @@ def run(emulator: TrimEmulator, clock: Clock) -> Any:
     """Waits for trim t1 and returns the verdict and when the calls came, in seconds from the start."""
 
     def run(client: Client | None = None, **parameters: Any) -> tuple[Verdict, list[float]]:
-        watch = PollState("t1", WaitOptions(**parameters), now=T)
-        (verdict,) = wait(alone(watch), client or Client(emulator), LOG, now=clock, sleep=clock.sleep)
+        state = PollState("t1", WaitOptions(**parameters), now=T, jitter=lambda: 1.0)
+        (verdict,) = poller(client or Client(emulator), clock).wait(alone(state))
         return verdict, [call.time - T for call in emulator.calls]
 
     return run
@@ -98,7 +95,7 @@ def test_waiting_until_the_trim_is_done(emulator: TrimEmulator, run: Any) -> Non
     assert times == [0, 10, 20, 30]
 
 
-def test_the_first_look_waits_for_its_time(emulator: TrimEmulator, run: Any) -> None:
+def test_first_poll_waits_for_its_time(emulator: TrimEmulator, run: Any) -> None:
     emulator.add_trim("t1", seconds=25)
     verdict, times = run(interval=10, first_poll_after=25)
     assert isinstance(verdict, Success)
@@ -106,7 +103,7 @@ def test_the_first_look_waits_for_its_time(emulator: TrimEmulator, run: Any) -> 
 
 
 @pytest.mark.parametrize(("known", "kind"), [(True, TrimTaskFailedError), (False, TransNoNotFoundError)])
-def test_what_cannot_pass_ends_the_wait(emulator: TrimEmulator, run: Any, known: bool, kind: type) -> None:
+def test_permanent_failure_ends_the_wait(emulator: TrimEmulator, run: Any, known: bool, kind: type) -> None:
     if known:
         emulator.add_trim("t1", seconds=15, outcome="fail")
     verdict, times = run(interval=10)
@@ -117,18 +114,16 @@ def test_what_cannot_pass_ends_the_wait(emulator: TrimEmulator, run: Any, known:
 
 
 @pytest.mark.parametrize(("ends", "kind"), [(30.0, Success), (30.5, TimedOut)])
-def test_the_last_look_is_at_the_deadline(emulator: TrimEmulator, run: Any, ends: float, kind: type) -> None:
-    """Pitfall 9."""
+def test_last_poll_is_at_the_deadline(emulator: TrimEmulator, run: Any, ends: float, kind: type) -> None:
     emulator.add_trim("t1", seconds=ends)
     verdict, times = run(interval=20, deadline=T + 30)
     assert type(verdict) is kind
     assert times == [0, 20, 30]
 
 
-def test_a_passing_failure_does_not_end_the_wait(
+def test_transient_failure_does_not_end_the_wait(
     emulator: TrimEmulator, run: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Pitfalls 3 and 26."""
     caplog.set_level(logging.INFO)
     emulator.add_trim("t1", seconds=35)
     emulator.misbehave("t1", HttpError(503), HttpError(502))
@@ -139,8 +134,7 @@ def test_a_passing_failure_does_not_end_the_wait(
     assert all(record.getMessage().startswith("Trim t1: ") for record in caplog.records)
 
 
-def test_failures_in_a_row_are_bounded(emulator: TrimEmulator, run: Any) -> None:
-    """Pitfall 4."""
+def test_consecutive_failures_are_bounded(emulator: TrimEmulator, run: Any) -> None:
     emulator.add_trim("t1")
     emulator.misbehave("t1", HttpError(503), repeat=True)
     verdict, times = run(max_consecutive_failures=3)
@@ -153,13 +147,13 @@ def test_failures_in_a_row_are_bounded(emulator: TrimEmulator, run: Any) -> None
 def test_a_rotated_token_is_picked_up(emulator: TrimEmulator, run: Any, caplog: pytest.LogCaptureFixture) -> None:
     emulator.add_trim("t1", seconds=5)
     client = Client(emulator)
-    emulator.token = "rotated"
+    emulator.token = "t0k3n-2"
     verdict, times = run(client, interval=10)
     assert isinstance(verdict, Success)
     assert times == [0, 1, 11]
-    assert client.refreshed == 1
-    assert "rotated" not in caplog.text
-    assert "looking the connection up afresh" in caplog.text
+    assert client.reloads == 1
+    assert "t0k3n-2" not in caplog.text
+    assert "reloading the connection" in caplog.text
 
 
 def test_a_second_refusal_is_a_failure(emulator: TrimEmulator, run: Any) -> None:
@@ -168,25 +162,92 @@ def test_a_second_refusal_is_a_failure(emulator: TrimEmulator, run: Any) -> None
     verdict, times = run(client)
     assert isinstance(verdict, Failure)
     assert isinstance(verdict.error, TrimAuthError)
-    assert not verdict.worth_retrying
-    assert (times, client.refreshed) == ([0, 1], 1)
+    assert verdict.worth_retrying
+    assert (times, client.reloads) == ([0, 1], 2)
 
 
-@pytest.mark.parametrize(
-    ("between", "refreshed"), [(HttpError(503), 1), (HttpError(429), 1), (NoFault(), 2)], ids=["503", "429", "answer"]
-)
-def test_only_an_answer_in_between_allows_another_refresh(
-    emulator: TrimEmulator, run: Any, between: Any, refreshed: int
+@pytest.mark.parametrize("between", [HttpError(503), HttpError(429)], ids=["503", "429"])
+def test_response_that_proves_no_credentials_allows_no_second_refusal(
+    emulator: TrimEmulator, run: Any, between: Any
 ) -> None:
-    """The same verdict as the poller's, though each look is a call of its own."""
     emulator.add_trim("t1")
     refused = HttpError(401)
-    emulator.misbehave("t1", refused, between, refused, refused)
-    client = Client(emulator)
-    verdict, _ = run(client)
+    emulator.misbehave("t1", refused, between, refused)
+    verdict, times = run()
     assert isinstance(verdict, Failure)
     assert isinstance(verdict.error, TrimAuthError)
-    assert client.refreshed == refreshed
+    assert len(times) == 3
+
+
+@pytest.mark.parametrize(("refusals", "kind"), [(3, Success), (4, Failure)])
+def test_credentials_that_were_accepted_may_be_refused_for_a_while(
+    emulator: TrimEmulator, run: Any, refusals: int, kind: type
+) -> None:
+    """Fault 1.2."""
+    emulator.add_trim("t1", seconds=15)
+    emulator.misbehave("t1", NoFault(), *[HttpError(403)] * refusals)
+    client = Client(emulator)
+    verdict, times = run(client, interval=10, max_consecutive_failures=4)
+    assert type(verdict) is kind
+    assert times == [0, 10, 11, 13, 17]
+    assert client.reloads == refusals
+
+
+def test_refused_credentials_are_tried_by_one_trim_for_all(emulator: TrimEmulator, clock: Clock) -> None:
+    """No stampede on a service whose authentication is in trouble, nor on the secrets backend."""
+    for number in range(40):
+        emulator.add_trim(f"t{number}", seconds=0)
+    client = Client(emulator)
+    states = [PollState(f"t{number}", now=T, jitter=lambda: 1.0) for number in range(40)]
+    emulator.add_trim("first", seconds=0)
+    first = alone(PollState("first", now=T))
+    polling = poller(client, clock)
+    polling.wait(first)
+    emulator.misbehave(None, HttpError(403), HttpError(403))
+    group = WaitGroup(states, stop_at_failure=True)
+    assert all(isinstance(verdict, Success) for verdict in polling.wait(group))
+    assert [call.http_status for call in emulator.calls] == [200, 403, 403, *[200] * 40]
+    assert (client.reloads, clock.now) == (2, T + 3)
+
+
+def test_credentials_that_stay_refused_end_all_waits_together(emulator: TrimEmulator, clock: Clock) -> None:
+    group = WaitGroup([PollState(f"t{number}", now=T) for number in range(40)], stop_at_failure=False)
+    verdicts = poller(Client(emulator, token="wrong"), clock).wait(group)
+    assert [type(verdict.error) for verdict in verdicts if isinstance(verdict, Failure)] == [TrimAuthError] * 40
+    assert emulator.call_count == 2
+
+
+def test_retry_after_of_a_service_in_trouble_is_honoured(emulator: TrimEmulator, run: Any) -> None:
+    """Fault 1.8."""
+    emulator.add_trim("t1", seconds=0)
+    emulator.misbehave("t1", HttpError(503, headers={"Retry-After": "120"}))
+    verdict, times = run(interval=10, max_consecutive_failures=2)
+    assert isinstance(verdict, Success)
+    assert times == [0, 120]
+
+
+def test_last_poll_is_repeated_once_over_a_new_connection(emulator: TrimEmulator, run: Any) -> None:
+    emulator.add_trim("t1", seconds=30)
+    emulator.misbehave("t1", NoFault(), HttpError(503))
+    client = Client(emulator)
+    verdict, times = run(client, interval=60, deadline=T + 30)
+    assert isinstance(verdict, Success)
+    assert (times, client.closed) == ([0, 30, 30], 1)
+
+
+def test_last_poll_that_fails_twice_is_a_timeout(emulator: TrimEmulator, run: Any) -> None:
+    emulator.misbehave("t1", HttpError(503), repeat=True)
+    verdict, times = run(deadline=T)
+    assert isinstance(verdict, TimedOut)
+    assert isinstance(verdict.last_error, TrimTransportError)
+    assert times == [0, 0]
+
+
+def test_only_the_last_poll_waits_for_a_permit(emulator: TrimEmulator, run: Any) -> None:
+    emulator.add_trim("t1")
+    client = Client(emulator)
+    run(client, interval=10, deadline=T + 15)
+    assert client.quota_timeouts == [0.0, 0.0, FINAL_POLL_QUOTA_TIMEOUT]
 
 
 def test_a_refusal_at_the_deadline_is_a_timeout(emulator: TrimEmulator, run: Any) -> None:
@@ -198,19 +259,17 @@ def test_a_refusal_at_the_deadline_is_a_timeout(emulator: TrimEmulator, run: Any
 
 
 @pytest.mark.parametrize(("seconds", "kind"), [(0.0, Success), (5.0, PollAgain)])
-def test_one_look_is_one_call(emulator: TrimEmulator, clock: Clock, seconds: float, kind: type[Decision]) -> None:
+def test_one_poll_is_one_call(emulator: TrimEmulator, clock: Clock, seconds: float, kind: type[Decision]) -> None:
     emulator.add_trim("t1", seconds=seconds)
-    decision = look(PollState("t1", now=T), Client(emulator), LOG, now=clock, sleep=clock.sleep)
+    decision = poller(Client(emulator), clock).poll(PollState("t1", now=T))
     assert type(decision) is kind
     assert (emulator.call_count, clock.now) == (1, T)
 
 
-def test_what_is_no_trim_error_is_not_swallowed(clock: Clock, emulator: TrimEmulator) -> None:
-    """Pitfall 2."""
-
+def test_other_exceptions_are_not_swallowed(clock: Clock, emulator: TrimEmulator) -> None:
     class Broken(Client):
-        def ask(self, trans_no: str, patience: float) -> TrimTask:
+        def query_once(self, trans_no: str, quota_timeout: float) -> TrimTask:
             raise LookupError("a bug")
 
     with pytest.raises(LookupError, match="a bug"):
-        wait(alone(PollState("t1", now=T)), Broken(emulator), LOG, now=clock, sleep=clock.sleep)
+        poller(Broken(emulator), clock).wait(alone(PollState("t1", now=T)))

@@ -1,248 +1,216 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The account's quota: in one process, and in a real Redis that is lost and comes back."""
+"""The limiter of an account, whichever connections point to it."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import time_machine
 
-from airflow_provider_trim.ratelimit.limiter import (
-    FIRST_BACKOFF,
-    STORAGE_PAUSE,
-    RateLimiter,
-    limiter_for,
-)
+from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, RateLimiters, limiter_for, quota_exhausted
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
+    TrimError,
     TrimQuotaExceededError,
     TrimSettingsError,
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.clocks import Clock, no_jitter
 from tests.support.redis_server import RedisServer
 
-NOW = 1_796_000_000.0
+Settings = Callable[..., TrimSettings]
 
 
-def settings(quota: str = "20/10 seconds", login: str = "account", **extra: Any) -> TrimSettings:
-    return TrimSettings.from_connection(host="https://quota.example", login=login, extra={"quota": quota, **extra})
+def granted(limiter: RateLimiter, tries: int = 100) -> int:
+    """Try so often, and count the permits."""
+    return sum(limiter.acquire() == 0.0 for _ in range(tries))
 
 
-def granted(quota: RateLimiter, tries: int = 100) -> int:
-    """Ask so often, and count the calls that may be made now."""
-    return sum(quota.acquire() == 0.0 for _ in range(tries))
+# --- one account, one limiter ---
 
 
-@pytest.fixture
-def traveller() -> Iterator[Any]:
-    """A clock that stands still until it is told to go on."""
-    with time_machine.travel(NOW, tick=False) as traveller:
-        yield traveller
+def test_one_limiter_per_account_whatever_connection_points_to_it(settings: Settings) -> None:
+    limiter = limiter_for(settings(timeout=5))
+    assert limiter_for(settings(timeout=7, auth="ws3-hmac-sha256")) is limiter
+    assert limiter_for(settings(quota="10/10 seconds")) is limiter
+    assert limiter_for(settings(quota_storage="memory:///")) is limiter
+    assert limiter_for(settings(login="another")) is not limiter
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
+@pytest.mark.parametrize(
+    ("host", "login"),
+    [
+        ("https://quota.example.", "account"),
+        ("https://QUOTA.example", "account"),
+        ("https://quota.example:443/path", "account"),
+        ("quota.example", " account "),
+    ],
+)
+def test_an_account_in_another_spelling_is_the_same(settings: Settings, host: str, login: str) -> None:
+    assert limiter_for(TrimSettings.from_connection(host=host, login=login)) is limiter_for(settings())
 
 
-# --- one process ---
+def test_connections_with_different_quotas_share_the_smaller_one(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And what was called under the larger one counts."""
+    limiters = RateLimiters(jitter=no_jitter)
+    larger, smaller = settings("20/hour"), settings("10/hour")
+    assert granted(limiters.get(larger), 6) == 6
+    limiter = limiters.get(smaller)
+    assert (limiter.calls, limiter.window, limiter.fair_share) == (10, 3600.0, 10)
+    assert granted(limiter) == 4
+    assert len(caplog.records) == 1
+    del smaller
+    assert limiter.calls == 20
+    assert granted(limiter) == 10
+    assert limiter.usage() == "quota 20/20 used"
 
 
-def test_so_many_calls_in_a_window_and_a_little_more(traveller: Any) -> None:
-    """The window is longer than the service's, since a call arrives some time after it was granted."""
-    quota = RateLimiter(settings())
-    assert granted(quota) == 20
-    assert quota.acquire() == pytest.approx(11)
-    traveller.shift(10.5)
-    assert granted(quota) == 0
-    traveller.shift(0.6)
-    assert granted(quota) == 20
+def test_a_quota_can_be_turned_off_and_on(settings: Settings) -> None:
+    limiters = RateLimiters(jitter=no_jitter)
+    connection = settings("off")
+    limiter = limiters.get(connection)
+    assert (limiter.calls, limiter.window, limiter.fair_share) == (None, 0.0, None)
+    assert limiter.usage() == "quota unlimited"
+    assert granted(limiter, 1000) == 1000
+    connection = settings("20/hour")
+    assert limiters.get(connection) is limiter
+    assert granted(limiter) == 20
+    connection = settings("off")
+    limiters.get(connection)
+    assert granted(limiter) == 100
 
 
-def test_the_window_moves(traveller: Any) -> None:
-    """No burst at the border of two windows: each call counts for its own ten seconds."""
-    quota = RateLimiter(settings())
-    for _ in range(20):
-        assert quota.acquire() == 0
-        traveller.shift(0.5)
-    assert 0 < quota.acquire() <= 1
-    traveller.shift(1.05)
-    assert granted(quota) == 1
+def test_a_limiter_moves_to_redis_with_what_it_has_counted(settings: Settings, redis: RedisServer) -> None:
+    limiters = RateLimiters(jitter=no_jitter)
+    local = settings("20/hour", login="moves")
+    assert granted(limiters.get(local), 5) == 5
+    shared = settings("20/hour", login="moves", quota_storage=redis.url)
+    assert granted(limiters.get(shared)) == 15
+    assert granted(RateLimiter(shared)) == 0
 
 
-def test_one_quota_per_account_whatever_connection_points_to_it() -> None:
-    assert limiter_for(settings(timeout=5)) is limiter_for(settings(timeout=7, auth="ws3-hmac-sha256"))
-    assert limiter_for(settings()) is not limiter_for(settings(login="another"))
-    assert limiter_for(settings()) is not limiter_for(settings(quota="10/10 seconds"))
+def test_a_connection_that_cannot_work_harms_no_other(settings: Settings) -> None:
+    limiters = RateLimiters(jitter=no_jitter)
+    good = settings("20/hour")
+    limiter = limiters.get(good)
+    with pytest.raises(TrimSettingsError, match="quota_storage") as refused:
+        limiters.get(settings("5/hour", quota_storage="redis://:geheim@host:port/0"))
+    assert "geheim" not in str(refused.value)
+    assert granted(limiter) == 20
 
 
-def test_threads_share_it() -> None:
-    quota = RateLimiter(settings("50/minute"))
+def test_limiters_can_be_cleared(settings: Settings, clock: Clock) -> None:
+    limiters, connection = RateLimiters(jitter=no_jitter), settings("20/hour")
+    assert granted(limiters.get(connection)) == 20
+    limiters.clear(clock=clock)
+    limiter = limiters.get(connection)
+    assert granted(limiter) == 20
+    clock.now += 3700
+    assert granted(limiter) == 20
+
+
+# --- permits ---
+
+
+def test_threads_share_it(settings: Settings) -> None:
+    connection = settings("50/minute")
+    limiter = RateLimiter(connection)
     with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(lambda _: granted(quota, 25), range(8))) == 50
+        assert sum(pool.map(lambda _: granted(limiter, 25), range(8))) == 50
 
 
-def test_off() -> None:
-    quota = RateLimiter(settings("off"))
-    assert granted(quota, 1000) == 1000
+def test_waits_for_a_permit_are_spread(settings: Settings, clock: Clock) -> None:
+    """Workers that were all told to wait for the quota must not wake together."""
+    connection, waits = settings("1/100 seconds"), []
+    for jitter in (0.0, 0.5, 1.0):
+        limiter = RateLimiter(connection, clock=clock, jitter=lambda jitter=jitter: jitter)
+        assert limiter.acquire() == 0
+        waits.append(limiter.acquire())
+    assert waits == pytest.approx([101.0, 103.5, 106.0])
+
+
+async def test_without_redis_the_event_loop_is_not_left(settings: Settings) -> None:
+    connection = settings("2/minute")
+    limiter = RateLimiter(connection)
+    assert [await limiter.aacquire() > 0 for _ in range(3)] == [False, False, True]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_the_hosts_clock_may_be_set(settings: Settings, hours: int) -> None:
+    """1.9: no poll for an hour, and a cooldown of 3,630 s."""
+    connection = settings("2/minute")
+    with time_machine.travel(1_796_000_000) as traveller:
+        limiter = RateLimiter(connection, jitter=no_jitter)
+        assert granted(limiter) == 2
+        limiter.on_rate_limited(30.0)
+        traveller.shift(hours * 3600)
+        assert 0 < limiter.acquire() <= 30
 
 
 # --- the service refuses ---
 
 
-def test_refusals_close_it_for_longer_each_time() -> None:
-    """Pitfall 27: the whole account slows down."""
-    now = NOW
-    quota = RateLimiter(settings("off"), clock=lambda: now)
+def test_a_429_pauses_the_whole_account(settings: Settings, clock: Clock) -> None:
+    """Pitfall 27."""
+    connection = settings("off")
+    limiter = RateLimiter(connection, clock=clock, jitter=no_jitter)
     for doubled in (1, 2, 4, 8):
-        with pytest.raises(TrimQuotaExceededError), quota.observe_response():
+        with pytest.raises(TrimQuotaExceededError), limiter.observe_response():
             raise TrimQuotaExceededError("too often", http_status=429)
-        assert quota.acquire() == pytest.approx(FIRST_BACKOFF * doubled)
-        now += FIRST_BACKOFF * doubled
-        assert quota.acquire() == 0
-    with quota.observe_response():
+        assert limiter.acquire() == pytest.approx(INITIAL_COOLDOWN * doubled)
+        clock.now += INITIAL_COOLDOWN * doubled
+        assert limiter.acquire() == 0
+    with limiter.observe_response():
         pass
-    assert quota.refused(None) == FIRST_BACKOFF
+    assert limiter.on_rate_limited(None) == INITIAL_COOLDOWN
 
 
 @pytest.mark.parametrize("error", [TransNoNotFoundError("1603"), TrimTransportError("502", http_status=502)])
-def test_any_other_answer_ends_the_row_of_refusals(error: Exception) -> None:
-    quota = RateLimiter(settings("off"), clock=lambda: NOW)
-    quota.refused(None)
-    with pytest.raises(type(error)), quota.observe_response():
+def test_any_other_response_ends_the_row_of_refusals(settings: Settings, clock: Clock, error: Exception) -> None:
+    connection = settings("off")
+    limiter = RateLimiter(connection, clock=clock, jitter=no_jitter)
+    limiter.on_rate_limited(None)
+    with pytest.raises(type(error)), limiter.observe_response():
         raise error
-    assert quota.refused(None) == FIRST_BACKOFF
+    clock.now += INITIAL_COOLDOWN
+    assert limiter.on_rate_limited(None) == INITIAL_COOLDOWN
 
 
-def test_retry_after_is_what_the_service_says() -> None:
-    now = NOW
-    quota = RateLimiter(settings("off"), clock=lambda: now)
-    assert quota.refused(90.0) == 90
-    assert quota.acquire() == 90
-    now += 90
-    assert quota.refused(0.0) == 2 * FIRST_BACKOFF  # nobody who says 0 again and again is asked without a pause
+@pytest.mark.parametrize("kind", [TrimQuotaExceededError, TrimTransportError])
+@pytest.mark.parametrize(("quota", "bounded"), [("300/5 minutes", 300.0), ("10/2 minutes", 120.0), ("off", 300.0)])
+def test_retry_after_is_bounded_by_the_window_for_whoever_reads_it(
+    settings: Settings, clock: Clock, kind: type[TrimError], quota: str, bounded: float
+) -> None:
+    connection = settings(quota)
+    limiter = RateLimiter(connection, clock=clock, jitter=no_jitter)
+    with pytest.raises(kind) as refused, limiter.observe_response():
+        raise kind("later", retry_after=86_400.0)
+    assert refused.value.retry_after == bounded
+    assert limiter.acquire() == (bounded if kind is TrimQuotaExceededError else 0.0)
 
 
-def test_calls_that_were_under_way_are_refused_as_one() -> None:
-    """Sixty-four at a time would make minutes of the second that the service asks for."""
-    now = NOW
-    quota = RateLimiter(settings("off"), clock=lambda: now)
-    for _ in range(64):
-        assert quota.refused(1.0) == 1.0
-    assert quota.refused(None) == 1.0
-    assert quota.refused(3.0) == 3.0
-    now += 3
-    assert quota.acquire() == 0
-    assert quota.refused(None) == 2 * FIRST_BACKOFF
+def test_an_exhausted_quota_is_an_error_that_says_for_how_long() -> None:
+    error = quota_exhausted(12.0)
+    assert str(error) == "the account's call quota is exhausted"
+    assert error.retry_after == 12.0
 
 
-def test_the_longest_backoff_is_a_window() -> None:
-    now = NOW
-    quota = RateLimiter(settings("300/5 minutes"), clock=lambda: now)
-    pauses = []
-    for _ in range(100):
-        pauses.append(quota.refused(None))
-        now += pauses[-1]
-    assert max(pauses) == 300
+# --- what pollers report ---
 
 
-# --- Redis ---
-
-
-def test_processes_share_it_through_redis(redis: RedisServer) -> None:
-    """Two quotas that know nothing of each other, as in two processes."""
-    shared = settings("30/minute", login="shared", quota_storage=redis.url)
-    one, other = RateLimiter(shared), RateLimiter(shared)
-    assert granted(one, 18) == 18
-    assert granted(other, 50) == 12
-    assert 0 < one.acquire() <= 61
-    assert asyncio.run(one.aacquire()) > 0
-    assert granted(RateLimiter(settings("30/minute", login="another", quota_storage=redis.url)), 5) == 5
-
-
-def test_redis_lost_and_back(caplog: pytest.LogCaptureFixture) -> None:
-    """A local tenth while it is away, evenly spread, one warning, and the shared quota again when it is back."""
-    now = time.time()
-    with RedisServer() as server, caplog.at_level(logging.INFO):
-        shared = settings("50/hour", login="lost", quota_storage=server.url)
-        quota, other = RateLimiter(shared, clock=lambda: now), RateLimiter(shared, clock=lambda: now)
-        assert granted(quota, 10) == 10
-        server.stop()
-        assert granted(quota) == 1  # at once, since nobody knows what the others have called
-        assert granted(other) == 1
-        for _ in range(4):
-            assert quota.acquire() == pytest.approx(3600 / 5)
-            now += 3600 / 5
-            assert granted(quota) == 1
-        assert len([r for r in caplog.records if "is away" in r.getMessage()]) == 2
-        server.start()
-        assert granted(quota) == 0  # not tried again so soon
-        now += STORAGE_PAUSE
-        # It has lost its data. What this process has called itself is not granted again, nor what it calls now.
-        assert granted(quota) == 50 - 10 - 5
-        assert granted(other) == 0
-        assert len([r for r in caplog.records if "storage is back" in r.getMessage()]) == 2
-
-
-def test_redis_back_with_its_data_counts_calls_of_meanwhile() -> None:
-    """And no others, which it knows, however often the network between fails."""
-    now = time.time()
-    with RedisServer() as server:
-        shared = settings("50/hour", login="unreachable", quota_storage=server.url)
-        quota, other = RateLimiter(shared, clock=lambda: now), RateLimiter(shared, clock=lambda: now)
-        assert granted(other, 30) == 30
-        for _ in range(3):
-            assert granted(quota, 1) == 1
-            with server.unreachable():
-                now += 3600 / 5
-                assert granted(quota) == 1
-            now += STORAGE_PAUSE
-        # What was asked while Redis did not answer, it counts as well as soon as it does.
-        assert granted(quota) == 50 - 30 - 3 - 3 - 3
-
-
-def test_calls_of_meanwhile_that_do_not_fit_are_entered_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They count until they leave the window, though others have used it up by then."""
-    monkeypatch.setattr("airflow_provider_trim.ratelimit.limiter.STORAGE_PAUSE", 86_400.0)
-    with RedisServer() as server, time_machine.travel(NOW, tick=False) as traveller:
-        shared = settings("50/1000 seconds", login="crowded", quota_storage=server.url)
-        quota, other = RateLimiter(shared), RateLimiter(shared)
-        now = NOW
-        quota._clock = lambda: now
-        assert granted(other, 46) == 46
-        traveller.shift(500)
-        with server.unreachable():
-            for _ in range(8):
-                assert granted(quota, 1) == 1
-                now += 200
-        now += 86_400
-        assert granted(quota) == 0
-        traveller.shift(507)  # what the other has called leaves the window, and what was called meanwhile does not
-        assert granted(quota, 1) == 1
-        assert granted(other) <= 50 - 8 - 1
-
-
-def test_redis_away_from_the_start_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    quota = RateLimiter(settings("50/hour", quota_storage="redis://127.0.0.1:1/0"))
-    assert granted(quota) == 1
-    assert quota.acquire() > 0
-    assert len(caplog.records) == 1
-    assert "redis" not in caplog.text.lower()  # nor any password in its URL
-
-
-def test_a_small_quota_still_has_a_local_share() -> None:
-    assert granted(RateLimiter(settings("3/hour", quota_storage="redis://127.0.0.1:1/0"))) == 1
-
-
-def test_a_storage_that_cannot_be_one_is_an_error_of_the_connection() -> None:
-    with pytest.raises(TrimSettingsError, match="quota_storage") as refused:
-        RateLimiter(settings(quota_storage="redis://:secret@host:port/0"))
-    assert "secret" not in str(refused.value)
+def test_reports_of_pollers_add_up_until_they_are_forgotten(settings: Settings) -> None:
+    connection, one, other = settings(), object(), object()
+    limiter = RateLimiter(connection)
+    limiter.report_waiting(one, 3)
+    limiter.report_waiting(other, 4)
+    limiter.report_waiting(one, 5)
+    assert limiter.waiting == 9
+    limiter.forget(one)
+    limiter.forget(one)
+    assert limiter.waiting == 4

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_trim.emulator import TrimEmulator
 from tests.support.live_airflow import LiveAirflow
@@ -26,15 +27,19 @@ class AirflowUI(LiveAirflow):
     def start(self) -> None:
         """Start it, and return when the connection and the examples are there."""
         super().start()
+        self.add_connection("trim_default", description="The emulator")
+        for path in EXAMPLES.glob("*.py"):
+            self.wait_for_dag(path.stem)
+
+    def add_connection(self, conn_id: str, **fields: Any) -> None:
+        """Store a connection to the emulator in Airflow's database."""
         connection = {
-            "connection_id": "trim_default",
+            "connection_id": conn_id,
             "conn_type": "trim",
-            "description": "The emulator",
             "host": f"http://{self._service.host}",
             "port": self._service.port,  # in Host, it would not satisfy the button "Test" of Airflow 3.3.2
             "login": self._service.user,
             "password": self._service.token,
+            **fields,
         }
         self.api("POST", "/connections", json=connection)
-        for path in EXAMPLES.glob("*.py"):
-            self.wait_for_dag(path.stem)

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.vod.callbacks import callback_address
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.emulators import settings_for
 from tests.support.live_airflow import HOST, free_port
 
 _numbers = itertools.count()
@@ -33,9 +34,7 @@ class Callbacks:
             "callback_poll_factor": 100_000,
             **extra,
         }
-        self.settings = TrimSettings.from_connection(
-            host=emulator.url, login=emulator.user, password=emulator.token, extra=self.extra
-        )
+        self.settings = settings_for(emulator, **self.extra)
 
     async def load(self) -> TrimSettings:
         return self.settings

@@ -15,9 +15,24 @@ import sys
 import time
 
 from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPolicy
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.state import PollState, Success
+from airflow_provider_trim.polling.schedule import Schedule
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.vod.settings import TrimSettings
+
+
+class RecordingSchedule(Schedule):
+    """One that tells which trims have been polled."""
+
+    def __init__(self, policy: PollingPolicy) -> None:
+        super().__init__(policy)
+        self.polled: set[str] = set()
+
+    def record(self, key: str, now: float, *, finished: bool) -> None:
+        super().record(key, now, finished=finished)
+        self.polled.add(key)
 
 
 async def wait(connection: str, trims: list[str], interval: float) -> None:
@@ -28,13 +43,13 @@ async def wait(connection: str, trims: list[str], interval: float) -> None:
 
     async def one(trans_no: str) -> None:
         options = WaitOptions(interval=interval, expects_callback=True)
-        verdict = await poller.wait(PollState(trans_no, options, now=time.time()))
+        verdict = await poller.wait(PollState(trans_no, options, now=time.monotonic()))
         print(json.dumps([trans_no, time.time(), isinstance(verdict, Success)]), flush=True)
 
-    poller = Poller(load)
+    schedule = RecordingSchedule(ExpectedDelayPolicy())
+    poller = Poller(load, schedule=schedule)
     waits = [asyncio.create_task(one(trans_no)) for trans_no in trims]
-    # What tells that all were looked at once is that nobody is due soon.
-    while poller._looks or (poller._schedule.next_time() or 0.0) < time.time() + interval / 2:  # noqa: ASYNC110
+    while not schedule.polled.issuperset(trims):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     print("ready", flush=True)
     await asyncio.gather(*waits)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPolicy
 from airflow_provider_trim.polling.schedule import Schedule
 
 INTERVAL = 5.0
@@ -44,37 +45,43 @@ class Window:
         self.times.append(now)
 
 
-def simulate(begins: Sequence[float], durations: Sequence[float], quota: Quota) -> Delays:
+def simulate(
+    begins: Sequence[float],
+    durations: Sequence[float],
+    quota: Quota,
+    policy: Callable[[], PollingPolicy] = ExpectedDelayPolicy,
+) -> Delays:
     """Run the real schedule until all trims are found.
 
     :param begins: seconds at which they begin, in ascending order
     :param durations: seconds that each takes
+    :param policy: makes the policy to be simulated
     :returns: seconds from each one's end until it was found
     :raises RuntimeError: the schedule made a call over the quota
     """
-    schedule, window = Schedule(), Window(quota)
+    schedule, window = Schedule(policy()), Window(quota)
     schedule.set_quota(quota.calls, quota.window)
     delays = [math.nan] * len(begins)
     under_way: deque[tuple[float, int, bool]] = deque()
     come, now, left = 0, 0.0, len(begins)
     while left:
-        due = schedule.next_time()
+        due = schedule.next_due_at()
         look = math.inf if due is None else max(due, window.free_at(), now)
         arrival = begins[come] if come < len(begins) else math.inf
         answer = under_way[0][0] if under_way else math.inf
         now = min(look, arrival, answer)
         if arrival <= now:
-            schedule.put(str(come), since=now, interval=INTERVAL, not_before=now)
+            schedule.upsert(str(come), started_at=now, interval=INTERVAL, not_before=now)
             come += 1
         elif answer <= now:
             _, trim, done = under_way.popleft()
-            schedule.looked(str(trim), now, finished=done)
+            schedule.record(str(trim), now, finished=done)
             if done:
                 schedule.discard(str(trim))
                 left -= 1
             else:
-                schedule.put(str(trim), since=begins[trim], interval=INTERVAL, not_before=now + INTERVAL)
-        elif (key := schedule.pick(now)) is not None:
+                schedule.upsert(str(trim), started_at=begins[trim], interval=INTERVAL, not_before=now + INTERVAL)
+        elif (key := schedule.pop_due(now)) is not None:
             trim = int(key)
             window.take(now)
             finish = begins[trim] + durations[trim]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -12,7 +13,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trim.emulator import TrimEmulator
-from tests.support.waits import TaskInstance, connection_without_quota, run_trigger, video
+from tests.support.emulators import connection_to
+from tests.support.waits import TaskInstance, run_trigger, video
 
 PATIENCE = 20.0
 """Seconds for whatever takes no time on a machine that is not busy."""
@@ -75,7 +77,7 @@ class Try:
     def __init__(
         self, emulator: TrimEmulator, number: int, mode: str, stop_at: str | None = None, **arguments: Any
     ) -> None:
-        connection = connection_without_quota(emulator)
+        connection = json.dumps(connection_to(emulator, quota="off"))
         self._pipe, theirs = _processes.Pipe()
         self._process = _processes.Process(
             target=_run, args=(connection, theirs, number, mode, stop_at, arguments), daemon=True

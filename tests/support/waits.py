@@ -10,7 +10,6 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
@@ -124,25 +123,12 @@ def operator(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
     )
 
 
-def connection_without_quota(emulator: TrimEmulator) -> str:
-    """Return the emulator's connection for waits whose looks are not to be spread over the quota's window."""
-    return json.dumps(
-        {
-            "conn_type": "trim",
-            "host": emulator.url,
-            "login": emulator.user,
-            "password": emulator.token,
-            "extra": {"quota": "off"},
-        }
-    )
-
-
 CLIP = {"video_id": "V1", "seek_start": "00:00:30", "duration": 12, "filename": "goal"}
 
 
 def derived(ti: TaskInstance | None = None, attempt: int = 0, **clip: Any) -> str:
     """The transNo of a task instance that cuts this clip."""
-    submission = TrimSubmission.check(**{**CLIP, **clip}, trans_no="any")
+    submission = TrimSubmission.parse(**{**CLIP, **clip}, trans_no="any")
     return task_trans_no(ti or TaskInstance(), submission.identity(), attempt)
 
 

@@ -19,7 +19,7 @@ CALM = 15.0
 """Seconds without a call after which nobody is going to ask of his own accord."""
 
 
-def test_trims_that_the_service_tells_of(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
     runs, port = (8 if quick else 20), free_port()
     submits = account(
         "callbacks",

@@ -60,7 +60,7 @@ def wait_for_count(airflow: Deployment, state: str, number: int) -> None:
     airflow.wait_for(reached, 2 * STEP_LIMIT, f"{number} waits are {state}", pause=5.0)
 
 
-def test_one_triggerer_holds_them(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
+def test_one_triggerer_for_thousands(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
     runs, window = (20, 20.0) if quick else (200, 60.0)
     waits = account("thousands")
     with without(airflow, OTHER), stalls.measured() as machine:

@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 from threading import Timer
-from typing import Any
 
 from airflow_provider_trim.emulator import Call, TrimEmulator
 from tests.support.airflow_ui import AirflowUI
@@ -41,37 +40,30 @@ Logs of the processes: {home}. Ctrl-C ends everything.
 
 
 class ExampleService(TrimEmulator):
-    """An emulator whose trims for the examples begin when they are first asked about, so that a run has to wait.
+    """An emulator whose trims for the examples begin with their first poll, so that a run has to wait.
 
-    A while after a trim's end was last asked about it can be waited for anew.
+    A while after a trim's end was last polled it can be waited for anew.
     """
 
     def __init__(self, seconds: float = TRIM_SECONDS) -> None:
         super().__init__(duration=seconds, record=False, on_call=self._answered)
-        self._seconds = seconds
         self._timers: dict[str, Timer] = {}
         for trans_no in TRANS_NOS:
-            self.add_trim(trans_no, seconds=math.inf)
+            self.add_trim(trans_no, start_on_first_poll=True)
 
     def _answered(self, call: Call) -> None:
-        trans_no = call.trans_no or ""
-        if trans_no not in TRANS_NOS:
+        trans_no = call.trans_no
+        if trans_no not in TRANS_NOS or call.trim_status != 2:
             return
-        if call.trim_status == 1 and trans_no not in self._timers:
-            self._later(self._seconds, self.finish, trans_no)
-        elif call.trim_status == 2:
+        if trans_no in self._timers:
             self._timers[trans_no].cancel()
-            self._later(REST_SECONDS, self._begin_anew, trans_no)
-
-    def _later(self, seconds: float, action: Any, trans_no: str) -> None:
-        timer = self._timers[trans_no] = Timer(seconds, action, [trans_no])
+        timer = self._timers[trans_no] = Timer(REST_SECONDS, self._begin_anew, [trans_no])
         timer.daemon = True
         timer.start()
 
     def _begin_anew(self, trans_no: str) -> None:
         self.remove_trim(trans_no)
-        self.add_trim(trans_no, seconds=math.inf)
-        del self._timers[trans_no]
+        self.add_trim(trans_no, start_on_first_poll=True)
 
 
 def what_to_click(airflow: AirflowUI, service: TrimEmulator) -> str:

@@ -77,8 +77,8 @@ def failure(connect: Connect, host: str, **extra: Any) -> str:
 
 
 @pytest.mark.parametrize("http_status", [200, 201, 204, 302, 400, 401, 403, 404, 429, 500, 503, 599])
-def test_any_answer_comes_back_as_it_is(connect: Connect, emulator: TrimEmulator, http_status: int) -> None:
-    """Pitfall 3: a status is no exception; what it means is decided in one place, from all of the answer."""
+def test_any_response_comes_back_as_it_is(connect: Connect, emulator: TrimEmulator, http_status: int) -> None:
+    """A status is no exception; what it means is decided in one place, from all of the answer."""
     body = b"" if http_status == 204 else "\x00\xff 操作成功".encode()
     emulator.misbehave(None, RawResponse(body, http_status, {"X-One": "1", "Retry-After": "7"}))
     connection = settings(emulator.url)
@@ -196,7 +196,7 @@ async def test_no_more_connections_than_allowed(emulator: TrimEmulator) -> None:
 # --- no answer ---
 
 
-def test_refused(connect: Connect) -> None:
+def test_connection_refused(connect: Connect) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         assert failure(connect, f"http://127.0.0.1:{deaf.getsockname()[1]}") == "Connection refused"
@@ -215,14 +215,12 @@ def test_unknown_host(connect: Connect) -> None:
         (ResetMidResponse(), {"Connection reset by peer", "its answer was broken off, or is no HTTP"}),
     ],
 )
-def test_reset(connect: Connect, emulator: TrimEmulator, fault: Any, reasons: set[str]) -> None:
-    """Pitfall 3."""
+def test_connection_reset(connect: Connect, emulator: TrimEmulator, fault: Any, reasons: set[str]) -> None:
     emulator.misbehave(None, fault, repeat=True)
     assert failure(connect, emulator.url) in reasons
 
 
-def test_no_answer_in_time(connect: Connect, emulator: TrimEmulator) -> None:
-    """Pitfall 23."""
+def test_no_response_in_time(connect: Connect, emulator: TrimEmulator) -> None:
     emulator.misbehave(None, Delay(5), repeat=True)
     started = time.monotonic()
     assert failure(connect, emulator.url, timeout=0.2) == "timed out"
@@ -230,7 +228,7 @@ def test_no_answer_in_time(connect: Connect, emulator: TrimEmulator) -> None:
 
 
 def test_no_connection_in_time(connect: Connect) -> None:
-    """Pitfall 23. A listener whose backlog is full lets no one in."""
+    """A listener whose backlog is full lets no one in."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -258,7 +256,7 @@ BROKEN = "its answer was broken off, or is no HTTP"
     ],
     ids=["nothing", "garbage", "too-short", "bad-chunk"],
 )
-def test_no_http(connect: Connect, answer: bytes, reason: str) -> None:
+def test_response_that_is_not_http(connect: Connect, answer: bytes, reason: str) -> None:
     with RawServer(answer) as server:
         assert failure(connect, f"http://{server.address}") == reason
         assert server.requests
@@ -334,7 +332,7 @@ def test_a_body_beyond_reason_is_cut_off(connect: Connect, body: bytes, head: li
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_an_answer_that_drips_is_not_waited_for(connect: Connect, part: str) -> None:
+def test_dripping_response_times_out(connect: Connect, part: str) -> None:
     """``timeout`` is for the whole call: each byte in time is not enough."""
     head = b"HTTP/1.1 200 OK\r\n" + (b"X: " if part == "head" else b"Content-Length: 9999\r\n\r\n")
     with DrippingServer(head) as server:
@@ -342,7 +340,7 @@ def test_an_answer_that_drips_is_not_waited_for(connect: Connect, part: str) -> 
     assert server.dripped > 2
 
 
-def test_a_get_is_not_sent_again_behind_our_back(connect: Connect) -> None:
+def test_get_is_not_retried_by_the_http_library(connect: Connect) -> None:
     """A server that closes a connection it kept open has maybe counted the call, and seen its signature."""
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
     with ClosingServer(ok) as server:
@@ -394,7 +392,7 @@ def test_certificate_of_another_host(connect: Connect, authority: trustme.CA, ca
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 @pytest.mark.parametrize("name", ["127.0.0.1", "example.com"])
-def test_no_verification(connect: Connect, authority: trustme.CA, name: str) -> None:
+def test_verification_off(connect: Connect, authority: trustme.CA, name: str) -> None:
     with tls_server(authority, name) as server:
         connection = settings(f"https://{server.address}", verify="false")
         assert connect(connection).send(query(connection)).body == b"{}"

@@ -64,7 +64,7 @@ def facts(error: TrimError) -> Any:
 
 
 def test_a_success_keeps_what_came_over_the_wire() -> None:
-    """Pitfall 16: the same value as from a look in the worker."""
+    """The same value as from a look in the worker."""
     task = TrimTask.model_validate(DATA).model_copy(update={"request_id": "r-1"})
     arrived = travel(Success(task))
     assert arrived == Success(task)
@@ -76,7 +76,6 @@ def test_a_success_keeps_what_came_over_the_wire() -> None:
 @pytest.mark.parametrize("given_facts", [FACTS, {}], ids=["all facts", "none"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_keeps_its_class_and_facts(kind: type[TrimError], given_facts: dict[str, Any]) -> None:
-    """Pitfall 20."""
     error = kind("für immer\nvorbei", **given_facts)
     for worth_retrying in (True, False):
         failure = travel(Failure(error, worth_retrying))

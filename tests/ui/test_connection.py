@@ -141,15 +141,7 @@ def test_a_connection_from_the_form_to_its_test(
 def test_a_wrong_token_is_refused_with_a_helpful_message(
     connections: ConnectionsPage, service: TrimEmulator, airflow: AirflowUI, picture: Any
 ) -> None:
-    connection = {
-        "connection_id": "trim_mistyped",
-        "conn_type": "trim",
-        "host": f"http://{service.host}",
-        "port": service.port,
-        "login": service.user,
-        "password": service.token,
-    }
-    airflow.api("POST", "/connections", json=connection)
+    airflow.add_connection("trim_mistyped")
     connections.open()
     form = connections.edit("trim_mistyped")
     form.fill(password="not-the-t0ken")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vendor's test vectors: interface page §5, the first two computed with the vendor's own SDK."""
+"""Test vectors of the signatures, the first two computed with the vendor's own SDK (``wangsu-sdk-python``)."""
 
 import base64
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -66,7 +65,7 @@ def vendors_headers(asked: AkSkConfig, content_type: str, body: str, now: float)
     return {name.lower(): value for name, value in message.headers.items()}
 
 
-# The SDK knows no WS3, which is the same algorithm under another label (interface page §5): hence the replaced one.
+# The SDK knows no WS3, which is the same algorithm under another label: hence the replaced one.
 @pytest.mark.parametrize(
     ("auth", "label", "prefix"),
     [("cnc-hmac-sha256", "CNC-HMAC-SHA256", "x-cnc"), ("ws3-hmac-sha256", "WS3-HMAC-SHA256", "x-ws")],
@@ -119,12 +118,15 @@ def test_we_sign_as_the_vendor_does(
 
 
 @pytest.fixture
-def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrimEmulator]:
+def sdk_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     # The SDK insists on https, which the emulator does not speak. All else is as it comes.
     monkeypatch.setattr(Constant, "HTTPS_REQUEST_PREFIX", "http://")
     monkeypatch.setenv("NO_PROXY", "*")
-    with TrimEmulator(auth="cnc-hmac-sha256", user=USER, token=SECRET) as emulator:
-        yield emulator
+
+
+@pytest.fixture
+def emulator_options(sdk_over_http: None) -> dict[str, Any]:
+    return {"auth": "cnc-hmac-sha256", "user": USER, "token": SECRET}
 
 
 def call(emulator: TrimEmulator, method: str, uri: str, body: str | None = None, secret: str = SECRET) -> Any:

@@ -40,30 +40,30 @@ def test_an_address_holds_base_trans_no_and_signature() -> None:
     assert callback_address(settings(), TRANS_NO) == f"{BASE}/{TRANS_NO}/{signature}"
 
 
-def test_the_secret_is_not_in_it() -> None:
+def test_address_does_not_hold_the_secret() -> None:
     assert "s3cret" not in str(callback_address(settings(), TRANS_NO))
 
 
 @pytest.mark.parametrize("missing", [{"callback_url": None}, {"callback_listen": None}, {"password": ""}])
-def test_without_a_url_a_listener_or_a_secret_there_is_none(missing: dict[str, Any]) -> None:
+def test_no_address_without_a_url_a_listener_or_a_secret(missing: dict[str, Any]) -> None:
     assert callback_address(settings(**missing), TRANS_NO) is None
 
 
 @pytest.mark.parametrize(
     "trans_no", ["", ".", "..", "a/b", "a b", "a%2F", "ü", "a?b", "a#b", "x" * 33, "a\n", "\ud800"]
 )
-def test_a_trans_no_that_a_proxy_might_spell_differently_has_none(trans_no: str) -> None:
+def test_no_address_for_a_trans_no_that_a_proxy_might_spell_differently(trans_no: str) -> None:
     assert callback_address(settings(), trans_no) is None
 
 
 @pytest.mark.parametrize("trans_no", ["a", "x" * 32, "a.b", "...", "_~-", "00"])
-def test_any_other_is_read_back_and_genuine(trans_no: str) -> None:
+def test_address_of_any_other_trans_no_is_read_back_and_genuine(trans_no: str) -> None:
     claim = claim_of(callback_address(settings(), trans_no))
     assert claim.trans_no == trans_no
     assert is_genuine(claim, callback_key(settings()))
 
 
-def test_it_is_genuine_for_its_own_trim_account_and_secret_only() -> None:
+def test_address_is_genuine_for_its_own_trim_account_and_secret_only() -> None:
     claim = claim_of(callback_address(settings(), TRANS_NO))
     assert not is_genuine(claim._replace(trans_no="another"), callback_key(settings()))
     for other in (settings(password="s3cret2"), settings(login="you"), settings(host="other.example")):
@@ -104,5 +104,5 @@ def test_only_the_last_two_segments_count(before: str, after: str) -> None:
         f"/?/{TRANS_NO}/{SIGNATURE}",
     ],
 )
-def test_anything_else_says_nothing(target: str) -> None:
+def test_any_other_target_is_no_claim(target: str) -> None:
     assert read_claim(target) is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interface page's own example, and what else may be on the wire."""
+"""The vendor's own example ("Get Trimming Task Status"), and what else may be on the wire."""
 
 import copy
 import json
@@ -30,7 +30,7 @@ EXAMPLE = Path(__file__).parents[1] / "data" / "interface-example.json"
 
 @pytest.fixture
 def data() -> dict[str, Any]:
-    """``data`` of the interface page's example."""
+    """``data`` of the vendor's example."""
     return json.loads(EXAMPLE.read_text(encoding="utf-8"))["data"]
 
 
@@ -39,7 +39,7 @@ def task(data: dict[str, Any]) -> TrimTask:
     return TrimTask.model_validate(data)
 
 
-def test_example(task: TrimTask) -> None:
+def test_documented_example(task: TrimTask) -> None:
     assert (task.task_id, task.trans_no) == ("036b6fb401611000be5f693600000000", "036b6f4a01611000a79c3a7800000000")
     assert task.status is TrimStatus.SUCCESSFUL
     assert task.request_id is None
@@ -126,7 +126,7 @@ LISTED = {
     Clarity: {1: "ORIGINAL", 2: "LD", 3: "SD", 4: "HD", 5: "UHD", -99: "RECORDED_FILE"},
     ServerType: {0: "PC", 1: "ORIGINAL_VIDEO"},
 }
-"""Interface page, the tables of ``data``, ``videoInfo`` and ``videoResolutions``."""
+"""The tables of the vendor's page "Get Trimming Task Status": ``data``, ``videoInfo`` and ``videoResolutions``."""
 
 
 @pytest.mark.parametrize("kind", LISTED)
@@ -135,7 +135,7 @@ def test_enumeration(kind: type[Enum]) -> None:
     for member in kind:
         assert kind(int(member.value)) is kind(str(member.value)) is member
     for unknown in (kind(77), kind("77")):
-        # Kept, never taken for a listed one, and not added to those. Pitfall 10.
+        # Kept, never taken for a listed one, and not added to those.
         assert unknown == kind(77)
         assert str(unknown.value) == "77"
         assert unknown.name == "UNKNOWN_77"
@@ -222,7 +222,7 @@ def test_leniency(model: type[BaseModel], name: str, wire: object, attribute: st
         *((VideoResolution, {name: "x"}) for name in ("clarity", "serverType", "width", "height", "fileSize")),
     ],
 )
-def test_nonsense(model: type[BaseModel], content: object) -> None:
+def test_malformed_data_is_rejected(model: type[BaseModel], content: object) -> None:
     with pytest.raises(ValueError, match="validation error"):
         model.model_validate(content)
 

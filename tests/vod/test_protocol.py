@@ -93,7 +93,7 @@ def test_post_is_a_form(auth: str) -> None:
 
 
 @pytest.mark.parametrize("auth", ["cnc-hmac-sha256", "api-key"])
-def test_newer_front_doors_get_json(auth: str) -> None:
+def test_newer_hosts_get_json(auth: str) -> None:
     request = build_query(settings(auth), TRANS_NO, NOW)
     assert request.url == URL
     assert request.headers["Content-Type"] == "application/json"
@@ -151,7 +151,7 @@ def test_possible_trans_no(trans_no: str) -> None:
 # --- answers that are a trim ---
 
 
-def test_example_of_the_interface_page() -> None:
+def test_documented_example() -> None:
     task = ask(EXAMPLE, headers={"x-ws-requestID": "r-7"})
     assert task.status is TrimStatus.SUCCESSFUL
     assert task.video_info is not None
@@ -181,7 +181,7 @@ def test_a_trim_that_is_processing(body: bytes) -> None:
     assert (task.status, task.video_info, task.request_id) == (TrimStatus.PROCESSING, None, None)
 
 
-def test_whose_trans_no_is_asked_for() -> None:
+def test_trans_no_of_the_response_is_checked() -> None:
     assert ask(envelope(processing(transNo=None))).trans_no == ""
     assert ask(envelope(processing()), trans_no=None).trans_no == TRANS_NO
     assert ask(envelope(processing(transNo=123)), trans_no="123").trans_no == "123"
@@ -238,7 +238,7 @@ def test_whose_trans_no_is_asked_for() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_undocumented_shape(body: bytes, why: str) -> None:
-    """Pitfalls 10 and 11: never read as a success."""
+    """Never read as a success."""
     error = refusal(body)
     assert type(error) is TrimResponseError
     assert error.retryable
@@ -287,8 +287,8 @@ def test_at_most_200_characters_are_quoted() -> None:
     ],
 )
 @pytest.mark.parametrize("data", [None, "", [], {}, processing(), processing(status=2)])
-def test_code(code: int, kind: type[TrimError], retryable: bool, data: object) -> None:
-    """Whatever ``data`` is beside it. Pitfalls 10 and 20."""
+def test_error_codes(code: int, kind: type[TrimError], retryable: bool, data: object) -> None:
+    """Whatever ``data`` is beside it."""
     for wire in (code, str(code)):
         error = refusal(envelope(data, wire, "视频不存在"))
         assert (type(error), error.code, error.retryable) == (kind, code, retryable)
@@ -404,7 +404,7 @@ def test_failed_trim() -> None:
 
 @pytest.mark.parametrize("status", [0, 4, -1, "7"])
 def test_unknown_status_is_named(status: object) -> None:
-    """Pitfall 10: fail closed."""
+    """Fail closed."""
     error = refusal(envelope(processing(status=status, videoInfo={"videoId": "v"})))
     assert (type(error), error.code, error.retryable) == (TrimApiError, 200, False)
     assert f"has status {status}, which the interface page does not list" in error.message
@@ -431,7 +431,7 @@ RETRY = {"Retry-After": "7"}
 def test_http_status(
     http_status: int, headers: dict[str, str], kind: type[TrimError], retryable: bool, retry_after: float | None
 ) -> None:
-    """Pitfalls 3 and 27. The status counts whatever the body is, and the envelope's words are kept."""
+    """The status counts whatever the body is, and the envelope's words are kept."""
     said = {
         b"<html><h1>Bad Gateway</h1></html>": (None, ""),
         b"": (None, ""),
@@ -473,13 +473,12 @@ DATE = {"date": "Wed, 17 Jan 2018 09:47:58 GMT"}
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """Pitfall 27. A date counts from the answer's own date, since clocks differ."""
+    """A date counts from the answer's own date, since clocks differ."""
     assert refusal(b"", 429, headers).retry_after == seconds
 
 
 @pytest.mark.parametrize("name", ["X-WS-RequestId", "x-ws-requestid", "X-CNC-REQUEST-ID", "x-cnc-request-id"])
 def test_request_id(name: str) -> None:
-    """Pitfall 20."""
     assert ask(EXAMPLE, headers={name: "r-9"}).request_id == "r-9"
     for body, http_status in [(b"", 200), (b"", 500), (envelope(), 200), (envelope(code=1603), 200), (b"", 429)]:
         with pytest.raises(TrimError, match="request id r-9") as caught:
@@ -541,7 +540,7 @@ headers_ = st.dictionaries(st.sampled_from(["Retry-After", "date", "X-WS-Request
 def test_only_trim_errors_come_out(
     http_status: int, headers: dict[str, str], body: bytes, trans_no: str | None
 ) -> None:
-    """Pitfall 2: there is no error that nobody expects."""
+    """There is no error that nobody expects."""
     outcome: TrimTask | TrimError
     try:
         outcome = parse_task(http_status, headers, body, trans_no=trans_no)
@@ -614,7 +613,6 @@ def test_promised_names() -> None:
 
 @pytest.mark.parametrize("kind", classes().values())
 def test_error_keeps_its_facts(kind: Callable[..., TrimError]) -> None:
-    """Pitfall 20."""
     error = kind("坏了", code=1, request_id="r", http_status=2, retryable=True, retry_after=3.5)
     again = pickle.loads(pickle.dumps(error))
     for one in (error, again):

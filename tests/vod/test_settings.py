@@ -150,7 +150,10 @@ def test_token_in_the_url_is_refused() -> None:
         (
             "quota_storage",
             "memory://",
-            {uri: uri for uri in ("memory://", "redis://:p@h:6379/0", "rediss://h", "redis://h")},
+            {
+                uri: uri
+                for uri in ("memory://", "redis://:p@h:6379/0?db=1", "rediss://h?ssl_cert_reqs=none", "redis://h")
+            },
         ),
         ("api_path", "/vod/videoManage", {"/a/b": "/a/b", "/a/": "/a", "/": "", "/%E4%B8%AD~x": "/%E4%B8%AD~x"}),
         ("callback_listen", None, {a: a for a in ("0.0.0.0:8790", "[::]:1", "localhost:65535", "10.0.0.1:80")}),
@@ -192,6 +195,12 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ),
         ("quota_storage", ["memcached://h", "h:6379", "redis:geheim"], "should be memory://, redis://… or rediss://…"),
         ("quota_storage", [5, {}], "valid string"),
+        ("quota_storage", ["redis://h?decode_responses=true"], "option 'decode_responses' is not allowed; allowed are"),
+        ("quota_storage", ["redis://h?ssl_cert_reqs=none"], "option 'ssl_cert_reqs' is not allowed; allowed are"),
+        ("quota_storage", ["rediss://h?visibility_timeout=5"], "option 'visibility_timeout' is not allowed"),
+        ("quota_storage", ["redis://h?socket_timeout=60&db=1"], "option 'socket_timeout' is not allowed"),
+        ("quota_storage", ["redis://:a?geheim@h"], "must be written as %3F"),
+        ("quota_storage", ["redis://:geheim@["], "must be a URL such as"),
         (
             "callback_listen",
             ["8790", ":8790", "0.0.0.0", "h:0", "h:65536", "h:1/x", "http://h:1", "h:1\n", "::1:5", "[h]:1", "h:²"],
@@ -216,6 +225,13 @@ def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
         assert "geheim" not in text
 
 
+def test_every_extra_is_among_these() -> None:
+    extras = TrimSettings.model_fields.keys() - {"base_url", "login", "password"}
+    for test in (test_extra, test_refused_extra):
+        (parametrized,) = test.pytestmark
+        assert {row[0] for row in parametrized.args[1]} == extras
+
+
 def test_unknown_extra_names_those_there_are() -> None:
     assert refusal(extra={"time_out": 5}) == (
         "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, "
@@ -236,7 +252,6 @@ def test_a_field_of_the_connection_is_no_extra(name: str) -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    """Pitfall 19."""
     secrets = {"password": "geheim1", "proxy": "http://u:geheim2@h", "quota_storage": "redis://:geheim3@h"}
     login, password = "the-login", secrets.pop("password")
     settings = TrimSettings.from_connection(login=login, password=password, extra=secrets)

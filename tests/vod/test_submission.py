@@ -58,13 +58,13 @@ def settings(auth: str = "token", host: str = "", **extra: object) -> TrimSettin
 
 
 def wire(connection: TrimSettings | None = None, **parameters: Any) -> dict[str, Any]:
-    return dict(TrimSubmission.check(**{**CLIP, **parameters}).to_wire(connection or settings()))
+    return dict(TrimSubmission.parse(**{**CLIP, **parameters}).to_wire(connection or settings()))
 
 
 # --- what is taken ---
 
 
-def test_the_least_there_is() -> None:
+def test_required_parameters_only() -> None:
     assert wire() == WIRE
 
 
@@ -108,7 +108,7 @@ def test_numbers_as_templates_render_them() -> None:
         ("token", "http://127.0.0.1:8766", "samplingRate"),
     ],
 )
-def test_the_sampling_rate_has_the_name_that_the_front_door_understands(auth: str, host: str, name: str) -> None:
+def test_sampling_rate_has_the_name_that_the_host_understands(auth: str, host: str, name: str) -> None:
     assert wire(settings(auth, host), sampling_rate=44100) == {**WIRE, name: 44100}
 
 
@@ -149,7 +149,7 @@ TIMES = [
 @pytest.mark.parametrize(("value", "seconds"), TIMES, ids=repr)
 def test_times(value: Any, seconds: float) -> None:
     assert as_seconds(value) == seconds
-    assert TrimSubmission.check(**{**CLIP, "seek_start": value}).seek_start == seconds
+    assert TrimSubmission.parse(**{**CLIP, "seek_start": value}).seek_start == seconds
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_times(value: Any, seconds: float) -> None:
     ids=repr,
 )
 @pytest.mark.parametrize("name", ["seek_start", "duration"])
-def test_what_is_no_time(name: str, value: Any) -> None:
+def test_malformed_times(name: str, value: Any) -> None:
     with pytest.raises(TrimParameterError, match=f"^{name}: should be seconds, a timedelta or 'HH:MM:SS'") as refused:
         wire(**{name: value})
     assert refused.value.parameter == name
@@ -235,7 +235,7 @@ def test_the_clip_sent_holds_the_clip_asked_for(start: float, lasts: float) -> N
         ("videoId", "V1", "is unknown; allowed are"),
     ],
 )
-def test_what_is_wrong_is_named(name: str, value: Any, words: str) -> None:
+def test_invalid_parameter_is_named(name: str, value: Any, words: str) -> None:
     with pytest.raises(TrimParameterError, match=f"^{name}: .*{words}") as refused:
         wire(**{name: value})
     assert refused.value.parameter == name
@@ -243,9 +243,9 @@ def test_what_is_wrong_is_named(name: str, value: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["video_id", "seek_start", "duration", "filename"])
-def test_what_is_missing_is_named(name: str) -> None:
+def test_missing_parameter_is_named(name: str) -> None:
     with pytest.raises(TrimParameterError, match=f"^{name}: Field required") as refused:
-        TrimSubmission.check(**{key: value for key, value in CLIP.items() if key != name})
+        TrimSubmission.parse(**{key: value for key, value in CLIP.items() if key != name})
     assert refused.value.parameter == name
 
 
@@ -292,7 +292,7 @@ def test_the_token_goes_into_the_body() -> None:
 
 
 @pytest.mark.parametrize("auth", ["cnc-hmac-sha256", "api-key"])
-def test_the_newer_front_doors_get_json(auth: str) -> None:
+def test_newer_hosts_get_json(auth: str) -> None:
     connection = settings(auth, "api.cdnetworks.com")
     request = build_submission(connection, wire(connection, sampling_rate=11025), NOW)
     assert request.url == "https://api.cdnetworks.com/vod/videoManage/videoClip"
@@ -346,7 +346,7 @@ def test_data_that_is_no_string(data: object) -> None:
 )
 @pytest.mark.parametrize("http_status", [200, 400])
 def test_a_refused_parameter_is_named(code: int, parameter: str | None, http_status: int) -> None:
-    """Pitfall 20: what the service says is kept."""
+    """What the service says is kept."""
     for wire_code in (code, str(code)):
         error = refusal(answer(wire_code, None, "参数错误"), http_status)
         assert isinstance(error, TrimParameterError)
@@ -370,7 +370,7 @@ def test_a_refused_parameter_is_named(code: int, parameter: str | None, http_sta
         (0, TrimApiError, False),
     ],
 )
-def test_other_codes(code: int, kind: type[TrimError], retryable: bool) -> None:
+def test_unlisted_codes(code: int, kind: type[TrimError], retryable: bool) -> None:
     """Those unknown keep code, message and request id."""
     error = refusal(answer(code, None, "no"))
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
@@ -389,7 +389,7 @@ def test_other_codes(code: int, kind: type[TrimError], retryable: bool) -> None:
         (answer(), 404, TrimResponseError),
     ],
 )
-def test_answers_of_whoever_stands_in_front(body: bytes, http_status: int, kind: type[TrimError]) -> None:
+def test_responses_of_a_proxy(body: bytes, http_status: int, kind: type[TrimError]) -> None:
     assert type(refusal(body, http_status)) is kind
 
 
@@ -428,9 +428,9 @@ parameters_ = st.fixed_dictionaries(
 
 @given(parameters_, st.sampled_from([settings(), settings("api-key"), settings("cnc-hmac-sha256")]))
 def test_any_parameters_are_sent_or_refused(parameters: dict[str, Any], connection: TrimSettings) -> None:
-    """Pitfall 2: there is no error that nobody expects."""
+    """There is no error that nobody expects."""
     try:
-        sent = TrimSubmission.check(**parameters).to_wire(connection)
+        sent = TrimSubmission.parse(**parameters).to_wire(connection)
     except (TransNoEmptyError, TransNoIllegalError):
         return
     except TrimParameterError as error:

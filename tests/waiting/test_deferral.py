@@ -26,6 +26,7 @@ from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
+from tests.support.emulators import set_connection
 from tests.support.running import AIRFLOW_3
 from tests.support.waits import Wait, operator, run_trigger, sensor, verdicts_of
 
@@ -42,7 +43,7 @@ def deferral_of(wait: Wait) -> TaskDeferred:
 
 @both
 def test_everything_that_shapes_the_wait_reaches_the_trigger(trim_default: TrimEmulator, make: Any) -> None:
-    """Pitfalls 8, 14 and 18: nothing is lost, times are wall-clock, values are plain JSON."""
+    """Nothing is lost, times are wall-clock, values are plain JSON."""
     trim_default.add_trim("T", seconds=math.inf)
     interval = {"poke_interval" if make is sensor else "poll_interval": timedelta(seconds=45)}
     before = time.time()
@@ -60,12 +61,12 @@ def test_everything_that_shapes_the_wait_reaches_the_trigger(trim_default: TrimE
     # The first look was in the worker, so the next one is an interval later.
     assert 45 <= arguments["first_poll_after"] <= 45 + after - before
     assert deferred.method_name == "execute_complete"
-    # Pitfall 5: the deferral's own limit is only a backstop behind the deadline.
+    # The deferral's own limit is only a backstop behind the deadline.
     assert 600 < deferred.timeout.total_seconds() <= 600 + 600
 
 
 def test_base_class_settings_reach_the_trigger(trim_default: TrimEmulator) -> None:
-    """Pitfall 14: exponential_backoff, max_wait and silent_fail mean the same when deferred."""
+    """``exponential_backoff``, max_wait and silent_fail mean the same when deferred."""
     trim_default.add_trim("T", seconds=math.inf)
     wait = sensor("deferrable", exponential_backoff=True, max_wait=timedelta(minutes=5), silent_fail=True)
     _, arguments = deferral_of(wait).trigger.serialize()
@@ -76,14 +77,13 @@ def test_base_class_settings_reach_the_trigger(trim_default: TrimEmulator) -> No
 
 @both
 def test_no_secret_in_the_trigger(trim_default: TrimEmulator, make: Any) -> None:
-    """Pitfall 19."""
     trim_default.add_trim("T", seconds=math.inf)
     trigger = deferral_of(make("deferrable")).trigger
     assert trim_default.token not in repr(trigger) + json.dumps(trigger.serialize())
 
 
 @both
-def test_first_poll_after_saves_the_early_looks(trim_default: TrimEmulator, make: Any) -> None:
+def test_first_poll_after_saves_early_polls(trim_default: TrimEmulator, make: Any) -> None:
     """No look in the worker, none in the triggerer before its time, and none later than the deadline."""
     trim_default.add_trim("T", seconds=0)
     wait = make("deferrable", first_poll_after=timedelta(seconds=0.3))
@@ -106,7 +106,7 @@ def test_first_poll_after_in_a_worker(trim_default: TrimEmulator, mode: str) -> 
 
 
 def test_old_arguments_stay_accepted(trim_default: TrimEmulator) -> None:
-    """Pitfall 18: the arguments of the contract alone are enough."""
+    """The arguments of the contract alone are enough."""
     trim_default.add_trim("T", seconds=0)
     oldest = TrimTaskStatusTrigger(
         trans_no="T",
@@ -121,7 +121,7 @@ def test_old_arguments_stay_accepted(trim_default: TrimEmulator) -> None:
 
 
 async def test_one_event_and_the_trigger_ends(trim_default: TrimEmulator) -> None:
-    """Pitfall 1: nothing comes after the event, and nobody is asked any more."""
+    """Nothing comes after the event, and nobody is asked any more."""
     trim_default.add_trim("T", seconds=0)
     events = TrimTaskStatusTrigger("T", poll_interval=0.01).run()
     await anext(events)
@@ -131,7 +131,7 @@ async def test_one_event_and_the_trigger_ends(trim_default: TrimEmulator) -> Non
 
 
 def test_a_triggerer_that_takes_over_keeps_the_deadline(trim_default: TrimEmulator) -> None:
-    """Pitfall 8: run() begins again from the arguments, long after the deadline: one look, then the timeout."""
+    """``run()`` begins again from the arguments, long after the deadline: one look, then the timeout."""
     trim_default.add_trim("T", seconds=math.inf)
     trigger = TrimTaskStatusTrigger("T", deadline=time.time() - 3600, started_at=time.time() - 7200)
     with pytest.raises(AirflowSensorTimeout):
@@ -140,7 +140,6 @@ def test_a_triggerer_that_takes_over_keeps_the_deadline(trim_default: TrimEmulat
 
 
 def test_the_interval_is_kept(trim_default: TrimEmulator) -> None:
-    """Pitfall 15."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", *[PROCESSING] * 4)
     sensor("deferrable", poke_interval=0.15).run()
@@ -153,7 +152,7 @@ def test_the_interval_is_kept(trim_default: TrimEmulator) -> None:
 def test_the_event_loop_is_never_made_to_wait_for_a_connection(
     trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pitfall 12: the blocking look-up is not used in the triggerer where Airflow has one that does not block."""
+    """The blocking look-up is not used in the triggerer where Airflow has one that does not block."""
     trim_default.add_trim("T", seconds=0)
 
     def blocking(*_: Any, **__: Any) -> None:
@@ -180,7 +179,7 @@ def test_the_event_loop_is_never_made_to_wait_for_a_connection(
     ids=repr,
 )
 def test_events_that_are_not_understood_fail_closed(make: Any, soft_fail: bool, event: Any) -> None:
-    """Pitfalls 6 and 11: no success, and no skip either."""
+    """No success, and no skip either."""
     arguments = {"soft_fail": True} if soft_fail and make is sensor else {}
     with pytest.raises(TrimError, match="cannot decode the trigger event") as failed:
         make("deferrable", **arguments).resume(event)
@@ -188,7 +187,7 @@ def test_events_that_are_not_understood_fail_closed(make: Any, soft_fail: bool, 
 
 
 def test_a_crashed_trigger_is_no_skip() -> None:
-    """Pitfall 6: Airflow would make one of it under soft_fail."""
+    """Airflow would make one of it under soft_fail."""
     task = TrimTaskStatusSensor(task_id="wait", trans_no="T", deferrable=True, soft_fail=True)
     with pytest.raises(Exception, match="Trigger failure") as failed:
         task.resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["boom"]}, {})
@@ -204,23 +203,16 @@ def test_a_crashed_trigger_is_a_skip_under_never_fail() -> None:
 
 
 @pytest.mark.parametrize(("soft_fail", "expected"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
-def test_the_backstop_and_execution_timeout(soft_fail: bool, expected: type[Exception]) -> None:
-    """Pitfall 7: an execution_timeout that ends a deferral never reaches execute_complete; a timeout it is."""
+def test_trigger_timeout_counts_as_the_timeout(soft_fail: bool, expected: type[Exception]) -> None:
+    """An execution_timeout that ends a deferral never reaches execute_complete; a timeout it is."""
     task = TrimTaskStatusSensor(task_id="wait", trans_no="T", deferrable=True, soft_fail=soft_fail)
     with pytest.raises(expected):
         task.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
 
 
 def test_every_call_has_a_timeout(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pitfall 23: a service that never answers is a passing failure, in a worker and in the triggerer."""
-    connection = {
-        "conn_type": "trim",
-        "host": trim_default.url,
-        "login": trim_default.user,
-        "password": trim_default.token,
-        "extra": {"timeout": 0.2},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    """A service that never answers is a passing failure, in a worker and in the triggerer."""
+    set_connection(monkeypatch, trim_default, timeout=0.2)
     hold = Hold()
     trim_default.misbehave("T", hold, repeat=True)
     try:
@@ -231,8 +223,8 @@ def test_every_call_has_a_timeout(trim_default: TrimEmulator, monkeypatch: pytes
         hold.release()
 
 
-def test_a_quiet_log(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: Any) -> None:
-    """Pitfall 26: lines for the beginning and the end, none per look."""
+def test_log_has_no_line_per_poll(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: Any) -> None:
+    """Lines for the beginning and the end, none per look."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", *[PROCESSING] * 30)
     with caplog.at_level(logging.INFO):
@@ -243,9 +235,9 @@ def test_a_quiet_log(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, 
     assert any("Polling trim T every" in line for line in lines)
     info = trim_default.video_info("T")
     (done,) = [line for line in lines if "Trim T is done" in line]
-    assert f"video {info['videoId']} {info['videoName']!r}, " in done
-    assert f", best rendition 1280x720 of {len(info['videoResolutions'])}, " in done
-    assert f", {int(info['videoSize']) / 1e6:.1f} MB in all" in done
+    size, renditions = int(info["videoSize"]) / 1e6, len(info["videoResolutions"])
+    assert f", {size:.1f} MB, {renditions} renditions up to 1280x720, " in done
+    assert f", video {info['videoId']} {info['videoName']!r}" in done
 
 
 def test_two_deferred_waits_of_one_trim_share_their_calls(trim_default: TrimEmulator) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -18,6 +17,7 @@ from airflow_provider_trim.polling.state import Failure, PollState, Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimTask
+from tests.support.emulators import set_connection
 from tests.support.waits import WAIT_IDS, WAITS, AirflowRescheduleException, operator, run_trigger, sensor
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
@@ -55,7 +55,7 @@ def test_one_that_fails_twice_is_counted_twice(trim_default: TrimEmulator, make:
 
 
 @every_wait
-def test_none_at_all(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+def test_empty_list(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     assert make(mode, trans_no=[]).run() == []
     assert not trim_default.calls
 
@@ -148,14 +148,7 @@ def test_an_unknown_policy_fails_the_import() -> None:
 
 
 def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = {
-        "conn_type": "trim",
-        "host": trim_default.url,
-        "login": trim_default.user,
-        "password": trim_default.token,
-        "extra": {"quota": "off"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
+    set_connection(monkeypatch, trim_default, quota="off")
     names = [f"clip-{number}" for number in range(1000)]
     for name in names:
         trim_default.add_trim(name, seconds=0)
@@ -165,8 +158,7 @@ def test_a_thousand_in_one_list(trim_default: TrimEmulator, monkeypatch: pytest.
     assert trim_default.call_count == 1000
 
 
-def test_a_lost_place_in_the_event_is_no_success(trim_default: TrimEmulator) -> None:
-    """Pitfall 11."""
+def test_event_with_a_missing_item_is_no_success(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("a", seconds=0)
     event = run_trigger(TrimTaskStatusTrigger(["a"]))
     wait = sensor("deferrable", trans_no=["a", "b"])
@@ -179,10 +171,10 @@ def test_progress_in_the_log() -> None:
     done = Success(TrimTask.model_validate({"status": 2, "videoInfo": {}}))
     tally = WaitGroup([PollState(f"clip-{n}", now=1000.0) for n in range(40)], stop_at_failure=False)
     for place in range(17):
-        tally.verdicts[place] = done
-    tally.verdicts[20] = Failure(TrimTaskFailedError("status 3"))
-    assert tally.progress(1250.0) == "17 of 40 done, 1 failed, oldest waiting 4 min 10 s"
-    assert tally.progress(1009.0).endswith("oldest waiting 9 s")
-    due = [second for second in range(0, 1000, 5) if tally.report_due(1000.0 + second)]
-    assert due == [60, 120, 240, 480, 960]
-    assert not WaitGroup([PollState("one", now=0.0)], stop_at_failure=True).report_due(1e9)
+        tally.record(place, done)
+    tally.record(20, Failure(TrimTaskFailedError("status 3")))
+    assert tally.progress_line(1250.0) == "17/40 done, 1 failed; longest wait 4 min 10 s"
+    assert tally.progress_line(1009.0).endswith("longest wait 9 s")
+    due = [second for second in range(0, 2500, 5) if tally.should_log(1000.0 + second)]
+    assert due == [60, 120, 240, 480, 960, 1560, 2160]
+    assert not WaitGroup([PollState("one", now=0.0)], stop_at_failure=True).should_log(1e9)

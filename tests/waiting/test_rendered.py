@@ -51,8 +51,8 @@ def test_one(value: Any, names: list[str]) -> None:
         (["a", "b"], ["a", "b"]),
         (("a", 7), ["a", "7"]),
         ([], []),
-        ({"b", "a"}, None),
-        ((name for name in "ab"), ["a", "b"]),
+        pytest.param({"b", "a"}, None, id="set"),
+        pytest.param((name for name in "ab"), ["a", "b"], id="generator"),
         (["a", "a"], ["a", "a"]),
         ("['a', 'b']", ["a", "b"]),
         (' ["a", "b"] ', ["a", "b"]),
@@ -62,7 +62,6 @@ def test_one(value: Any, names: list[str]) -> None:
         ("[]", []),
         (str([f"{n:032}" for n in range(3)]), [f"{n:032}" for n in range(3)]),
     ],
-    ids=repr,
 )
 def test_several(value: Any, names: list[str] | None) -> None:
     trans_nos = TransNos.parse(value)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call of the API, written once: permit → build → sign → send → parse.
+
+A call is a generator that does no I/O. It yields what is to be done (:class:`AcquirePermit`, :class:`Sleep`,
+:class:`Send`) and is sent the result. :func:`drive` does it in a thread, :func:`adrive` in an event loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from airflow_provider_trim.client.signing import sign_once
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, quota_exhausted
+from airflow_provider_trim.vod.http import Request, Response
+from airflow_provider_trim.vod.settings import TrimSettings
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+MIN_LOGGED_WAIT = 5.0
+"""Seconds of waiting for a permit from which the log says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcquirePermit:
+    """Acquire a permit of the account's rate limiter; the result is 0.0, or the seconds until the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait.
+
+    :param seconds: for how long
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request; the result is the :class:`Response`.
+
+    :param request: signed
+    """
+
+    request: Request
+
+
+Effect = AcquirePermit | Sleep | Send
+Flow = Generator[Effect, Any, T]
+
+
+class Call(Protocol[T_co]):
+    """What a call consists of: how its request is built, and its response parsed."""
+
+    def build(self, settings: TrimSettings, now: float) -> Request:
+        """Build the signed request; ``now`` is Unix seconds."""
+
+    def parse(self, response: Response, settings: TrimSettings, now: float) -> T_co:
+        """Parse the response; raise a :class:`TrimError` where it is one."""
+
+
+def exchange(
+    call: Call[T], settings: TrimSettings, limiter: RateLimiter, *, clock: Callable[[], float] = time.time
+) -> Flow[T]:
+    """Make a call for which a permit was acquired.
+
+    :param clock: Unix seconds
+    :raises TrimError: the call failed
+    """
+    request = sign_once(lambda now: call.build(settings, now), clock())
+    response: Response = yield Send(request)
+    with limiter.observe_response():
+        return call.parse(response, settings, clock())
+
+
+def permitted_exchange(
+    call: Call[T],
+    settings: TrimSettings,
+    limiter: RateLimiter,
+    *,
+    quota_timeout: float,
+    on_wait: Callable[[float], object] = lambda _: None,
+    clock: Callable[[], float] = time.time,
+) -> Flow[T]:
+    """Acquire a permit and make a call.
+
+    :param quota_timeout: seconds to wait for a permit
+    :param on_wait: is told how many seconds the call has to wait, where that is worth a line
+    :raises TrimQuotaExceededError: there is no permit within ``quota_timeout``; no call was made
+    :raises TrimError: the call failed
+    """
+    waited = 0.0
+    while (pause := (yield AcquirePermit())) > 0.0:
+        if waited + pause > quota_timeout:
+            raise quota_exhausted(pause)
+        if pause >= MIN_LOGGED_WAIT:
+            on_wait(pause)
+        yield Sleep(pause)
+        waited += pause
+    return (yield from exchange(call, settings, limiter, clock=clock))
+
+
+def drive(
+    flow: Flow[T],
+    *,
+    acquire: Callable[[], float],
+    send: Callable[[Request], Response],
+    sleep: Callable[[float], object] = time.sleep,
+) -> T:
+    """Run a flow in this thread, and return its result."""
+    result: Any = None
+    try:
+        effect = next(flow)
+        while True:
+            match effect:
+                case AcquirePermit():
+                    result = acquire()
+                case Sleep(seconds):
+                    result = sleep(seconds)
+                case Send(request):
+                    result = send(request)
+            effect = flow.send(result)
+    except StopIteration as stop:
+        done: T = stop.value
+        return done
+    finally:
+        flow.close()
+
+
+async def adrive(
+    flow: Flow[T],
+    *,
+    acquire: Callable[[], Awaitable[float]],
+    send: Callable[[Request], Awaitable[Response]],
+    sleep: Callable[[float], Awaitable[object]],
+) -> T:
+    """Run a flow in this event loop, and return its result."""
+    result: Any = None
+    try:
+        effect = next(flow)
+        while True:
+            match effect:
+                case AcquirePermit():
+                    result = await acquire()
+                case Sleep(seconds):
+                    result = await sleep(seconds)
+                case Send(request):
+                    result = await send(request)
+            effect = flow.send(result)
+    except StopIteration as stop:
+        done: T = stop.value
+        return done
+    finally:
+        flow.close()

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends the waits whose last poll is held up: by the quota, by other calls, or by the service. Pure: time is passed in.
+
+The last poll is due at the deadline, and as a rule its response decides. If there is none some time later, the wait
+ends without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container
+
+from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
+
+EXPIRY_GRACE = 30.0
+"""Seconds from a wait's deadline to its end while its last poll waits for its turn."""
+
+MAX_EXPIRY_GRACE = 90.0
+"""The same while that poll is in flight; it is not waited for any longer."""
+
+
+class Expiry:
+    """Watches the deadlines of a poller's waits.
+
+    :param subscriptions: the waits
+    :param in_flight: the trims that are being polled
+    """
+
+    def __init__(self, subscriptions: Subscriptions, in_flight: Container[str]) -> None:
+        self._subscriptions = subscriptions
+        self._in_flight = in_flight
+        self._next_at = math.inf
+
+    def add(self, waiter: Waiter) -> None:
+        """Take note of a wait's deadline."""
+        if waiter.state.deadline is not None:
+            self._next_at = min(self._next_at, waiter.state.deadline + EXPIRY_GRACE)
+
+    def expire(self, now: float) -> None:
+        """End all waits whose time is over."""
+        if now < self._next_at:
+            return
+        self._next_at = math.inf
+        for waiter in self._subscriptions.all_pending():
+            if waiter.state.deadline is None:
+                continue
+            in_flight = waiter.state.trans_no in self._in_flight
+            expires_at = waiter.state.deadline + (MAX_EXPIRY_GRACE if in_flight else EXPIRY_GRACE)
+            if expires_at <= now:
+                waiter.expire()
+            else:
+                self._next_at = min(self._next_at, expires_at)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A poller's dealings with the account's rate limiter, whatever that does."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from airflow_provider_trim.polling.schedule import Schedule
+from airflow_provider_trim.ratelimit.limiter import RateLimiter
+from airflow_provider_trim.vod.errors import TrimTransportError
+
+MAX_PERMIT_WAIT = 5.0
+"""Seconds after which a poller that waits for a permit decides anew which trim is next."""
+
+ACQUIRE_TIMEOUT = 10.0
+"""Seconds that the rate limiter may take to answer; it gives Redis one second."""
+
+
+class Permits:
+    """Acquires permits for one poller.
+
+    :param schedule: is told the quota to plan with
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._limiter: RateLimiter | None = None
+
+    async def acquire(self, limiter: RateLimiter, trims: int) -> float:
+        """Acquire a permit.
+
+        :param limiter: of the account that is polled now
+        :param trims: that the poller waits for
+        :returns: 0.0, or the seconds until the next attempt
+        :raises TrimTransportError: the limiter failed, or did not answer
+        """
+        if limiter is not self._limiter:
+            self.forget()
+            self._limiter = limiter
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT):
+                limiter.report_waiting(self, trims)
+                pause = await limiter.aacquire()
+            self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
+        except TimeoutError:
+            reason = f"the rate limiter did not answer within {ACQUIRE_TIMEOUT:.0f} s"
+            raise TrimTransportError(reason) from None
+        # Whatever its fault is, it fails this poll, and not the waits of the connection.
+        except Exception as error:
+            raise TrimTransportError(f"the rate limiter failed: {type(error).__name__}: {error}") from error
+        return min(pause, MAX_PERMIT_WAIT) if 0.0 <= pause < math.inf else MAX_PERMIT_WAIT
+
+    def release(self) -> None:
+        """Give back the permit that was acquired last, since no call was made."""
+        if self._limiter is not None:
+            self._limiter.release()
+
+    def usage(self) -> str:
+        """Return how much of the quota is used, for a log line; empty before the first permit."""
+        return "" if self._limiter is None else self._limiter.usage()
+
+    def forget(self) -> None:
+        """Tell the limiter that this poller waits for nothing any more."""
+        if self._limiter is not None:
+            self._limiter.forget(self)
+            self._limiter = None

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Redis, for all that is shared between processes: bounded in time, and off the event loop's own threads."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import hashlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from airflow_provider_trim.vod.errors import TrimSettingsError
+
+STORAGE_TIMEOUT = 1.0
+"""Seconds to wait for Redis: to connect, for a reply, and for both together in an event loop."""
+
+STORAGE_RETRY_DELAY = 5.0
+"""Seconds after which an unreachable Redis is tried again, by one call at a time."""
+
+MAX_THREADS = 4
+"""Threads for event loops' calls to Redis. A call takes less than a millisecond, or :data:`STORAGE_TIMEOUT`."""
+
+Script = Callable[[list[str], list[str | int]], Any]
+"""A registered Lua script: takes keys and arguments."""
+
+T = TypeVar("T")
+
+
+class RedisClient(Protocol):
+    """The part of :class:`redis.Redis` that is used."""
+
+    def register_script(self, script: str) -> Script:
+        """Return a Lua script as a function."""
+        ...
+
+
+class StorageUnavailableError(Exception):
+    """Redis did not reply, or not with what was expected; says why."""
+
+
+class RedisStorage:
+    """A Redis server, and whether it is worth a try. One object serves all accounts that name it. Thread-safe.
+
+    :param client: a :class:`redis.Redis` with timeouts
+    :param clock: monotonic seconds
+    """
+
+    def __init__(self, client: RedisClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._retry_at: float | None = None
+        self._error = ""
+        self._lock = threading.Lock()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the last call got a reply."""
+        return self._retry_at is None
+
+    def script(self, lua: str) -> Script:
+        """Return a Lua script as a function; nothing is sent before the first call."""
+        return self._client.register_script(lua)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function that needs Redis, in this thread.
+
+        :raises StorageUnavailableError: it failed, or Redis has been unreachable and is not to be tried again yet
+        """
+        self._admit()
+        return self._guarded(function)
+
+    async def acall(self, function: Callable[[], T]) -> T:
+        """Call a function in a thread of the storage's own, for at most :data:`STORAGE_TIMEOUT`; as :meth:`call`.
+
+        Not in asyncio's default executor: a hung Redis would fill it, and Airflow's own messages use it.
+        """
+        self._admit()
+        future = self._submit(lambda: self._guarded(function))
+        try:
+            async with asyncio.timeout(STORAGE_TIMEOUT):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise self._unavailable(error) from error
+
+    def submit(self, function: Callable[[], object]) -> None:
+        """Call a function that never raises in a thread of the storage's own, some time later."""
+        with contextlib.suppress(StorageUnavailableError):
+            if self.reachable:
+                self._submit(function)
+
+    def _submit(self, function: Callable[[], T]) -> concurrent.futures.Future[T]:
+        try:
+            return _executor().submit(function)
+        except RuntimeError as error:  # the interpreter is shutting down
+            raise self._unavailable(error) from error
+
+    def _admit(self) -> None:
+        with self._lock:
+            if self._retry_at is not None:
+                now = self._clock()
+                if now < self._retry_at:
+                    raise StorageUnavailableError(self._error)
+                self._retry_at = now + STORAGE_RETRY_DELAY  # one call tries; the others need not wait for it
+
+    def _guarded(self, function: Callable[[], T]) -> T:
+        try:
+            result = function()
+        # Redis-py raises more than RedisError, an option of the URL can break any call, and a proxy may speak another
+        # protocol: whatever it is, no wait may end because calls can't be counted.
+        except Exception as error:
+            raise self._unavailable(error) from error
+        self._retry_at = None
+        return result
+
+    def _unavailable(self, error: Exception) -> StorageUnavailableError:
+        self._error = type(error).__name__  # its text may hold the URL, and that a password
+        self._retry_at = self._clock() + STORAGE_RETRY_DELAY
+        return StorageUnavailableError(self._error)
+
+
+class Storages:
+    """The storages of this process, by URL, for as long as they are in use.
+
+    :param clock: monotonic seconds
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._storages: weakref.WeakValueDictionary[str, RedisStorage] = weakref.WeakValueDictionary()
+
+    def get(self, url: str) -> RedisStorage:
+        """Return the storage at a URL. Connects to nothing.
+
+        :raises TrimSettingsError: the URL can't work, or the extra ``redis`` is not installed
+        """
+        storage = self._storages.get(url)
+        if storage is None:
+            storage = self._storages[url] = RedisStorage(connect(url), clock=self._clock)
+        return storage
+
+
+def connect(url: str) -> RedisClient:
+    """Return a client for a URL, without a connection as yet.
+
+    :raises TrimSettingsError: the URL can't work, or the extra ``redis`` is not installed; shows no password
+    """
+    try:
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError:
+        raise TrimSettingsError(
+            "connection extra 'quota_storage': Redis needs an extra: pip install 'airflow-provider-trim[redis]'"
+        ) from None
+    try:
+        client = Redis.from_url(
+            url,
+            socket_timeout=STORAGE_TIMEOUT,
+            socket_connect_timeout=STORAGE_TIMEOUT,
+            retry=Retry(NoBackoff(), 0),  # redis-py's own three retries would take several times the timeout
+        )
+        # Options of the URL are passed to the connection's constructor, which is not called before the first command.
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)
+    except Exception as error:  # redis-py raises what its constructors make of a wrong option
+        raise TrimSettingsError(
+            f"connection extra 'quota_storage' must be a URL such as redis://host:6379/0 ({type(error).__name__})"
+        ) from None
+    return client
+
+
+def key_of(account: str, purpose: str) -> str:
+    """Return the name of a Redis key; keys of one account are on one node of a cluster."""
+    digest = hashlib.blake2b(account.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"airflow-provider-trim:{{{digest}}}:{purpose}"
+
+
+@functools.cache
+def _executor() -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(MAX_THREADS, "trim-quota-storage")
+
+
+os.register_at_fork(after_in_child=_executor.cache_clear)  # a forked process has none of the threads

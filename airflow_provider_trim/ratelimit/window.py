@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The moving windows in which calls are counted in this process."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+WINDOW_MARGIN = 0.5
+"""Seconds by which a window is longer than the service's, in addition to :data:`WINDOW_MARGIN_FRACTION` of it. A call
+reaches the service some time after its permit."""
+
+WINDOW_MARGIN_FRACTION = 0.005
+
+FALLBACK_FRACTION = 0.1
+"""Part of the quota that one process takes while the shared storage is unreachable."""
+
+_process = uuid.uuid4().hex
+_serials = itertools.count()
+
+
+class Call(NamedTuple):
+    """One permitted call."""
+
+    made_at: float
+    """Monotonic seconds."""
+    name: str
+    """Unique over all processes, so that recording a call twice changes nothing."""
+
+
+class Window(Protocol):
+    """What counts the calls of an account."""
+
+    @property
+    def used(self) -> int:
+        """Calls of this process that still count."""
+        ...
+
+    def acquire(self) -> float:
+        """Take a permit. Returns 0.0, or the seconds until one may be free."""
+        ...
+
+    async def aacquire(self) -> float:
+        """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
+        ...
+
+    def release(self) -> None:
+        """Give back the last permit, with which no call is made."""
+        ...
+
+
+class Unlimited:
+    """The window of an account whose quota is off."""
+
+    used = 0
+
+    def acquire(self) -> float:
+        """Return 0.0."""
+        return 0.0
+
+    async def aacquire(self) -> float:
+        """Return 0.0."""
+        return 0.0
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
+class LocalWindow:
+    """An exact moving window: each call counts for one period. Thread-safe.
+
+    :param calls: the most calls in any period, at least 1
+    :param period: seconds, without the margin
+    :param clock: monotonic seconds
+    :param made: calls that count already, the oldest first
+    """
+
+    def __init__(
+        self, calls: int, period: float, *, clock: Callable[[], float] = time.monotonic, made: Iterable[Call] = ()
+    ) -> None:
+        self.limit = calls
+        self.period = period * (1.0 + WINDOW_MARGIN_FRACTION) + WINDOW_MARGIN
+        """Seconds, with the margin."""
+        self._clock = clock
+        self._made = deque(made)
+        self._lock = threading.Lock()
+
+    @property
+    def used(self) -> int:
+        """Calls that still count."""
+        with self._lock:
+            self._expire(self._clock())
+            return len(self._made)
+
+    def made(self) -> tuple[Call, ...]:
+        """Return the calls that still count, the oldest first."""
+        with self._lock:
+            self._expire(self._clock())
+            return tuple(self._made)
+
+    def reserve(self) -> Call | float:
+        """Count a call and return it, or return the seconds until the next call leaves the window."""
+        with self._lock:
+            now = self._clock()
+            self._expire(now)
+            if len(self._made) >= self.limit:
+                return self._made[-self.limit].made_at + self.period - now
+            call = Call(now, f"{_process}:{next(_serials)}")
+            self._made.append(call)
+            return call
+
+    def cancel(self, call: Call) -> None:
+        """Stop counting a call that is not made."""
+        with self._lock:
+            if self._made and self._made[-1] is call:
+                self._made.pop()
+            elif call in self._made:
+                self._made.remove(call)
+
+    def acquire(self) -> float:
+        """Take a permit. Returns 0.0, or the seconds until one is free."""
+        reserved = self.reserve()
+        return 0.0 if isinstance(reserved, Call) else reserved
+
+    async def aacquire(self) -> float:
+        """Do as :meth:`acquire`, which never blocks."""
+        return self.acquire()
+
+    def release(self) -> None:
+        """Give back the last permit."""
+        self.pop()
+
+    def pop(self) -> Call | None:
+        """Stop counting the last call, which is not made, and return it."""
+        with self._lock:
+            return self._made.pop() if self._made else None
+
+    def _expire(self, now: float) -> None:
+        while self._made and self._made[0].made_at + self.period <= now:
+            self._made.popleft()
+
+
+class FallbackPace:
+    """Permits while the shared storage is unreachable: a tenth of the quota, evenly spaced.
+
+    Other processes' calls of the last window still count at the service, and so do those that they make meanwhile.
+
+    :param calls: the quota's calls
+    :param period: the quota's window in seconds
+    :param clock: monotonic seconds
+    """
+
+    def __init__(self, calls: int, period: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.calls = max(1, math.floor(calls * FALLBACK_FRACTION))
+        self.period = period
+        self._clock = clock
+        self._next_call = float("-inf")
+        self._lock = threading.Lock()
+
+    def acquire(self) -> float:
+        """Take a permit. Returns 0.0, or the seconds until one is free."""
+        with self._lock:
+            now = self._clock()
+            if now < self._next_call:
+                return self._next_call - now
+            self._next_call = now + self.period / self.calls
+            return 0.0
