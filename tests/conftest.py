@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 # Airflow reads its environment when it is first imported, which happens before any fixture runs.
@@ -33,10 +34,26 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
 from airflow_provider_trim.ratelimit.limiter import limiters  # noqa: E402
 
+# An example takes as long as the machine has it take.
+_ANY_SPEED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("quick", max_examples=25, **_ANY_SPEED)
+hypothesis.settings.register_profile("full", max_examples=250, **_ANY_SPEED)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of ``make coverage``."""
-    parser.addoption("--full", action="store_true", help="every fault in every mode, and more of generated data")
+    parser.addoption("--full", action="store_true", help="the tests marked full as well, and ten times the examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full: says nothing that others don't say, but in more combinations; see --full")
+    hypothesis.settings.load_profile("full" if config.getoption("full") else "quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
 def pytest_sessionfinish() -> None:

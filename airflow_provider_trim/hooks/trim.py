@@ -9,11 +9,11 @@ import uuid
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_trim.client.calls import Query, Submission
 from airflow_provider_trim.client.flow import Call, adrive, drive, permitted_exchange
+from airflow_provider_trim.compat import BaseHook
 from airflow_provider_trim.hooks import airflow2
 from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
 from airflow_provider_trim.hooks.retries import retry_options

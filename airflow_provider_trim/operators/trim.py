@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
-
+from airflow_provider_trim.compat import AirflowFailException, conf
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
 from airflow_provider_trim.waiting import lazy
@@ -25,8 +24,7 @@ from airflow_provider_trim.waiting.options import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import Verdicts
     from airflow_provider_trim.polling.state import Verdict

@@ -45,7 +45,7 @@ class SyncPoller:
 
     :param client: makes the calls
     :param log: of the task
-    :param clock: seconds, monotonic
+    :param clock: seconds, monotonic; by default the system's
     :param sleep: takes seconds
     :param jitter: returns a random number from 0 to 1
     """
@@ -55,14 +55,14 @@ class SyncPoller:
         client: Client,
         log: Log,
         *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], object] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._log = log
-        self._clock = clock
-        self._sleep = sleep
+        self._clock = clock or time.monotonic
+        self._sleep = sleep or time.sleep
         self._credentials = CredentialGate(jitter)
         self._version = 0
         """How often the connection was reloaded."""

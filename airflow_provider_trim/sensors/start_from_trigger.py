@@ -14,8 +14,9 @@ from airflow_provider_trim.sensors.airflow2 import AIRFLOW_2
 from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseSensorOperator
     from airflow.triggers.base import StartTriggerArgs
+
+    from airflow_provider_trim.compat import BaseSensorOperator
 
 _TRIGGER = "airflow_provider_trim.triggers.trim.TrimTaskStatusTrigger"
 
@@ -68,7 +69,7 @@ def _flatten(value: Any) -> Iterator[Any]:
 
 def _unsupported_reason(value: Any) -> str:
     """Say why the triggerer can't know a value, and what to write instead."""
-    from airflow.providers.common.compat.sdk import XComArg
+    from airflow_provider_trim.compat import XComArg
 
     if isinstance(value, XComArg):
         task_id = getattr(getattr(value, "operator", None), "task_id", "upstream")

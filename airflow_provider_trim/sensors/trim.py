@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_trim.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -20,7 +20,6 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.sensors.airflow2 import first_reschedule_start
 from airflow_provider_trim.sensors.start_from_trigger import check_end_from_trigger, start_trigger_args
@@ -36,8 +35,7 @@ from airflow_provider_trim.waiting.options import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import WaitGroup
     from airflow_provider_trim.waiting.results import TrimResults

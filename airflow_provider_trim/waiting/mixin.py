@@ -7,16 +7,14 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
-
+from airflow_provider_trim.compat import AirflowFailException, BaseOperator
 from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
 from airflow_provider_trim.waiting.options import OnFailure, check_arguments
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import Verdicts
     from airflow_provider_trim.polling.options import WaitOptions

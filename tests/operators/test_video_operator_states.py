@@ -34,9 +34,8 @@ from tests.support.emulators import set_connection
 from tests.support.waits import TaskInstance
 
 CLIP = {"video_id": "V1", "seek_start": 30, "duration": 12, "filename": "goal"}
-RUNS = 2000
-STEPS = 8
 
+STEPS = 8
 _runs = itertools.count()
 
 
@@ -254,7 +253,7 @@ def test_one_trim_and_never_a_lost_one(machine: type[OneTaskInstance]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=RUNS,
+            max_examples=8 * settings.default.max_examples,
             stateful_step_count=STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 HOST = "127.0.0.1"
-LIMIT = 10.0
+LIMIT = 60.0
 """Seconds to start or end."""
 
 
@@ -64,7 +64,7 @@ class RedisServer:
             self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=1) as connection:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=60) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")
         return False
