@@ -292,7 +292,7 @@ class TrimVideoOperator(TrimWaitingMixin):
                 return own_notify_url
             return lazy.callback_address(hook.settings, trans_no)
 
-        with self._hook(quota_timeout=self.timeout) as hook:
+        with self._hook(quota_timeout=self._time_limit()) as hook:
             try:
                 trans_no, task = submit_once(
                     hook,

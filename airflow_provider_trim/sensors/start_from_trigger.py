@@ -33,11 +33,12 @@ def start_trigger_args(sensor: BaseSensorOperator, arguments: dict[str, Any]) ->
         for value in _flatten(getattr(sensor, name)):
             if why := _unsupported_reason(value):
                 raise ValueError(f"{name} of a wait that starts in the triggerer {why}")
-    limit = timedelta(seconds=sensor.timeout + DEFERRAL_TIMEOUT_MARGIN)
+    timeout, limit = sensor.timeout, timedelta(seconds=sensor.timeout + DEFERRAL_TIMEOUT_MARGIN)
     if sensor.execution_timeout is not None:
-        limit = min(limit, sensor.execution_timeout)
+        # Airflow ends the deferral then by itself; whichever comes first, it ends the same.
+        timeout, limit = min(timeout, sensor.execution_timeout.total_seconds()), min(limit, sensor.execution_timeout)
     # When the wait begins is not known yet; the trigger finds it from when Airflow is to end the deferral.
-    when = {"timeout": sensor.timeout, "deferral_timeout": limit.total_seconds()}
+    when = {"timeout": timeout, "deferral_timeout": limit.total_seconds()}
     return StartTriggerArgs(_TRIGGER, "execute_complete", {**arguments, **when}, None, limit)
 
 
