@@ -72,7 +72,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :param poke_interval: least pause between two looks, in seconds or as timedelta; 10 s by default, since the quota
         of the account protects the service
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``. A shorter
-        ``execution_timeout`` bounds the whole wait in every mode, and ends it as ``AirflowTaskTimeout``, which is retried
+        ``execution_timeout`` bounds the whole wait in every mode, and ends it as ``AirflowTaskTimeout``; retries apply
     :param max_wait: seconds or timedelta at which ``exponential_backoff`` ends, or None
     :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
     :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
