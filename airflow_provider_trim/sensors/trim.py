@@ -23,7 +23,11 @@ from airflow_provider_trim.compat import (
 )
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.sensors.airflow2 import first_reschedule_start
-from airflow_provider_trim.sensors.start_from_trigger import check_end_from_trigger, start_trigger_args
+from airflow_provider_trim.sensors.start_from_trigger import (
+    check_end_from_trigger,
+    check_without_workers,
+    start_trigger_args,
+)
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import TRIGGER_FAILED, TRIGGER_TIMED_OUT, TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
@@ -81,7 +85,8 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :param start_from_trigger: begin to wait in the triggerer, without a worker; implies ``deferrable``. On Airflow 2
         arguments can't be templates then. Mapped tasks begin in a worker all the same
     :param finish_in_triggerer: end there too where the trim was successful, without a worker; implies ``deferrable``.
-        There are no success callbacks, asset events and OpenLineage facets then
+        There are no asset events, OpenLineage facets and listeners then; success callbacks, ``post_execute`` and
+        ``multiple_outputs`` are refused
     :raises ValueError: a number or ``on_failure`` is wrong, by its name, or something can't be done without a worker
     """
 
@@ -121,15 +126,26 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self.on_failure = to_on_failure(on_failure)
         self.finish_in_triggerer = finish_in_triggerer
         if finish_in_triggerer:
-            check_end_from_trigger(self)
+            check_without_workers(self, starts=start_from_trigger)
         self.start_from_trigger = start_from_trigger
-        if start_from_trigger:
+        # A mapped task begins in a worker all the same, which has resolved its arguments by then.
+        if start_from_trigger and not getattr(self, "_BaseOperator__from_mapped", False):
             self.start_trigger_args = start_trigger_args(self, self._trigger_arguments())
         self._started: float | None = None
         self._trans_nos: TransNos | None = None
         self._group: WaitGroup | None = None
         self._open_hook: TrimApiHook | None = None
         self._poller: SyncPoller | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return what is to be mapped; what can't work is an error when the DAG is read.
+
+        :raises ValueError: an argument is wrong, by its name, or can't be combined with ``finish_in_triggerer``
+        """
+        if kwargs.get("finish_in_triggerer"):
+            check_end_from_trigger({**(kwargs.get("default_args") or {}), **kwargs})
+        return super().partial(**kwargs)
 
     def execute(self, context: Context) -> Any:
         """Wait, in the mode that was asked for, and return ``videoInfo``."""
