@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import time_machine
 
 # Airflow reads its environment when it is first imported, which happens before any fixture runs.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-provider-trim-")
@@ -147,3 +149,18 @@ def connect(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     connect()
     return connect
+
+
+@pytest.fixture
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the clock stand still but for pauses, which take no time: for waits that hold their process."""
+    begun, ran = time.time(), time.monotonic()
+
+    def sleep(seconds: float) -> None:
+        traveller.shift(seconds + 0.001)  # no pause ends a rounding error too early
+
+    with time_machine.travel(begun, tick=False) as traveller:
+        # Airflow's own clock, which time_machine leaves alone.
+        monkeypatch.setattr(time, "monotonic", lambda: ran + time.time() - begun)
+        monkeypatch.setattr(time, "sleep", sleep)
+        yield

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException as AirflowNotFoundException
     from airflow.providers.common.compat.sdk import AirflowSensorTimeout as AirflowSensorTimeout
     from airflow.providers.common.compat.sdk import AirflowSkipException as AirflowSkipException
+    from airflow.providers.common.compat.sdk import AirflowTaskTimeout as AirflowTaskTimeout
     from airflow.providers.common.compat.sdk import BaseHook as BaseHook
     from airflow.providers.common.compat.sdk import BaseOperator as BaseOperator
     from airflow.providers.common.compat.sdk import BaseOperatorLink as BaseOperatorLink
@@ -41,6 +42,7 @@ PLACES = {
     "AirflowNotFoundException": _EXCEPTIONS,
     "AirflowSensorTimeout": _EXCEPTIONS,
     "AirflowSkipException": _EXCEPTIONS,
+    "AirflowTaskTimeout": _EXCEPTIONS,
     "BaseHook": (_SDK, "airflow.sdk", "airflow.hooks.base"),
     "BaseOperator": (_SDK, "airflow.sdk", "airflow.models.baseoperator"),
     "BaseOperatorLink": (_SDK, "airflow.sdk", "airflow.models.baseoperatorlink"),

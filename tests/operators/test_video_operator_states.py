@@ -117,15 +117,15 @@ class OneTaskInstance(RuleBasedStateMachine):
 
     # --- what the service knows ---
 
-    def name(self, generation: int) -> str:
-        while len(self.names) <= generation:
-            self.names.append(task_trans_no(TaskInstance(run_id=self.run_id), len(self.names)))
-        return self.names[generation]
+    def name(self, attempt: int) -> str:
+        while len(self.names) <= attempt:
+            self.names.append(task_trans_no(TaskInstance(run_id=self.run_id), "clip", len(self.names)))
+        return self.names[attempt]
 
     def accepted(self) -> list[str]:
         names = []
-        for generation in itertools.count():
-            name = self.name(generation)
+        for attempt in itertools.count():
+            name = self.name(attempt)
             if not self.emulator.submissions_for(name):
                 return names
             names.append(name)

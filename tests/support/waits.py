@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.payload import decode_event
+from airflow_provider_trim.vod.submission import TrimSubmission
 from tests.support import running
 
 try:
@@ -126,11 +128,19 @@ def operator(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
     )
 
 
+CLIP = {"video_id": "V1", "seek_start": "00:00:30", "duration": 12, "filename": "goal"}
+
+
+def derived(ti: TaskInstance | None = None, attempt: int = 0, **clip: Any) -> str:
+    """The transNo of a task instance that cuts this clip."""
+    submission = TrimSubmission.parse(**{**CLIP, **clip}, trans_no="any")
+    return task_trans_no(ti or TaskInstance(), submission.identity(), attempt)
+
+
 def video(mode: str, ti: TaskInstance | None = None, **arguments: Any) -> Wait:
     """One try of a task that cuts a clip; ``ti`` says which try of which task instance it is."""
-    clip = {"video_id": "V1", "seek_start": "00:00:30", "duration": 12, "filename": "goal"}
     how = {"deferrable": mode == "deferrable", "poll_interval": 0.02, "first_poll_after": 0.02, "timeout": 300}
-    wait = Wait(TrimVideoOperator, **{**clip, **how, **arguments})
+    wait = Wait(TrimVideoOperator, **{**CLIP, **how, **arguments})
     wait.ti = ti or wait.ti
     wait.context = {"ti": wait.ti}
     return wait
