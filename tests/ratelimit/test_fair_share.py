@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.ratelimit.fair_share import MAX_PEERS, PEER_TTL, REPORT_INTERVAL, FairShare
