@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 clean
+.PHONY: help demo ui test test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -46,6 +46,8 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests, with coverage
 # Other lines of Airflow, each in an environment of its own.
 GROUP_2.11 := test
 GROUP_3.0 := unit
+GROUP_3.1 := unit
+GROUP_3.2 := unit
 .venv-%/.tests: pyproject.toml constraints/airflow-%.txt
 	@echo "Making the environment in $(@D) (a minute or two, once) …"
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
@@ -59,8 +61,16 @@ TESTS_2 := $(addprefix tests/,vod transports polling emulator airflow test_packa
 test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
 	@.venv-2.11/bin/python -m pytest -q -rs $(IN_PARALLEL) $(TESTS_2)
 
-test-3.0: .venv-3.0/.tests | $(REDIS)  ## the same on the first release of Airflow 3, and the lowest versions of all else
-	@.venv-3.0/bin/python -m pytest -q -rs $(IN_PARALLEL) $(addprefix tests/,test_lines.py vod transports polling emulator)
+# What may differ from line to line; the rest only depends on the lowest versions, which the environment of 3.0 has.
+TESTS_3 := $(addprefix tests/,test_lines.py airflow/test_deferral.py airflow/test_operator.py)
+TESTS_3.0 := $(addprefix tests/,vod transports polling emulator)
+TESTS_3.1 := tests/airflow/test_example_dags.py
+TESTS_3.2 := $(TESTS_3.1)
+test-3.0:  ## on the first release of Airflow 3, and the lowest versions of all else
+test-3.1:  ## on Airflow 3.1: imports, waits, examples
+test-3.2:  ## the same on Airflow 3.2
+test-3.0 test-3.1 test-3.2: test-%: .venv-%/.tests | $(REDIS)
+	@.venv-$*/bin/python -m pytest -q -rs $(IN_PARALLEL) $(TESTS_3) $(TESTS_$*)
 
 # A browser, and the characters of what the service calls its player.
 CHROMIUM := /usr/bin/chromium
@@ -161,9 +171,9 @@ define pin
 	@{ sed -n 1p $(2); $(1)/bin/python -m pip freeze --exclude-editable | grep -v ' @ '; } > $(2).new
 	@mv $(2).new $(2)
 endef
-constraints: $(VENV)/.development  ## pin what is installed; for another line: constraints-2.11, constraints-3.0
+constraints: $(VENV)/.development  ## pin what is installed; for another line: constraints-2.11, constraints-3.0 …
 	$(call pin,$(VENV),$(CONSTRAINTS))
-constraints-2.11 constraints-3.0: constraints-%: .venv-%/.tests
+constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2: constraints-%: .venv-%/.tests
 	$(call pin,.venv-$*,constraints/airflow-$*.txt)
 
 clean:  ## remove environments and what the targets have made
