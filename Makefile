@@ -75,11 +75,11 @@ coverage: $(VENV)/.development | $(REDIS)  ## the same with every fault and more
 test-fast: $(VENV)/.development  ## the tests that take seconds, for after every change
 	@$(BIN)/python -m pytest -q tests/vod tests/transports tests/polling
 
-# Finds tests, or whatever TARGET is, that depend on the machine's speed.
+# Finds tests, or whatever TARGET is, that depend on the machine's speed. All have the same low priority, or the tests would starve.
 TARGET ?= test
 TIMES ?= 3
 test-busy: $(VENV)/.development | $(REDIS)  ## the tests (or TARGET=demo) with four busy processes beside them, three times (or TIMES=1)
-	@for _ in 1 2 3 4; do sh -c 'while :; do :; done' & busy="$$busy $$!"; done; \
+	@for _ in 1 2 3 4; do nice sh -c 'while :; do :; done' & busy="$$busy $$!"; done; \
 	trap "kill $$busy" EXIT; trap 'exit 130' INT TERM; \
 	for time in $$(seq $(TIMES)); do \
 		echo "make $(TARGET), busy, $$time of $(TIMES):"; nice $(MAKE) --no-print-directory $(TARGET) || exit 1; \
