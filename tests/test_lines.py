@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pendulum
@@ -19,6 +21,7 @@ from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from tests.support import running
 
+EXAMPLES = Path(__file__).parents[1] / "example_dags"
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(airflow_provider_trim.__path__, "airflow_provider_trim.")
@@ -29,6 +32,11 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_import(name: str) -> None:
     importlib.import_module(name)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_is_a_dag(path: Path) -> None:
+    assert runpy.run_path(str(path))["dag"].task_ids
 
 
 @pytest.mark.parametrize("name", [name for name, places in compat.PLACES.items() if connection.__name__ not in places])

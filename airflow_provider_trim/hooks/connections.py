@@ -22,7 +22,7 @@ def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
     :raises TrimSettingsError: it can't work
     """
     if not isinstance(extra, dict):
-        raise TrimSettingsError(f"connection extra should be a JSON object, not {type(extra).__name__}")
+        raise TrimSettingsError(f"connection extra must be a JSON object, not {type(extra).__name__}")
     return TrimSettings.from_connection(
         host=connection.host,
         login=connection.login,
@@ -52,7 +52,7 @@ def connection_errors(conn_id: str) -> Iterator[None]:
     except Exception as error:
         # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
         reason = type(error).__name__
-        raise TrimTransportError(f"connection {conn_id!r} could not be looked up: {reason}") from error
+        raise TrimTransportError(f"connection {conn_id!r} could not be loaded: {reason}") from error
 
 
 async def load_settings(conn_id: str) -> TrimSettings:

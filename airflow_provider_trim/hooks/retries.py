@@ -62,4 +62,4 @@ def _delay(state: RetryCallState) -> float:
 def _log_retry(log: Any, state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     delay = state.next_action.sleep if state.next_action else 0.0
-    log.warning("%s; asking again in %.1f s (call %d of %d failed)", error, delay, state.attempt_number, MAX_ATTEMPTS)
+    log.warning("%s; retrying in %.1f s (attempt %d of %d)", error, delay, state.attempt_number, MAX_ATTEMPTS)

@@ -199,7 +199,7 @@ class TrimApiHook(BaseHook):
             return False, str(error)
         finally:
             self.close()
-        return False, "The service claims to know a transNo that was just made up; is the host the right one?"
+        return False, "The service returned a result for a random transNo; check the host."
 
     def require_connection(self) -> None:
         """Look for the connection, up to four times with growing pauses; what else is wrong with it, calls tell.

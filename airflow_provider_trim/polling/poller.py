@@ -149,6 +149,7 @@ class Poller:
         if not self._subscriptions and not self._closed:
             self._closed = True
             self._permits.forget()
+            self._callbacks.close()
             self._on_idle()
             if self._task is not None:
                 self._task.cancel()
@@ -171,7 +172,7 @@ class Poller:
     async def _expiry_loop(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL)
-            self._expiry.expire(self._clock())
+            self._expiry.check(self._clock())
 
     # --- which trim is polled when ---
 

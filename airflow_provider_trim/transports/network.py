@@ -27,8 +27,8 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to reach the service, at most; a connection's ``timeout`` may be shorter."""
 
 
-_CLOSED = "the connection was closed"
-_BROKEN = "its answer was broken off, or is no HTTP"
+_CLOSED = "connection closed"
+_BROKEN = "malformed HTTP response"
 _REASONS = {
     "ServerDisconnectedError": _CLOSED,
     "ChunkedEncodingError": _BROKEN,
@@ -111,7 +111,7 @@ def transport_error(request: Request, error: BaseException) -> TrimTransportErro
     The clients' own exceptions name that URL, so only the operating system's or the TLS library's reason is taken.
     """
     host = urlsplit(request.url).netloc
-    return TrimTransportError(f"no answer from {host}: {_reason(error)}")
+    return TrimTransportError(f"request to {host} failed: {_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:
@@ -125,9 +125,9 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, ssl.CertificateError):
             # aiohttp's is one of these as well, without their attributes but around one that has them.
             why = getattr(cause, "certificate_error", cause).verify_message
-            return f"its certificate was refused: {why} (the connection's 'verify' takes a CA file)"
+            return f"certificate verification failed: {why} (set the connection's 'verify' to a CA file)"
         if isinstance(cause, socket.gaierror):
-            return f"{cause.strerror} (is the connection's host right?)"
+            return f"{cause.strerror} (check the connection's host)"
         if isinstance(cause, OSError) and cause.errno:
             system = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
             return os.strerror(cause.errno) if system else str(cause.strerror)

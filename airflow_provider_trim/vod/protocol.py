@@ -46,7 +46,7 @@ def check_trans_no(trans_no: object) -> str:
     :raises TransNoIllegalError: it is no string, or longer than 32 characters
     """
     if trans_no is None or trans_no == "":
-        raise TransNoEmptyError("trans_no is empty; it must be the transNo with which the trim was submitted")
+        raise TransNoEmptyError("trans_no is empty; it must be the transNo under which the trim was submitted")
     if not isinstance(trans_no, str):
         raise TransNoIllegalError(f"trans_no must be a string, not {type(trans_no).__name__}")
     if len(trans_no) > TRANS_NO_MAX_LENGTH:
@@ -97,7 +97,7 @@ def parse_submission(
         text = f"{parameter or 'a parameter'} was refused: {error.message}"
         raise TrimParameterError(text, parameter=parameter, **response.context()) from None
     if data is not None and not isinstance(data, str | int):
-        raise response.malformed("data should be a string")
+        raise response.malformed("data must be a string")
     return "" if data is None else str(data)
 
 
@@ -138,19 +138,19 @@ def parse_task(
     :returns: a trim whose status is processing or successful
     :raises TrimTaskFailedError: status 3
     :raises TrimApiError: a status or code that is not documented
-    :raises TrimResponseError: the answer is not of the documented shape
+    :raises TrimResponseError: unexpected response
     :raises TrimError: the answer's code or HTTP status, as in :mod:`airflow_provider_trim.vod.errors`
     """
     response = ParsedResponse(http_status, headers, body, secret, now)
     data = response.data()
     if not isinstance(data, dict):
-        raise response.malformed("data should be an object")
+        raise response.malformed("data must be an object")
     try:
         task = TrimTask.model_validate(data).model_copy(update={"request_id": response.request_id})
     except ValidationError as error:
         raise response.malformed(response.location(error, "data")) from None
     if trans_no is not None and task.trans_no not in ("", trans_no):
-        raise response.malformed("it is about another transNo")
+        raise response.malformed("response is for another transNo")
     if task.status is TrimStatus.SUCCESSFUL:
         if task.video_info is None:
             raise response.malformed("status 2 (successful) without videoInfo")
@@ -161,7 +161,5 @@ def parse_task(
         return task
     label = f"trim {response.excerpt(trans_no or task.trans_no)} (taskId {response.excerpt(task.task_id)})"
     if task.status is TrimStatus.FAILED:
-        raise response.error(
-            TrimTaskFailedError, f"{label} has failed at the service: status 3. Submit it again under a new transNo"
-        )
-    raise response.error(TrimApiError, f"{label} has status {int(task.status)}, which the interface page does not list")
+        raise response.error(TrimTaskFailedError, f"{label} failed: status 3. Submit it again under a new transNo")
+    raise response.error(TrimApiError, f"{label}: unknown status {int(task.status)}")

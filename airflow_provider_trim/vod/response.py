@@ -24,6 +24,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import Integer
 from airflow_provider_trim.vod.redaction import excerpt, redact
+from airflow_provider_trim.vod.validation import first_problem
 
 _SUCCESS = 200
 MIN_REPORTED_SKEW = 30.0
@@ -75,7 +76,7 @@ class ParsedResponse:
         self._raise_for_http_status(envelope.message)
         if envelope.code != _SUCCESS:
             kind = ERRORS_BY_CODE.get(envelope.code, TrimApiError)
-            raise self.error(kind, f"the service says: {self.excerpt(envelope.message) or 'nothing'}")
+            raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'nothing'}")
         if self.http_status != HTTPStatus.OK:
             raise self.malformed(f"HTTP status {self.http_status} beside code 200")
         return envelope.data
@@ -94,12 +95,12 @@ class ParsedResponse:
         status = self.http_status
         said = f": {self.excerpt(message)}" if message else ""
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and "retry-after" in self.headers):
-            raise self.error(TrimQuotaExceededError, f"the account has called too often{said}")
+            raise self.error(TrimQuotaExceededError, f"rate limit exceeded{said}")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            text = f"the service refused the connection's credentials{said}{self._clock_skew_note()}"
+            text = f"authentication failed{said}{self._clock_skew_note()}"
             raise self.error(TrimAuthError, text)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-            raise self.error(TrimTransportError, f"the service is in trouble{said}")
+            raise self.error(TrimTransportError, f"service unavailable{said}")
 
     def _retry_after(self) -> float | None:
         """Seconds (RFC 9110 §10.2.3); a date counts from the answer's own ``Date``, since clocks differ."""
@@ -120,7 +121,7 @@ class ParsedResponse:
         """Return the error of a response that is not of the documented shape."""
         why = f"{why}{self._host_hint()}"
         quoted = self.excerpt(self.body.decode("utf-8", "replace"))
-        return self.error(TrimResponseError, f"the answer is not of the documented shape ({why}): '{quoted}'")
+        return self.error(TrimResponseError, f"unexpected response ({why}): '{quoted}'")
 
     def excerpt(self, text: str) -> str:
         """Return the beginning of a text of the service as it may be shown."""
@@ -128,17 +129,16 @@ class ParsedResponse:
 
     def location(self, error: ValidationError, *prefix: str) -> str:
         """Return the path of the first field that is wrong, and what is wrong with it."""
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join((*prefix, *(str(part) for part in first["loc"])))
-        return f"{path or 'answer'}: {self.excerpt(first['msg'].removeprefix('Value error, '))}"
+        problem = first_problem(error)
+        return f"{'.'.join((*prefix, *problem.path)) or 'response'}: {self.excerpt(problem.text)}"
 
     def _host_hint(self) -> str:
         if HTTPStatus.MULTIPLE_CHOICES <= self.http_status < HTTPStatus.BAD_REQUEST:
             return (
-                "; redirects are not followed, since the credentials would travel along: "
-                f"is {self.excerpt(_host_of(self.headers.get('location', '')))} the connection's right host?"
+                "; redirects are not followed (they would leak credentials); "
+                f"is {self.excerpt(_host_of(self.headers.get('location', '')))} the right host?"
             )
-        return "; are the connection's host and api_path right?" if self.http_status == HTTPStatus.NOT_FOUND else ""
+        return "; check the connection's host and api_path" if self.http_status == HTTPStatus.NOT_FOUND else ""
 
     def _clock_skew_note(self) -> str:
         """Say by how much this machine's clock is off: the service may have refused for it."""

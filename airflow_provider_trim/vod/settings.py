@@ -25,6 +25,7 @@ from pydantic import (
 
 from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.redaction import truncate
+from airflow_provider_trim.vod.validation import first_problem
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The front door named by the vendor's documentation of "Get Trimming Task Status"."""
@@ -59,7 +60,7 @@ def _parse_rate(value: object) -> RateLimitItem | None:
     except ValueError:
         rates = []
     if len(rates) != 1 or rates[0].amount < 1:
-        raise ValueError("should be calls per time, such as '300/5 minutes', or 'off'")
+        raise ValueError("must be calls per time, such as '300/5 minutes', or 'off'")
     return rates[0]
 
 
@@ -68,20 +69,20 @@ def _parse_verify(value: object) -> bool | str:
         return value
     if isinstance(value, str) and value:
         return {"true": True, "false": False}.get(value.lower(), value)
-    raise ValueError("should be true, false, or the path of a CA file")
+    raise ValueError("must be true, false, or the path of a CA file")
 
 
 def _parse_base_url(value: str, example: str) -> str:
     """Return the base URL of a web address, which holds nothing but scheme, host, port and path."""
     if not value.isascii() or any(character in value for character in "@?#"):
-        raise ValueError(f"should be {example}")
+        raise ValueError(f"must be {example}")
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https"):
-        raise ValueError(f"scheme {parts.scheme!r} should be http or https")
+        raise ValueError(f"scheme {parts.scheme!r} must be http or https")
     if not parts.hostname:
-        raise ValueError(f"should be {example}")
+        raise ValueError(f"must be {example}")
     if any(not "!" <= character <= "~" for character in value):
-        raise ValueError("should hold no spaces or control characters")
+        raise ValueError("must not contain spaces or control characters")
     _ = parts.port  # raises ValueError for one out of range
     return value.rstrip("/")
 
@@ -159,7 +160,7 @@ class TrimSettings(BaseModel):
     def _known_storage(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
         if not url.startswith(("memory://", "redis://", "rediss://")):
-            raise ValueError("should be memory://, redis://… or rediss://…")
+            raise ValueError("must be memory://, redis://… or rediss://…")
         _check_redis_options(url)
         return value
 
@@ -167,7 +168,7 @@ class TrimSettings(BaseModel):
     @classmethod
     def _proxy_is_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("should be a URL such as http://proxy.example.com:3128")
+            raise ValueError("must be a URL such as http://proxy.example.com:3128")
         return value
 
     @field_validator("login", "password")
@@ -175,7 +176,7 @@ class TrimSettings(BaseModel):
     def _no_control_characters(cls, value: str | SecretStr) -> str | SecretStr:
         text = value if isinstance(value, str) else value.get_secret_value()
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-            raise ValueError("holds a line break or another control character; was it pasted along?")
+            raise ValueError("contains control characters (a stray newline from pasting?)")
         return value
 
     @field_validator("base_url")
@@ -192,7 +193,7 @@ class TrimSettings(BaseModel):
     @classmethod
     def _address_and_port(cls, value: str | None) -> str | None:
         if value is not None and not (0 < _split_address(value)[1] < 65536):
-            raise ValueError("should be address:port, such as 0.0.0.0:8790 or [::]:8790")
+            raise ValueError("must be address:port, such as 0.0.0.0:8790 or [::]:8790")
         return value
 
     @model_validator(mode="after")
@@ -208,7 +209,7 @@ class TrimSettings(BaseModel):
             in_header["password"] = self.password.get_secret_value()
         for name, value in in_header.items():
             if not (value.isascii() and value.isprintable()) or value != value.strip():
-                raise ValueError(f"{name}: goes into a header, so it should be ASCII, without spaces around it")
+                raise ValueError(f"{name}: goes into a header, so it must be ASCII without surrounding spaces")
         if self.auth == "token" and self.method == "GET" and not self.token_header and not self.allow_token_in_url:
             raise ValueError(
                 "method: GET puts the token into the URL, where proxies and servers log it; "
@@ -254,7 +255,7 @@ class TrimSettings(BaseModel):
         given = {name: value for name, value in (extra or {}).items() if value not in (None, "")}
         reserved = given.keys() & {"base_url", "login", "password"}
         if reserved:
-            raise TrimSettingsError(f"extra {sorted(reserved)[0]!r} is not one: it is a field of the connection itself")
+            raise TrimSettingsError(f"extra {sorted(reserved)[0]!r} is a connection field, not an extra")
         try:
             return cls(
                 base_url=_base_url(host or "", schema or "", port),
@@ -278,12 +279,11 @@ def _base_url(host: str, schema: str, port: int | None) -> str:
 
 
 def _error_message(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    name = ".".join(str(part) for part in first["loc"][:1])
-    if first["type"] == "extra_forbidden":
+    path, text, unknown = first_problem(error)
+    name = path[0] if path else ""
+    if unknown:
         extras = sorted(TrimSettings.model_fields.keys() - {"base_url", "login", "password"})
         return f"connection extra {name!r} is unknown; allowed are {', '.join(extras)}"
-    text = first["msg"].removeprefix("Value error, ")
     if not name:
         return f"connection {text}"
     fields = {"base_url": "host", "login": "login", "password": "password"}

@@ -31,6 +31,7 @@ from airflow_provider_trim.vod.errors import TrimParameterError
 from airflow_provider_trim.vod.models import Integer
 from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.settings import TrimSettings
+from airflow_provider_trim.vod.validation import first_problem
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
@@ -61,7 +62,7 @@ def as_seconds(value: object) -> float:
             if parts["minutes"] < 60 and parts["seconds"] < 60:
                 seconds = parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
     if not 0 <= seconds < 1e9:
-        raise ValueError("should be seconds, a timedelta or 'HH:MM:SS', and not negative")
+        raise ValueError("must be seconds, a timedelta or 'HH:MM:SS', and not negative")
     return round(float(seconds), 6)
 
 
@@ -76,14 +77,14 @@ def _as_text(value: object) -> object:
 
 def _size(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", value, re.ASCII):
-        raise ValueError("should be width x height in pixels, such as 640x480")
+        raise ValueError("must be width x height in pixels, such as 640x480")
     return value
 
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or not all("!" <= letter <= "~" for letter in value):
-        raise ValueError("should be an http or https URL")
+        raise ValueError("must be an http or https URL")
     return value
 
 
@@ -133,7 +134,7 @@ class TrimSubmission(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.duration <= 0:
-            raise ValueError("duration: should be longer than 0 seconds")
+            raise ValueError("duration: must be > 0 seconds")
         flv = self.suffix in (None, "flv")
         if flv and self.sampling_rate is not None and self.sampling_rate not in FLV_SAMPLING_RATES:
             raise ValueError(f"sampling_rate: flv takes only {', '.join(map(str, FLV_SAMPLING_RATES))} Hz")
@@ -150,10 +151,9 @@ class TrimSubmission(BaseModel):
         try:
             return cls(**parameters)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            text = first["msg"].removeprefix("Value error, ")
-            name = str(first["loc"][0]) if first["loc"] else text.partition(":")[0]
-            if first["type"] == "extra_forbidden":
+            path, text, unknown = first_problem(error)
+            name = path[0] if path else text.partition(":")[0]
+            if unknown:
                 text = f"is unknown; allowed are {', '.join(cls.model_fields)}"
             raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}", parameter=name) from None
 

@@ -7,6 +7,7 @@ triggerer, and in the other modes the first of those with the same verdict; all 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_trim.ratelimit import cooldown
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimTransportError
 from tests.support.faults import BACKOFF, CALL_TIMEOUT, CASES, TOKEN, VIDEO_INFO, Case, Verdict
 from tests.support.matrix_page import PAGE, with_table
@@ -117,7 +118,7 @@ def wait_for(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Waiting:
     # Shorter than in earnest, where each wait that meets such an answer takes seconds.
-    monkeypatch.setattr(cooldown, "INITIAL_COOLDOWN", BACKOFF)
+    limiters.clear(functools.partial(RateLimiter, initial_cooldown=BACKOFF))
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     return Waiting(monkeypatch, capfd, caplog)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import re
@@ -19,7 +20,7 @@ from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import poller
 from airflow_provider_trim.polling.state import Success
-from airflow_provider_trim.ratelimit.limiter import limiters
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError
 from tests.support.emulators import set_connection
@@ -74,7 +75,7 @@ def test_a_submission_waits_its_turn_within_its_timeout(
             traveller.shift(seconds)
 
         monkeypatch.setattr(time, "sleep", sleep)
-        limiters.clear(clock=lambda: start + slept)
+        limiters.clear(functools.partial(RateLimiter, clock=lambda: start + slept))
         submit("first", 3600)
         with pytest.raises(TrimQuotaExceededError, match="call quota is exhausted"):
             submit("impatient", 100)

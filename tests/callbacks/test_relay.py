@@ -35,7 +35,7 @@ Start = Callable[..., asyncio.Task[Any]]
 
 @pytest.fixture(autouse=True)
 def soon_connected_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "RECONNECT_PAUSE", 0.02)
+    monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.02)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def start() -> AsyncIterator[Start]:
     running: list[asyncio.Task[Any]] = []
 
     def start(callbacks: Callbacks, trans_no: str, interval: float = 3600) -> asyncio.Task[Any]:
-        watch = PollState(trans_no, WaitOptions(interval=interval, expects_callback=True), now=time.time())
+        watch = PollState(trans_no, WaitOptions(interval=interval, expects_callback=True), now=time.monotonic())
         running.append(asyncio.create_task(Poller(callbacks.load).wait(watch)))
         return running[-1]
 
@@ -189,8 +189,8 @@ async def test_unreachable_redis_fails_no_wait_and_is_found_again(
     emulator.finish("t2")
     await done(passed_on)
     said = [record.message for record in caplog.records if record.name == relay.__name__]
-    assert sum("is away" in text for text in said) == 2  # once for each poller, however often it was tried
-    assert sum("is back" in text for text in said) == 2
+    assert sum("relay down" in text for text in said) == 2  # once for each poller, however often it was tried
+    assert sum("relay up" in text for text in said) == 2
 
 
 async def test_relay_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:

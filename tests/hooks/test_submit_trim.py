@@ -288,7 +288,7 @@ def test_refused_as_a_duplicate_after_a_lost_response(hook: TrimApiHook, emulato
 def test_refused_for_another_reason_after_a_lost_response(hook: TrimApiHook, emulator: TrimEmulator) -> None:
     emulator.fail_submission("before")
     emulator.fail_submission("before", ServiceCode(1565, "too large"))
-    with pytest.raises(TrimParameterError, match="resolution was refused: the service says: too large"):
+    with pytest.raises(TrimParameterError, match="resolution was refused: API error: too large"):
         hook.submit_trim(**CLIP, trans_no="T")
     assert paths(emulator) == [S, Q, S, Q]
 

@@ -317,10 +317,10 @@ def test_failed_trim_with_explicit_trans_no_is_not_worth_a_retry(trim_default: T
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"seek_start": "soon"}, "^seek_start: should be seconds, a timedelta or 'HH:MM:SS'"),
+        ({"seek_start": "soon"}, "^seek_start: must be seconds, a timedelta or 'HH:MM:SS'"),
         ({"seek_start": -1}, "^seek_start: "),
         ({"duration": ""}, "^duration: "),
-        ({"duration": 0}, "^duration: should be longer than 0 seconds"),
+        ({"duration": 0}, "^duration: must be > 0 seconds"),
         ({"video_id": ""}, "^video_id: "),
         ({"filename": None}, "^filename: "),
         ({"resolution": "640 x 480"}, "^resolution: "),
@@ -352,8 +352,8 @@ def test_a_wrong_parameter_fails_at_once_by_its_name(
         (1561, "^frame_rate was refused"),
         (1565, "^resolution was refused"),
         (1000, "^a parameter was refused"),
-        (1301, "^the service says: no"),
-        (4711, "^the service says: no"),
+        (1301, "^API error: no"),
+        (4711, "^API error: no"),
     ],
 )
 def test_refused_submission_fails_at_once(trim_default: TrimEmulator, code: int, words: str) -> None:

@@ -332,14 +332,14 @@ _NOON = "Tue, 16 Jan 2018 12:00:00 GMT"
 _A_SECOND_LATER = "Tue, 16 Jan 2018 12:00:01 GMT"
 
 _W, _F = Verdict.WAITS_IT_OUT, Verdict.FAILS_AT_ONCE
-_CLOSED = "the connection was closed"
-_BROKEN = "its answer was broken off, or is no HTTP"
+_CLOSED = "connection closed"
+_BROKEN = "malformed HTTP response"
 _RESET = "Connection reset by peer"
-_SHAPE = "not of the documented shape"
-_NO_JSON = "not of the documented shape (not JSON)"
-_CALLED_TOO_OFTEN = ("the account has called too often", "quota is exhausted")
-_TROUBLE = "the service is in trouble"
-_REFUSED = "the service refused the connection's credentials"
+_SHAPE = "unexpected response"
+_NO_JSON = "unexpected response (not JSON)"
+_CALLED_TOO_OFTEN = ("rate limit exceeded", "quota is exhausted")
+_TROUBLE = "service unavailable"
+_REFUSED = "authentication failed"
 _SLOW = "timed out"
 
 CASES: tuple[Case, ...] = (
@@ -452,16 +452,16 @@ CASES: tuple[Case, ...] = (
     Case("invalid UTF-8 around the values", _W, answers(RawResponse(b"\xff" + BODY)), (_NO_JSON,)),
     Case("UTF-16", _W, answers(RawResponse(BODY.decode().encode("utf-16"))), (_NO_JSON,)),
     Case("byte order mark", Verdict.SUCCEEDS, answers(RawResponse(b"\xef\xbb\xbf" + BODY))),
-    Case("body of 50 MB", _W, spoils(_50_megabytes), ("it has more than 1,048,576 bytes",)),
+    Case("body of 50 MB", _W, spoils(_50_megabytes), ("response larger than 1,048,576 bytes",)),
     Case("100,000 nested lists", _W, answers(RawResponse(b"[" * 100_000)), (_NO_JSON,)),
     Case(
         "gzip bomb",
         _W,
         answers(_encoded("gzip", gzip.compress(b" " * 3_000_000))),
-        ("decompressed, it has more than 1,048,576 bytes",),
+        ("decompressed response larger than 1,048,576 bytes",),
     ),
     Case("gzip that is none", _W, answers(_encoded("gzip", BODY)), ("can't be decompressed",)),
-    Case("Content-Encoding br", _W, answers(_encoded("br", BODY)), ("compressed as 'br', which was not asked for",)),
+    Case("Content-Encoding br", _W, answers(_encoded("br", BODY)), ("unexpected Content-Encoding 'br'",)),
     # Envelopes.
     Case("a list instead of an envelope", _W, answers(RawResponse(b"[]")), (_SHAPE,)),
     Case("`code` missing", _W, answers(_with('"code": 200, ', "")), ("code: Field required",)),
@@ -486,18 +486,18 @@ CASES: tuple[Case, ...] = (
     Case("code 1603: unknown transNo", _F, answers(ServiceCode(1603, "not exist")), ("code 1603",)),
     Case("code 9999, which is not documented", _F, answers(ServiceCode(9999, "surprise")), ("code 9999",)),
     # What is in them.
-    Case("`data` null", _W, answers(ServiceData(None)), ("data should be an object",)),
-    Case('`data` ""', _W, answers(ServiceData("")), ("data should be an object",)),
-    Case("`data` a list", _W, answers(ServiceData([DONE])), ("data should be an object",)),
-    Case("`data` of another transNo", _W, answers(_data(transNo="U")), ("it is about another transNo",)),
+    Case("`data` null", _W, answers(ServiceData(None)), ("data must be an object",)),
+    Case('`data` ""', _W, answers(ServiceData("")), ("data must be an object",)),
+    Case("`data` a list", _W, answers(ServiceData([DONE])), ("data must be an object",)),
+    Case("`data` of another transNo", _W, answers(_data(transNo="U")), ("response is for another transNo",)),
     Case("`status` missing", _W, answers(_data(status=None)), ("data.status: Field required",)),
     Case("`status` null", _W, answers(_with('"status": 2', '"status": null')), ("data.status",)),
-    Case("`status` true", _W, answers(_data(status=True)), ("data.status: should be an integer",)),
+    Case("`status` true", _W, answers(_data(status=True)), ("data.status: must be an integer",)),
     Case("`status` NaN", _W, answers(_with('"status": 2', '"status": NaN')), (_NO_JSON,)),
     Case("`status` of 4,001 digits", _W, answers(_with('"status": 2', f'"status": 1{"0" * 4000}')), ("data.status",)),
-    Case("`status` 0", _F, answers(_data(status=0)), ("has status 0, which the interface page does not list",)),
-    Case("`status` 3: failed", _F, answers(_data(status=3)), ("has failed at the service: status 3. Submit it again",)),
-    Case("`status` 4", _F, answers(_data(status=4)), ("has status 4, which the interface page does not list",)),
+    Case("`status` 0", _F, answers(_data(status=0)), ("unknown status 0",)),
+    Case("`status` 3: failed", _F, answers(_data(status=3)), ("failed: status 3. Submit it again",)),
+    Case("`status` 4", _F, answers(_data(status=4)), ("unknown status 4",)),
     Case('`status` as a string, "2"', Verdict.SUCCEEDS, answers(_data(status="2"))),
     Case(
         "`status` 2 without `videoInfo`",

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -39,10 +40,14 @@ _ALTERING = ("PYTHON", "AIRFLOW", "COVERAGE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of loopback that nobody listens on, and that the system gives to nobody until somebody does.
+
+    Those that it gives to who asks for any port, or connects, begin at 32768 (Linux).
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+            return port
 
 
 def clean_environment() -> dict[str, str]:
