@@ -69,8 +69,8 @@ class _Server(web.Server):
             next(iter(self._open.values()))[0].abort()
         end = asyncio.get_running_loop().call_later(CONNECTION_TIMEOUT, transport.abort)
         self._open[handler] = (transport, end)
-        if self._ended:  # it was accepted just before
-            transport.abort()
+        if self._ended:  # it was accepted just before; not at once, since aiohttp's task would begin after its end
+            asyncio.get_running_loop().call_soon(transport.abort)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         _, end = self._open.pop(handler)

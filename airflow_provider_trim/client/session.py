@@ -126,6 +126,7 @@ class ConnectionCache:
     :param clock: seconds, monotonic
     :param calls: how many calls may be made at a time
     :param jitter: returns a random number from 0 to 1
+    :param load_timeout: seconds that a load may take
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class ConnectionCache:
         load: SettingsLoader,
         calls: int,
         *,
+        load_timeout: float = LOAD_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -142,6 +144,7 @@ class ConnectionCache:
         self._calls = calls
         self._clock = clock
         self._jitter = jitter
+        self._load_timeout = load_timeout
         self._session: Session | None = None
         self._loaded_at = self._expires_at = float("-inf")
         self._usable = False
@@ -193,9 +196,9 @@ class ConnectionCache:
         load = self._load_task
         try:
             # Not asyncio.timeout(): a loader that ignores its cancellation must hold up nothing.
-            done, _ = await asyncio.wait({load}, timeout=LOAD_TIMEOUT)
+            done, _ = await asyncio.wait({load}, timeout=self._load_timeout)
             if not done:
-                reason = f"the connection could not be loaded within {LOAD_TIMEOUT:.0f} s"
+                reason = f"the connection could not be loaded within {self._load_timeout:.0f} s"
                 self._on_failure(TrimTransportError(reason))
             elif load.cancelled():
                 self._on_failure(TrimTransportError("the connection could not be loaded: its loader was cancelled"))

@@ -7,14 +7,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
+from airflow_provider_trim.compat import AirflowNotFoundException, get_async_connection, get_async_extra_dejson
 from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.settings import TrimSettings
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow_provider_trim.compat import Connection
 
 
 def parse_settings(connection: Connection, extra: Any) -> TrimSettings:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
-
+from airflow_provider_trim.compat import AirflowFailException, conf
 from airflow_provider_trim.links.trim import TrimVideoLink
-from airflow_provider_trim.operators.idempotent_submit import MAX_ATTEMPTS, submit_once, task_trans_no
+from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
@@ -25,8 +24,7 @@ from airflow_provider_trim.waiting.options import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import Verdicts
     from airflow_provider_trim.polling.state import Verdict
@@ -131,8 +129,9 @@ class TrimVideoOperator(TrimWaitingMixin):
     """Cuts a clip out of a video: submits a trim, waits for it, and returns ``videoInfo``.
 
     However often the task is tried, killed or cleared, one trim runs for it: ``trans_no`` is derived from the task
-    instance, and from the second try on the service is asked for it before anything is submitted. A trim that runs is
-    adopted, one that is done is returned, and one that has failed is followed by another, if retries are left.
+    instance and from what is asked for, and from the second try on the service is queried before anything is submitted.
+    A trim that runs is adopted, one that is finished is returned, and one that has failed is followed by another, if
+    retries are left. Other parameters are another trim.
 
     It submits from a worker only. Killing the task does not cancel the trim: the service has no such call.
 
@@ -151,8 +150,8 @@ class TrimVideoOperator(TrimWaitingMixin):
         ``callback_listen`` and ``callback_url``, and no ``notify_url`` is given
     :param suffix: container, "flv" (the service's default) or "mp4"
     :param enable_video_transcode: transcode even where that is not needed
-    :param trans_no: the caller's own id of the trim, at most 32 characters; by default derived from dag, task, run and
-        map index
+    :param trans_no: the caller's own id of the trim, at most 32 characters; by default derived from dag, task, run,
+        map index and the parameters of the trim
     :param reuse_finished: return a trim that an earlier try has finished; False submits another one instead
     :param trim_conn_id: Airflow connection of type ``trim`` (templated)
     :param wait_for_completion: wait for the trim; without it, ``trans_no`` is returned as soon as it is submitted
@@ -261,15 +260,22 @@ class TrimVideoOperator(TrimWaitingMixin):
             raise AirflowFailException("trans_no must be one transNo, not a list: a task submits one trim")
         return trans_nos.names[0]
 
-    def _submission_parameters(self) -> dict[str, Any]:
-        """Return what is submitted, as templates mean it, without ``trans_no`` and ``notify_url``.
+    def _request(self, ti: RunningTaskInstance, given: str | None) -> tuple[dict[str, Any], Callable[[int], str]]:
+        """Return what is submitted, without ``trans_no`` and ``notify_url``, and the transNo of each attempt.
 
-        :raises TrimParameterError: one that is required is missing
+        :raises AirflowFailException: a parameter is missing or wrong, by its name
         """
-        return {
-            name: lazy.required(name, value) if name in _REQUIRED_FIELDS else lazy.optional(value)
-            for name, value in ((name, getattr(self, name)) for name in _SUBMISSION_FIELDS)
-        }
+        try:
+            parameters = {
+                name: lazy.required(name, value) if name in _REQUIRED_FIELDS else lazy.optional(value)
+                for name, value in ((name, getattr(self, name)) for name in _SUBMISSION_FIELDS)
+            }
+            submission = lazy.TrimSubmission.parse(**parameters, trans_no=given or "derived")
+        except lazy.TrimError as error:
+            raise AirflowFailException(str(error)) from error
+        if given is not None:
+            return parameters, lambda _: given
+        return parameters, functools.partial(task_trans_no, ti, submission.identity())
 
     def _submit(self, ti: RunningTaskInstance) -> tuple[str, TrimTask | None, bool]:
         """Submit, adopt or find the trim of this task instance.
@@ -278,6 +284,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
         """
         given = self._given_trans_no()
+        parameters, trans_no_of = self._request(ti, given)
         own_notify_url: str | None = lazy.optional(self.notify_url)
 
         def notify_url_of(trans_no: str) -> str | None:
@@ -285,15 +292,15 @@ class TrimVideoOperator(TrimWaitingMixin):
                 return own_notify_url
             return lazy.callback_address(hook.settings, trans_no)
 
-        with self._hook(quota_timeout=self.timeout) as hook:
+        with self._hook(quota_timeout=self._time_limit()) as hook:
             try:
                 trans_no, task = submit_once(
                     hook,
-                    self._submission_parameters(),
-                    trans_no_of=(lambda _: given) if given else functools.partial(task_trans_no, ti),
+                    parameters,
+                    trans_no_of=trans_no_of,
+                    derived=given is None,
                     query_first=ti.try_number > 1,
                     reuse_finished=self.reuse_finished,
-                    max_attempts=1 if given else MAX_ATTEMPTS,
                     notify_url_of=notify_url_of,
                 )
                 # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.

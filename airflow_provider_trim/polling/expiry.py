@@ -11,12 +11,23 @@ import math
 from collections.abc import Container
 
 from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
+from airflow_provider_trim.vod.errors import TrimTransportError
 
 EXPIRY_GRACE = 30.0
 """Seconds from a wait's deadline to its end while its last poll waits for its turn."""
 
 MAX_EXPIRY_GRACE = 90.0
 """The same while that poll is in flight; it is not waited for any longer."""
+
+
+def _expire(waiter: Waiter, in_flight: bool) -> None:
+    if in_flight:
+        reason = f"the last poll did not end within {MAX_EXPIRY_GRACE:.0f} s"
+    else:
+        reason = f"the last poll could not be made within {EXPIRY_GRACE:.0f} s"
+    last_error = waiter.state.last_error
+    error = TrimTransportError(reason if last_error is None else f"{reason}; before that: {last_error}")
+    waiter.decide(lambda state: state.expire(error))
 
 
 class Expiry:
@@ -36,7 +47,7 @@ class Expiry:
         if waiter.state.deadline is not None:
             self._next_at = min(self._next_at, waiter.state.deadline + EXPIRY_GRACE)
 
-    def expire(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """End all waits whose time is over."""
         if now < self._next_at:
             return
@@ -47,6 +58,6 @@ class Expiry:
             in_flight = waiter.state.trans_no in self._in_flight
             expires_at = waiter.state.deadline + (MAX_EXPIRY_GRACE if in_flight else EXPIRY_GRACE)
             if expires_at <= now:
-                waiter.expire()
+                _expire(waiter, in_flight)
             else:
                 self._next_at = min(self._next_at, expires_at)

@@ -42,7 +42,7 @@ class WaitGroup:
         options: WaitOptions,
         *,
         stop_at_failure: bool,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> Self:
         """Begin to wait for trims.
@@ -53,7 +53,7 @@ class WaitGroup:
         :param clock: seconds, monotonic
         :param wall_clock: Unix seconds
         """
-        now = clock()
+        now = time.monotonic() if clock is None else clock()
         options = options.shifted(now - wall_clock())
         return cls([PollState(name, options, now=now) for name in trans_nos], stop_at_failure=stop_at_failure)
 

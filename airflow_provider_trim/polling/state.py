@@ -139,11 +139,11 @@ class PollState:
         "_failing_since",
         "_failures",
         "_jitter",
-        "_last_error",
         "_polls",
         "_progress_log_at",
         "_refused_version",
         "interval",
+        "last_error",
         "next_poll_at",
         "options",
         "repeats_last_poll",
@@ -176,7 +176,8 @@ class PollState:
         self._credentials_accepted = False
         self.repeats_last_poll = False
         """Whether the next poll repeats the last one, over a new network connection."""
-        self._last_error: TrimError | None = None
+        self.last_error: TrimError | None = None
+        """Why the last poll failed, None where it showed a trim that is processing."""
 
     @property
     def deadline(self) -> float | None:
@@ -224,7 +225,7 @@ class PollState:
         :param refusals: of the connection's credentials, in a row, by whichever wait's poll
         """
         self._require_open()
-        self._last_error = error
+        self.last_error = error
         if refusals >= self._allowed_auth_failures(credentials_accepted):
             return self._fail(Event.GIVE_UP, error, worth_retrying=True)
         return PollAgain(self.next_poll_at)
@@ -237,10 +238,13 @@ class PollState:
         """Make the next poll now, because the trim may be done."""
         self.next_poll_at = min(self.next_poll_at, now)
 
-    def expire(self) -> TimedOut:
-        """End the wait at its deadline."""
+    def expire(self, reason: TrimError | None = None) -> TimedOut:
+        """End the wait at its deadline.
+
+        :param reason: why there was no last poll, if there was none
+        """
         self._transition(Event.DEADLINE)
-        return TimedOut(self._last_error)
+        return TimedOut(reason or self.last_error)
 
     def _require_open(self) -> None:
         if not TRANSITIONS[self.state]:
@@ -255,7 +259,7 @@ class PollState:
     ) -> Decision:
         if event is Event.PROCESSING or isinstance(outcome, TrimTask):
             return self._on_processing(now)
-        self._last_error = outcome
+        self.last_error = outcome
         if isinstance(outcome, TrimAuthError):
             return self._on_auth_error(outcome, now, version, credentials_accepted)
         if isinstance(outcome, TrimQuotaExceededError):
@@ -271,7 +275,7 @@ class PollState:
             message = f"still processing after {waited:.0f} s"
             self._progress_log_at = now + min(max(FIRST_PROGRESS_LOG, waited), MAX_PROGRESS_LOG_INTERVAL)
         self._failures = self._auth_failures = 0
-        self._last_error = self._refused_version = None
+        self.last_error = self._refused_version = None
         self._credentials_accepted = True
         return self._poll_again(now, self._next_interval(), message, logging.INFO)
 

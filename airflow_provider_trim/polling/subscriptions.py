@@ -69,10 +69,6 @@ class Waiter:
         self.verdict.set_result(decision)
         return None
 
-    def expire(self) -> None:
-        """End the wait at its deadline."""
-        self.decide(PollState.expire)
-
     def log(self, level: int, message: str, *args: object) -> None:
         """Log a message where the waiting task logs; a handler that fails there must not end the wait."""
         with contextlib.suppress(Exception):

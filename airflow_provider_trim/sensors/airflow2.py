@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import airflow
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseSensorOperator
+    from airflow_provider_trim.compat import BaseSensorOperator
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 

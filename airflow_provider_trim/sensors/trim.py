@@ -11,21 +11,25 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_trim.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseOperator,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
-
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.sensors.airflow2 import first_reschedule_start
-from airflow_provider_trim.sensors.start_from_trigger import check_end_from_trigger, start_trigger_args
+from airflow_provider_trim.sensors.start_from_trigger import (
+    check_end_from_trigger,
+    check_without_workers,
+    start_trigger_args,
+)
 from airflow_provider_trim.waiting import lazy
-from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
+from airflow_provider_trim.waiting.mixin import TRIGGER_FAILED, TRIGGER_TIMED_OUT, TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
     OnFailure,
     to_failure_limit,
@@ -36,16 +40,12 @@ from airflow_provider_trim.waiting.options import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import WaitGroup
+    from airflow_provider_trim.polling.sync import SyncPoller
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
-
-_TRIGGER_FAILED = "__fail__"
-_TRIGGER_TIMED_OUT = "Trigger timeout"
-"""Airflow's words to a resumed task whose trigger crashed or ran out of time (the same in 2.11 and 3.3)."""
 
 
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
@@ -75,7 +75,8 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
     :param poke_interval: least pause between two looks, in seconds or as timedelta; 10 s by default, since the quota
         of the account protects the service
-    :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
+    :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``. A shorter
+        ``execution_timeout`` bounds the whole wait in every mode, and ends it as ``AirflowTaskTimeout``; retries apply
     :param max_wait: seconds or timedelta at which ``exponential_backoff`` ends, or None
     :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
     :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
@@ -84,7 +85,8 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :param start_from_trigger: begin to wait in the triggerer, without a worker; implies ``deferrable``. On Airflow 2
         arguments can't be templates then. Mapped tasks begin in a worker all the same
     :param finish_in_triggerer: end there too where the trim was successful, without a worker; implies ``deferrable``.
-        There are no success callbacks, asset events and OpenLineage facets then
+        There are no asset events, OpenLineage facets and listeners then; success callbacks, ``post_execute`` and
+        ``multiple_outputs`` are refused
     :raises ValueError: a number or ``on_failure`` is wrong, by its name, or something can't be done without a worker
     """
 
@@ -124,14 +126,26 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self.on_failure = to_on_failure(on_failure)
         self.finish_in_triggerer = finish_in_triggerer
         if finish_in_triggerer:
-            check_end_from_trigger(self)
+            check_without_workers(self, starts=start_from_trigger)
         self.start_from_trigger = start_from_trigger
-        if start_from_trigger:
+        # A mapped task begins in a worker all the same, which has resolved its arguments by then.
+        if start_from_trigger and not getattr(self, "_BaseOperator__from_mapped", False):
             self.start_trigger_args = start_trigger_args(self, self._trigger_arguments())
         self._started: float | None = None
         self._trans_nos: TransNos | None = None
         self._group: WaitGroup | None = None
         self._open_hook: TrimApiHook | None = None
+        self._poller: SyncPoller | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return what is to be mapped; what can't work is an error when the DAG is read.
+
+        :raises ValueError: an argument is wrong, by its name, or can't be combined with ``finish_in_triggerer``
+        """
+        if kwargs.get("finish_in_triggerer"):
+            check_end_from_trigger({**(kwargs.get("default_args") or {}), **kwargs})
+        return super().partial(**kwargs)
 
     def execute(self, context: Context) -> Any:
         """Wait, in the mode that was asked for, and return ``videoInfo``."""
@@ -148,7 +162,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             self._group.expire()
             return self._return(self._results(self._trans_nos, self._group.verdicts), context)
         finally:
-            self._group = None
+            self._group = self._poller = None
             if self._open_hook is not None:
                 self._open_hook.close()
                 self._open_hook = None
@@ -160,13 +174,16 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             options = self._wait_options(self.poke_interval, self._started_at(context))
             self._group = lazy.WaitGroup.begin(self._trans_nos, options, stop_at_failure=self.on_failure == "fail")
         try:
-            if self._open_hook is None:
+            if self._open_hook is None or self._poller is None:
                 self._open_hook = self._hook()
+                self._poller = lazy.SyncPoller(self._open_hook, self.log)
                 if self.reschedule:
                     # Nothing counts failed polls there, and a mistyped trim_conn_id must not last until the timeout.
                     self._open_hook.require_connection()
-            # A rescheduled sensor forgets what it has seen, so it does not poll beyond the first unfinished trim.
-            lazy.SyncPoller(self._open_hook, self.log).poll_due(self._group, in_order=self.reschedule)
+            if self.reschedule:  # and so this process forgets what it has seen
+                self._poller.poll_in_order(self._group)
+            else:
+                self._poller.poll_due(self._group)
         except Exception:
             for _, state in self._group.pending():
                 state.skip_poll(time.monotonic())  # silent_fail has Airflow go on
@@ -185,11 +202,11 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
         Airflow 3 makes such a skip of it, and Airflow 2.11 no timeout of the other.
         """
-        if next_method != _TRIGGER_FAILED:
+        if next_method != TRIGGER_FAILED:
             return super().resume_execution(next_method, next_kwargs, context)
         with self._apply_soft_fail():
-            if (next_kwargs or {}).get("error") == _TRIGGER_TIMED_OUT:
-                raise AirflowSensorTimeout("Deferral timed out")
+            if (next_kwargs or {}).get("error") == TRIGGER_TIMED_OUT:
+                raise self._timeout_error("Deferral timed out")
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
 
     def _execute_deferrable(self, context: Context) -> Any:
@@ -224,7 +241,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         """Apply ``soft_fail`` and ``never_fail`` as Airflow's own loop does around :meth:`poke`."""
         try:
             yield
-        except (AirflowSensorTimeout, AirflowFailException) as error:
+        except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowFailException) as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipped because of soft_fail or never_fail: {error}") from error
             raise
@@ -252,4 +269,4 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         pause = min(due, default=0.0) - time.monotonic()
         if self.exponential_backoff:
             pause = max(pause, super()._get_next_poke_interval(started_at, run_duration, poke_count))
-        return max(0.0, min(pause, self.timeout - run_duration()))
+        return max(0.0, min(pause, self._time_limit() - run_duration()))

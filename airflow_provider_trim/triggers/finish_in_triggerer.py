@@ -8,9 +8,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_trim.compat import conf
 from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting.protocols import TaskInstanceKey
 from airflow_provider_trim.waiting.results import TrimResults

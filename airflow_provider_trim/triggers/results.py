@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
-
+from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask

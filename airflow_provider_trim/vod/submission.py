@@ -7,6 +7,7 @@ Source: the vendor's documentation of the interface "videoClip" and its Python S
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -158,15 +159,29 @@ class TrimSubmission(BaseModel):
 
     def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
         """Return the parameters under the names that the connection's front door understands."""
+        given = self._wire()
+        if "samplingRate" in given and _uses_newer_names(settings):
+            # Their documentation and SDK have this name, which looks like a slip, and no other.
+            given["tassamplingRatekId"] = given.pop("samplingRate")
+        return given
+
+    def identity(self) -> str:
+        """Return what is cut out of which video, and how, as canonical JSON: the same for the same output.
+
+        Neither ``trans_no`` nor ``notify_url`` is part of it, and it is the same whatever host it is sent to.
+        """
+        given = self._wire()
+        del given["transNo"]
+        given.pop("notifyUrl", None)
+        return json.dumps(given, sort_keys=True)
+
+    def _wire(self) -> dict[str, str | int]:
         given = self.model_dump(by_alias=True, exclude_none=True)
         start = math.floor(self.seek_start)
         given["seekStart"] = start
         given["duration"] = math.ceil(round(self.seek_start + self.duration, 6)) - start
         if self.enable_video_transcode is not None:
             given["enableVideoTranscode"] = int(self.enable_video_transcode)
-        if "samplingRate" in given and _uses_newer_names(settings):
-            # Their documentation and SDK have this name, which looks like a slip, and no other.
-            given["tassamplingRatekId"] = given.pop("samplingRate")
         return given
 
 

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.errors import TransNoEmptyError as TransNoEmptyError
     from airflow_provider_trim.vod.errors import TransNoIllegalError as TransNoIllegalError
     from airflow_provider_trim.vod.errors import TransNoNotFoundError as TransNoNotFoundError
+    from airflow_provider_trim.vod.errors import TrimAuthError as TrimAuthError
     from airflow_provider_trim.vod.errors import TrimError as TrimError
     from airflow_provider_trim.vod.errors import TrimParameterError as TrimParameterError
     from airflow_provider_trim.vod.errors import TrimTaskFailedError as TrimTaskFailedError
     from airflow_provider_trim.vod.errors import VideoProcessingError as VideoProcessingError
     from airflow_provider_trim.vod.models import TrimStatus as TrimStatus
+    from airflow_provider_trim.vod.models import TrimTask as TrimTask
+    from airflow_provider_trim.vod.submission import TrimSubmission as TrimSubmission
     from airflow_provider_trim.vod.submission import as_seconds as as_seconds
     from airflow_provider_trim.waiting.deferral import trigger_for as trigger_for
     from airflow_provider_trim.waiting.rendered import optional as optional
@@ -44,10 +47,13 @@ PLACES = {
     "TransNoNotFoundError": "vod.errors",
     "TransNos": "waiting.trans_nos",
     "TrimApiHook": "hooks.trim",
+    "TrimAuthError": "vod.errors",
     "TrimError": "vod.errors",
     "TrimParameterError": "vod.errors",
     "TrimResults": "waiting.results",
     "TrimStatus": "vod.models",
+    "TrimSubmission": "vod.submission",
+    "TrimTask": "vod.models",
     "TrimTaskFailedError": "vod.errors",
     "VideoProcessingError": "vod.errors",
     "WaitGroup": "polling.group",

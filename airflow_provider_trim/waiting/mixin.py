@@ -7,22 +7,24 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
-
+from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator
 from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
 from airflow_provider_trim.waiting.options import OnFailure, check_arguments
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import Verdicts
     from airflow_provider_trim.polling.options import WaitOptions
     from airflow_provider_trim.waiting.protocols import RunningTaskInstance
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
+
+TRIGGER_FAILED = "__fail__"
+TRIGGER_TIMED_OUT = "Trigger timeout"
+"""Airflow's words to a resumed task whose trigger crashed or ran out of time (the same in 2.11 and 3.3)."""
 
 
 class TrimWaitingMixin(BaseOperator):
@@ -90,7 +92,7 @@ class TrimWaitingMixin(BaseOperator):
         """
         return lazy.WaitOptions(
             interval=interval,
-            deadline=(time.time() if started_at is None else started_at) + self.timeout,
+            deadline=(time.time() if started_at is None else started_at) + self._time_limit(),
             first_poll_after=self.first_poll_after,
             started_at=started_at,
             max_consecutive_failures=self.max_consecutive_failures,
@@ -116,9 +118,31 @@ class TrimWaitingMixin(BaseOperator):
             self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=limit)
         return self._results(trans_nos, group.verdicts)
 
+    def _time_limit(self) -> float:
+        """Return the seconds for the whole wait: ``timeout``, or ``execution_timeout`` where that is shorter.
+
+        Airflow does not count ``execution_timeout`` while a task is deferred (3.3.2), or between two processes of it.
+        """
+        own = self.execution_timeout
+        return self.timeout if own is None else min(self.timeout, own.total_seconds())
+
+    def _timeout_error(self, text: str) -> AirflowSensorTimeout | AirflowTaskTimeout:
+        """Return what a wait without result raises at its deadline; Airflow retries the latter only."""
+        return AirflowTaskTimeout(text) if self._time_limit() < self.timeout else AirflowSensorTimeout(text)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; one that Airflow itself has ended is a timeout like any other."""
+        if next_method == TRIGGER_FAILED and (next_kwargs or {}).get("error") == TRIGGER_TIMED_OUT:
+            raise self._timeout_error("Deferral timed out")
+        return super().resume_execution(next_method, next_kwargs, context)
+
     def _results(self, trans_nos: TransNos, verdicts: Verdicts) -> TrimResults:
         """Return the finished trims, or raise what failed ones mean to Airflow."""
-        return lazy.TrimResults(trans_nos, lazy.unwrap_verdicts(trans_nos, verdicts, self.on_failure, self.log))
+        try:
+            tasks = lazy.unwrap_verdicts(trans_nos, verdicts, self.on_failure, self.log)
+        except AirflowSensorTimeout as error:
+            raise self._timeout_error(str(error)) from error.__cause__
+        return lazy.TrimResults(trans_nos, tasks)
 
     def _results_from_event(self, event: Any, deferred: object) -> TrimResults:
         """Read a trigger's event, otherwise as :meth:`_results`.

@@ -36,7 +36,7 @@ async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
     for name in NAMES:
         emulator.add_trim(name, seconds=math.inf)
     tasks = [asyncio.create_task(event(name)) for name in NAMES]
-    await emulator.async_wait_for_calls(TASKS, timeout=30)
+    await emulator.async_wait_for_calls(TASKS, timeout=60)
     return tasks
 
 
@@ -53,7 +53,7 @@ async def test_rotated_token_fails_no_wait(emulator: TrimEmulator, monkeypatch: 
     connect(monkeypatch, emulator, "a-new-token")
     for name in NAMES:
         emulator.finish(name)
-    events = await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    events = await asyncio.wait_for(asyncio.gather(*tasks), 60)
     assert all(isinstance(found, Success) for found in events), events[0]
     refused = len([call for call in emulator.calls if call.http_status == 401])
     assert 1 <= refused <= TASKS
@@ -65,7 +65,7 @@ async def test_a_token_that_stays_wrong_fails_all_after_one_more_call_each(
     connect(monkeypatch, emulator, emulator.token)
     tasks = await waiting(emulator)
     emulator.token = "a-new-token"
-    events = await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    events = await asyncio.wait_for(asyncio.gather(*tasks), 60)
     assert all(not isinstance(found, Success) for found in events), events[0]
     for name in NAMES:
         refused = [call.time for call in emulator.calls_for(name) if call.http_status == 401]

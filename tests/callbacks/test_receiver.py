@@ -17,17 +17,17 @@ import pytest
 from airflow_provider_trim.callbacks import receiver as channel
 from airflow_provider_trim.callbacks.health import TTL
 from airflow_provider_trim.callbacks.listener import Listener
-from airflow_provider_trim.callbacks.receiver import WARM_UP
+from airflow_provider_trim.callbacks.receiver import WARM_UP, callback_health
 from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
-from airflow_provider_trim.polling.verdicts import PollAgain, Success, TimedOut
+from airflow_provider_trim.polling.verdicts import Success, TimedOut
 from airflow_provider_trim.vod.callbacks import Claim
-from airflow_provider_trim.vod.models import TrimTask
 from tests.support.callback_calls import Callbacks, until
 from tests.support.clocks import Clock
 from tests.support.live_airflow import HOST
+from tests.support.recording_schedule import RecordingSchedule
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
@@ -39,8 +39,9 @@ class Waits:
     """A poller's waits, each for a trim whose callback is expected unless told otherwise."""
 
     def __init__(self, callbacks: Callbacks) -> None:
-        self.clock = Clock(0, time.time)
-        self.poller = Poller(callbacks.load, clock=self.clock)
+        self.clock = Clock(0, time.monotonic)
+        self.schedule = RecordingSchedule()
+        self.poller = Poller(callbacks.load, clock=self.clock, schedule=self.schedule)
         self.running: list[asyncio.Task[Any]] = []
 
     def start(self, trans_no: str, **parameters: Any) -> asyncio.Task[Any]:
@@ -55,7 +56,7 @@ class Waits:
 
 
 async def done(*waits: asyncio.Task[Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert all(isinstance(verdict, Success) for verdict in await asyncio.gather(*waits))
 
 
@@ -83,7 +84,7 @@ async def old(waits: Waits, callbacks: Callbacks) -> Waits:
     callbacks.add_trim("old")
     waits.start("old", expects_callback=False, interval=3600)
     await callbacks.emulator.async_wait_for_calls(1, trans_no="old")
-    await until(lambda: not waits.poller._looks)  # its answer is read before the clock moves
+    await until(lambda: "old" in waits.schedule.polled)  # before the clock moves
     waits.clock.advance(WARM_UP + 1)
     return waits
 
@@ -242,21 +243,21 @@ async def test_missing_callbacks_restore_normal_polling(
         await callbacks.emulator.async_wait_for_calls(3, trans_no=f"t{number}")
         callbacks.emulator.finish(f"t{number}")
         await done(wait)
-    assert [record.levelname for record in caplog.records if "fail to come" in record.message] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if "are not arriving" in record.message] == ["WARNING"]
 
 
 async def test_returning_callbacks_reduce_polling_again(
     old: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    old.poller._callbacks.learn(came=False)
+    callback_health(callbacks.settings.account).record(False)
     for number in range(3):
         callbacks.add_trim(f"t{number}")
         wait = old.start(f"t{number}", interval=3600, first_poll_after=3600)
         await asyncio.sleep(0)
         callbacks.emulator.finish(f"t{number}")
         await done(wait)
-    assert len([record for record in caplog.records if "come again:" in record.message]) == 1
+    assert len([record for record in caplog.records if "arriving again" in record.message]) == 1
     callbacks.add_trim("t3")
     callbacks.add_trim("t4")
     old.start("t3")
@@ -267,7 +268,7 @@ async def test_returning_callbacks_reduce_polling_again(
 
 async def test_what_was_learned_outlives_the_poller(old: Waits, callbacks: Callbacks) -> None:
     """With few trims, each may have a poller of its own."""
-    old.poller._callbacks.learn(came=False)
+    callback_health(callbacks.settings.account).record(False)
     waits = Waits(callbacks)
     callbacks.add_trim("t1")
     waits.start("t1")
@@ -343,7 +344,7 @@ async def test_an_enormous_body_is_read_to_a_limit_and_dropped(old: Waits, callb
     callbacks.emulator.inject_callback_faults("t1", Lost())
     callbacks.emulator.finish("t1")
     head = f"POST {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\nContent-Length: {10**12}\r\n\r\n".encode()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         sent = await callbacks.flood(head)
     assert sent < 32 * 1024 * 1024  # what the kernels hold between two sockets
     await done(wait)
@@ -365,13 +366,13 @@ async def test_a_slow_caller_is_cut_off(old: Waits, callbacks: Callbacks, monkey
 
     monkeypatch.setattr(listener, "CONNECTION_TIMEOUT", 0.05)
     slow = [b"", b"POST /", f"POST {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n1".encode()]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await asyncio.gather(*map(callbacks.say, slow)) == [b"", b"", b""]
 
 
 async def test_one_request_is_answered_on_a_connection(old: Waits, callbacks: Callbacks) -> None:
     one = f"GET {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = await callbacks.say(one * 50)
     assert answer.count(b"HTTP/1.1 200") == 1
     assert b"Connection: close" in answer
@@ -390,7 +391,7 @@ async def test_for_one_connection_too_many_the_oldest_is_closed(
     await asyncio.sleep(0)
     callbacks.emulator.finish("t1")
     await done(wait)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await held[0][0].read() == b""
     assert not held[7][0].at_eof()
     for _, writer in held:
@@ -408,14 +409,15 @@ async def test_listener_stops_with_the_last_watch_and_logs_its_counts(
     wait = waits.start("t1")
     await callbacks.listening()
     await callbacks.call(callbacks.forged_target("t1"))
+    await callbacks.emulator.await_calls(1, trans_no="t1")  # and none by itself after that
     callbacks.emulator.finish("t1")
     await done(wait)
     await callbacks.gone()
     said = [record.message for record in caplog.records if record.name == channel.__name__]
     assert said == [
-        f"Listening for callbacks on {HOST} port {callbacks.port}",
-        "Listening for callbacks no more. Callbacks: 1 came, 0 more than once, 0 failed to come; 1 requests without a "
-        "genuine address",
+        f"Listening for callbacks on {HOST}:{callbacks.port}",
+        "Stopped listening for callbacks. Callbacks: 1 received, 0 duplicate, 0 missed; 1 unauthenticated requests "
+        "ignored",
     ]
 
 
@@ -440,12 +442,12 @@ async def test_an_address_that_is_taken_fails_no_wait(
     waits: Waits, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is tried again."""
-    monkeypatch.setattr(channel, "RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(channel, "LISTEN_RETRY_INTERVAL", 0.01)
     callbacks.add_trim("t1")
     with socket.create_server((HOST, callbacks.port)):
         wait = waits.start("t1")
         await callbacks.emulator.async_wait_for_calls(5, trans_no="t1")
-    assert [record.levelname for record in caplog.records if "Can't listen" in record.message] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if "Cannot listen" in record.message] == ["WARNING"]
     await callbacks.listening()
     callbacks.emulator.finish("t1")
     await done(wait)
@@ -463,7 +465,7 @@ async def test_an_address_that_cannot_be_one_fails_no_wait(
     emulator.finish("t1")
     await done(wait)
     await waits.end()
-    assert [record.levelname for record in caplog.records if "Can't listen" in record.message] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if "Cannot listen" in record.message] == ["WARNING"]
 
 
 @pytest.mark.parametrize("ticks", range(8))
@@ -472,13 +474,13 @@ async def test_cancellation_while_the_listener_starts_leaves_nothing(callbacks: 
         return False
 
     listener = Listener(HOST, callbacks.port)
-    joining = asyncio.create_task(listener.join(told))
+    joining = asyncio.create_task(listener.subscribe(told))
     for _ in range(ticks):
         await asyncio.sleep(0)
     joining.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await joining
-        listener.leave(told)
+        listener.unsubscribe(told)
     with socket.create_server((HOST, callbacks.port)):
         pass
 
@@ -504,48 +506,3 @@ async def test_a_changed_connection_is_followed(waits: Waits, callbacks: Callbac
     await callbacks.gone()
     emulator.finish("t1")
     await done(wait)
-
-
-# --- a watch, by injected time ---
-
-
-def processing() -> TrimTask:
-    return TrimTask.model_validate({"taskId": "x", "transNo": "t1", "status": 1})
-
-
-def test_the_pause_of_one_that_expects_a_call_takes_the_place_of_a_shorter_interval() -> None:
-    watch = PollState("t1", WaitOptions(interval=10, deadline=NOW + 1000, expects_callback=True), now=NOW)
-    watch.callback_pause = 600
-    watch.looked(processing(), NOW)
-    assert watch.next_poll_at == NOW + 600
-    watch.looked(processing(), NOW + 600)
-    assert watch.next_poll_at == NOW + 1000
-
-
-def test_postponed_watch_keeps_its_deadline_and_its_first_poll() -> None:
-    for deadline, at in ((NOW + 100, NOW + 100), (NOW + 9000, NOW + 600)):
-        watch = PollState("t1", WaitOptions(deadline=deadline, first_poll_after=20, expects_callback=True), now=NOW)
-        watch.callback_pause = 600
-        watch.postpone(NOW)
-        assert watch.next_poll_at == at
-    late = PollState("t1", WaitOptions(first_poll_after=2000, expects_callback=True), now=NOW)
-    late.postpone(NOW)
-    assert late.next_poll_at == NOW + 2000
-
-
-def test_one_that_is_told_looks_at_once_and_is_told_once() -> None:
-    watch = PollState("t1", WaitOptions(interval=10, first_poll_after=3600, expects_callback=True), now=NOW)
-    watch.callback_pause = 600
-    assert watch.hinted(NOW + 5)
-    assert watch.next_poll_at == NOW + 5
-    assert not watch.hinted(NOW + 6)
-    assert watch.looked(processing(), NOW + 5) == PollAgain(NOW + 15, level=logging.INFO)
-
-
-@pytest.mark.parametrize(("doubts_after", "looks_after"), [(3, 10), (50, 50)])
-def test_one_that_doubts_looks_when_it_would_have_without_a_call(doubts_after: float, looks_after: float) -> None:
-    watch = PollState("t1", WaitOptions(interval=10, expects_callback=True), now=NOW)
-    watch.callback_pause = 600
-    watch.looked(processing(), NOW)
-    watch.doubt(NOW + doubts_after)
-    assert watch.next_poll_at == NOW + looks_after

@@ -19,12 +19,13 @@ import pytest
 from redis import Redis
 
 from airflow_provider_trim.callbacks import relay
-from airflow_provider_trim.callbacks.relay import channel_of
+from airflow_provider_trim.callbacks.relay import CallbackRelay, channel_of
 from airflow_provider_trim.emulator import Lost, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success
+from airflow_provider_trim.vod.callbacks import Claim
 from tests.support import callback_waiter
 from tests.support.callback_calls import Callbacks, until
 from tests.support.emulators import connection_parts
@@ -35,7 +36,7 @@ Start = Callable[..., asyncio.Task[Any]]
 
 @pytest.fixture(autouse=True)
 def soon_connected_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "RECONNECT_PAUSE", 0.02)
+    monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.02)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ async def start() -> AsyncIterator[Start]:
     running: list[asyncio.Task[Any]] = []
 
     def start(callbacks: Callbacks, trans_no: str, interval: float = 3600) -> asyncio.Task[Any]:
-        watch = PollState(trans_no, WaitOptions(interval=interval, expects_callback=True), now=time.time())
+        watch = PollState(trans_no, WaitOptions(interval=interval, expects_callback=True), now=time.monotonic())
         running.append(asyncio.create_task(Poller(callbacks.load).wait(watch)))
         return running[-1]
 
@@ -67,7 +68,7 @@ async def start() -> AsyncIterator[Start]:
 
 
 async def done(wait: asyncio.Task[Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert isinstance(await wait, Success)
 
 
@@ -99,10 +100,10 @@ def test_callback_reaches_the_waiting_process_whichever_receives_it(redis: Redis
         emulator.add_trim(trans_no, notify_url=first.address(trans_no))
     with waiting(first, "t1") as one, waiting(second, "t2") as other:
         emulator.finish("t2")
-        out, _ = other.communicate(timeout=20)
+        out, _ = other.communicate(timeout=60)
         assert json.loads(out)[::2] == ["t2", True]
         emulator.finish("t1")
-        out, _ = one.communicate(timeout=20)
+        out, _ = one.communicate(timeout=60)
         assert json.loads(out)[::2] == ["t1", True]
     assert len(emulator.calls_for("t1")) == len(emulator.calls_for("t2")) == 2
     assert all(callback.http_status == 200 for callback in emulator.callbacks)
@@ -177,7 +178,7 @@ async def test_unreachable_redis_fails_no_wait_and_is_found_again(
     first.add_trim("t1")
     emulator.add_trim("t2", notify_url=first.address("t2"))
     direct, passed_on = start(first, "t1"), start(second, "t2")
-    await emulator.async_wait_for_calls(2, 20)
+    await emulator.async_wait_for_calls(2)
     redis.start()
     await until(lambda: subscribers(redis, first) == 2)
     emulator.finish("t1")
@@ -189,8 +190,8 @@ async def test_unreachable_redis_fails_no_wait_and_is_found_again(
     emulator.finish("t2")
     await done(passed_on)
     said = [record.message for record in caplog.records if record.name == relay.__name__]
-    assert sum("is away" in text for text in said) == 2  # once for each poller, however often it was tried
-    assert sum("is back" in text for text in said) == 2
+    assert sum("relay down" in text for text in said) == 2  # once for each poller, however often it was tried
+    assert sum("relay up" in text for text in said) == 2
 
 
 async def test_relay_ends_with_the_last_watch(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
@@ -202,3 +203,40 @@ async def test_relay_ends_with_the_last_watch(redis: RedisServer, emulator: Trim
     emulator.finish("t1")
     await done(wait)
     await until(lambda: subscribers(redis, callbacks) == 0)
+
+
+async def test_an_unexpected_exception_ends_neither_relay_nor_wait(
+    redis: RedisServer, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault 1.7: it was gone without a line, and so were the callbacks of other triggerers."""
+    callbacks = Callbacks(emulator, quota_storage=redis.url)
+    received: list[str] = []
+    gaps = 0
+
+    def on_claim(claim: Claim) -> None:
+        received.append(claim.trans_no)
+        if claim.trans_no == "t1":
+            raise LookupError("a bug of whoever takes it")
+
+    def on_gap() -> None:
+        nonlocal gaps
+        gaps += 1
+        if gaps == 1:
+            raise LookupError("a bug")
+
+    redis.stop()
+    own = CallbackRelay(callbacks.settings, on_claim, on_gap)
+    await until(lambda: any("relay down" in message for message in caplog.messages))
+    redis.start()  # the first connection meets the bug
+    await until(lambda: gaps == 2)
+    await own.wait_until_connected()
+    with Redis.from_url(redis.url) as client:
+        for trans_no in ("t1", "t2"):
+            client.publish(channel_of(callbacks.settings.account), callbacks.target(trans_no))
+    await until(lambda: received == ["t1", "t2"])
+    await asyncio.gather(own.close(), return_exceptions=True)
+    failures = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert failures == [
+        "the callback relay failed unexpectedly; restarting it in 0.1 s",
+        "A callback could not be handled",
+    ]

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.ratelimit.limiter import limiters
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from tests.support.clocks import no_jitter
 
 
@@ -24,5 +25,5 @@ def hook(connect: Callable[..., None], slept: list[float]) -> Iterator[TrimApiHo
     with TrimApiHook("trim_test") as hook:
         hook._sleep = slept.append
         # The limiter's clock goes on as if the pauses had been made.
-        limiters.clear(clock=lambda: time.monotonic() + sum(slept), jitter=no_jitter)
+        limiters.clear(functools.partial(RateLimiter, clock=lambda: time.monotonic() + sum(slept), jitter=no_jitter))
         yield hook

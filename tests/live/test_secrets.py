@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("live")
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 SECRET = "Zq7/t0ken+w1th=signs&0f?4ll"
-RUN_LIMIT = 180.0
+RUN_LIMIT = 600.0
 
 
 def forms(secret: str) -> set[bytes]:

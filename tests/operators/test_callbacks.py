@@ -13,14 +13,13 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
-from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.callback_calls import Callbacks
 from tests.support.emulators import set_connection
-from tests.support.waits import TaskInstance, Wait, sensor, video
+from tests.support.waits import TaskInstance, Wait, derived, sensor, video
 
-OURS = task_trans_no(TaskInstance(), 0)
-NEXT = task_trans_no(TaskInstance(), 1)
+OURS = derived()
+NEXT = derived(attempt=1)
 
 
 @pytest.fixture

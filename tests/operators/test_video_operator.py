@@ -34,12 +34,12 @@ from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
-from tests.support.waits import TaskInstance, run_trigger, verdicts_of, video
+from tests.support.waits import TaskInstance, derived, run_trigger, verdicts_of, video
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 S, Q = SUBMIT_PATH, QUERY_PATH
-OURS = task_trans_no(TaskInstance(), 0)
-NEXT = task_trans_no(TaskInstance(), 1)
+OURS = derived()
+NEXT = derived(attempt=1)
 every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])
 
 
@@ -62,11 +62,12 @@ def paths(emulator: TrimEmulator) -> list[str]:
 @every_mode
 def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
-    wait = video(mode, resolution="640x480", suffix="mp4", sampling_rate=48000)
+    how = {"resolution": "640x480", "suffix": "mp4", "sampling_rate": 48000}
+    wait, ours = video(mode, **how), derived(**how)
     result = wait.run()
     (submission,) = trim_default.submissions
     assert dict(submission.parameters) == {
-        "transNo": OURS,
+        "transNo": ours,
         "videoId": "V1",
         "seekStart": 30,
         "duration": 12,
@@ -75,9 +76,9 @@ def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
         "suffix": "mp4",
         "samplingRate": 48000,
     }
-    assert result == trim_default.video_info(OURS)
+    assert result == trim_default.video_info(ours)
     assert (result["videoName"], result["videoDuration"]) == ("goal", "12")
-    ids = {"trans_no": OURS, "trim_task_id": submission.task_id, "video_id": result["videoId"]}
+    ids = {"trans_no": ours, "trim_task_id": submission.task_id, "video_id": result["videoId"]}
     assert {key: wait.ti.pushed[key] for key in ids} == ids
     assert len(wait.deferrals) == (mode == "deferrable")
 
@@ -229,7 +230,7 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
             video(mode, retry(number)).run()
     trim_default.submission_outcome = "success"
     info = video(mode, retry(3)).run()
-    names = [task_trans_no(TaskInstance(), generation) for generation in range(3)]
+    names = [derived(attempt=attempt) for attempt in range(3)]
     assert submitted(trim_default) == names
     assert info == trim_default.video_info(names[2])
     assert video(mode, retry(4)).run() == info
@@ -243,7 +244,7 @@ def test_finished_trim_is_not_reused_with_reuse_off(trim_default: TrimEmulator, 
     second = video(mode, retry(2), reuse_finished=False).run()
     assert second == trim_default.video_info(NEXT) != first
     video(mode, retry(3), reuse_finished=False).run()
-    assert submitted(trim_default) == [task_trans_no(TaskInstance(), generation) for generation in range(3)]
+    assert submitted(trim_default) == [derived(attempt=attempt) for attempt in range(3)]
 
 
 def test_running_trim_is_adopted_with_reuse_off(trim_default: TrimEmulator) -> None:
@@ -268,7 +269,7 @@ def test_without_waiting_a_retry_returns_the_same(
 def test_failed_query_submits_nothing(trim_default: TrimEmulator) -> None:
     trim_default.misbehave(OURS, HttpError(429, headers={"Retry-After": "61"}))
     with pytest.raises(TrimError) as trouble:
-        video("worker", retry()).run()
+        video("worker", retry(), timeout=30).run()
     assert trouble.value.retryable
     assert (paths(trim_default), submitted(trim_default)) == ([Q], [])
 
@@ -418,20 +419,110 @@ def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
 
 def test_the_trans_no_never_changes() -> None:
     """Over tries, and over versions of this package, since a retry may run after an upgrade."""
-    assert OURS == "2ee0b1e0c0e2fdcc3848d3416d3cc8e4"
-    assert {task_trans_no(retry(number), 0) for number in range(1, 9)} == {OURS}
+    assert OURS == "3b5795be437be55bcd977beb28bd77b9"
+    assert {derived(retry(number)) for number in range(1, 9)} == {OURS}
 
 
 names = st.text(max_size=3)
-instances = st.tuples(names, names, names, st.integers(-1, 3), st.integers(0, 3))
+instances = st.tuples(names, names, names, st.integers(-1, 3), names, st.integers(0, 3))
 
 
 @given(instances, instances)
-def test_each_task_instance_has_its_own(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
+def test_each_task_instance_and_request_has_its_own(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     """Whatever dags, tasks and runs are called, as far as Airflow lets them be."""
-    digests = [task_trans_no(TaskInstance(*where), generation) for *where, generation in (one, other)]
+    digests = [task_trans_no(TaskInstance(*where), request, attempt) for *where, request, attempt in (one, other)]
     assert (digests[0] == digests[1]) == (one == other)
     assert all(len(digest) == 32 and int(digest, 16) >= 0 for digest in digests)
+
+
+CHANGES: dict[str, Any] = {
+    "video_id": "V2",
+    "seek_start": 31,
+    "duration": 13,
+    "filename": "goal-2",
+    "resolution": "640x480",
+    "frame_rate": 25,
+    "video_bit_rate": 100,
+    "audio_bit_rate": 50,
+    "sampling_rate": 22050,
+    "suffix": "mp4",
+    "enable_video_transcode": False,
+}
+
+
+@every_mode
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_request_is_another_trim(trim_default: TrimEmulator, mode: str, name: str) -> None:
+    """The DAG was corrected and the task cleared, or a list upstream has changed: not the old clip, green."""
+    trim_default.duration = 0
+    first = video(mode).run()
+    second = video(mode, retry(), **{name: CHANGES[name]}).run()
+    assert first["videoId"] != second["videoId"]
+    assert submitted(trim_default) == [OURS, derived(**{name: CHANGES[name]})]
+    assert video(mode, retry(3)).run() == first
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"seek_start": 30},
+        {"seek_start": "30.0"},
+        {"seek_start": pendulum.duration(seconds=30), "duration": "12"},
+        {"resolution": "", "suffix": None},
+        {"notify_url": "https://example.com/other"},
+        {"use_callback": False},
+    ],
+    ids=str,
+)
+def test_the_same_request_in_other_words_is_the_same_trim(trim_default: TrimEmulator, same: dict[str, Any]) -> None:
+    trim_default.duration = 0
+    first = video("worker").run()
+    assert video("worker", retry(), **same).run() == first
+    assert submitted(trim_default) == [OURS]
+
+
+# --- a first try whose transNo the service has already ---
+
+
+@every_mode
+@pytest.mark.parametrize("seconds", [0, 0.2], ids=["finished", "running"])
+def test_a_refused_duplicate_is_found(trim_default: TrimEmulator, mode: str, seconds: float) -> None:
+    """A deleted run was made anew, or ``airflow dags test`` runs a second time on 2.11: as a first try, again."""
+    trim_default.duration = seconds
+    first = video(mode).run()
+    trim_default.clear_calls()
+    assert video(mode).run() == first
+    assert paths(trim_default)[:2] == [S, Q]
+    assert submitted(trim_default) == [OURS]
+
+
+def test_a_refused_duplicate_that_failed_is_followed_by_another(trim_default: TrimEmulator) -> None:
+    trim_default.duration = 0
+    for name in (OURS, NEXT):
+        trim_default.add_trim(name, seconds=0, outcome="fail")
+    third = derived(attempt=2)
+    assert video("worker").run() == trim_default.video_info(third)
+    assert paths(trim_default) == [S, Q, Q, Q, S, Q]
+
+
+def test_a_refused_duplicate_that_is_not_to_be_reused_is_followed_by_another(trim_default: TrimEmulator) -> None:
+    trim_default.duration = 0
+    first = video("worker").run()
+    assert video("worker", reuse_finished=False).run() == trim_default.video_info(NEXT) != first
+
+
+def test_a_refusal_of_what_is_not_there_is_the_refusal(trim_default: TrimEmulator) -> None:
+    trim_default.fail_submission("before", ServiceCode(4711, "no"))
+    with pytest.raises(AirflowFailException, match=r"no .*code 4711"):
+        video("worker").run()
+    assert paths(trim_default) == [S, Q]
+
+
+def test_a_duplicate_of_a_trans_no_of_ones_own_may_be_anybodys(trim_default: TrimEmulator) -> None:
+    trim_default.add_trim("theirs", seconds=0)
+    with pytest.raises(AirflowFailException):
+        video("worker", trans_no="theirs").run()
+    assert paths(trim_default) == [S]
 
 
 def test_runs_and_map_indexes_submit_their_own(trim_default: TrimEmulator) -> None:
@@ -461,6 +552,22 @@ TEMPLATES = {
 }
 
 
+RENDERED = {
+    "video_id": "V7",
+    "seek_start": 90,
+    "duration": 12.5,
+    "filename": "V7-00:01:30",
+    "resolution": "640x480",
+    "frame_rate": 25,
+    "video_bit_rate": 100,
+    "audio_bit_rate": 50,
+    "sampling_rate": 22050,
+    "suffix": "flv",
+    "enable_video_transcode": True,
+}
+CLIPS = [{"seek_start": 60 * n, "duration": 10 + n, "filename": f"goal-{n}"} for n in range(3)]
+
+
 def test_everything_about_the_trim_is_templated() -> None:
     """Nothing is read from a template before it is rendered."""
     operator = TrimVideoOperator(task_id="clip", **TEMPLATES)
@@ -483,7 +590,7 @@ def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrab
     run = run_dag(dag)
     assert run.state == "success"
     (submission,) = trim_default.submissions
-    expected = trans_no or task_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id), 0)
+    expected = trans_no or derived(TaskInstance(dag.dag_id, "clip", run.run_id), **RENDERED)
     assert dict(submission.parameters) == {
         "transNo": expected,
         "videoId": "V7",
@@ -511,7 +618,7 @@ def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, defer
 
         @task
         def clips() -> list[dict[str, Any]]:
-            return [{"seek_start": 60 * n, "duration": 10 + n, "filename": f"goal-{n}"} for n in range(3)]
+            return CLIPS
 
         clip = TrimVideoOperator.partial(
             task_id="clip", video_id="V1", deferrable=deferrable, poll_interval=0.05, first_poll_after=0.05
@@ -529,7 +636,7 @@ def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, defer
     for n in range(3):
         mine: Submission = by_name[f"goal-{n}"]
         assert (mine.parameters["videoId"], mine.parameters["seekStart"]) == ("V1", 60 * n)
-        assert mine.trans_no == task_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id, n), 0)
+        assert mine.trans_no == derived(TaskInstance(dag.dag_id, "clip", run.run_id, n), **CLIPS[n])
         assert xcom(run, "clip", map_index=n) == trim_default.video_info(mine.trans_no)
         assert xcom(run, "clip", "trans_no", map_index=n) == mine.trans_no
     assert xcom(run, "collect") == ["goal-0", "goal-1", "goal-2"]

@@ -14,15 +14,18 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import time_machine
 
 from airflow_provider_trim.client.session import LIFETIME, ConnectionCache
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
+from airflow_provider_trim.polling.expiry import EXPIRY_GRACE, MAX_EXPIRY_GRACE
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
-from airflow_provider_trim.polling.poller import Poller, poller_for
+from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller, poller_for
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut
+from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -32,6 +35,7 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.callback_calls import until
 from tests.support.clocks import Clock
 from tests.support.connections import await_no_connections
 from tests.support.emulators import settings_for
@@ -68,7 +72,7 @@ def start(poller: Poller, trans_no: str, **parameters: Any) -> asyncio.Task[Any]
 
 
 async def finished(*waits: asyncio.Task[Any]) -> list[Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await asyncio.gather(*waits)
 
 
@@ -104,7 +108,7 @@ async def poller(load: Loader, emulator: TrimEmulator) -> AsyncIterator[Poller]:
     """A poller that must end with its last wait: none of its tasks is left, and no connection."""
     yield Poller(load)
     if left := asyncio.all_tasks() - {asyncio.current_task()}:
-        _, running = await asyncio.wait(left, timeout=5)
+        _, running = await asyncio.wait(left, timeout=60)
         assert not running
     await asyncio.to_thread(await_no_connections, emulator)
 
@@ -132,13 +136,22 @@ async def test_a_failed_trim_is_a_failure(poller: Poller, emulator: TrimEmulator
     assert verdict.error.request_id == emulator.calls[0].request_id
 
 
-async def test_interval_holds_and_last_poll_is_at_the_deadline(poller: Poller, emulator: TrimEmulator) -> None:
-    emulator.add_trim("t1")
-    begun = time.monotonic()
-    verdict = await poller.wait(begin("t1", interval=60, deadline=begun + 0.4))
-    assert verdict == TimedOut(None)
-    assert emulator.call_count == 2
-    assert time.monotonic() >= begun + 0.4
+async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmulator, load: Loader) -> None:
+    """Each new wait wakes the poller, which sees then how late it is."""
+    for trans_no, seconds in (("t1", math.inf), ("t2", 0), ("t3", 0)):
+        emulator.add_trim(trans_no, seconds)
+    clock = Clock(0, time.monotonic)
+    poller = Poller(load, clock=clock)
+    waiting = start(poller, "t1", interval=6000, deadline=clock() + 5000)
+    await emulator.async_wait_for_calls(1)
+    await until(lambda: not poller._in_flight)  # its response is read
+    clock.now = 4000
+    await finished(start(poller, "t2"))
+    assert len(emulator.calls_for("t1")) == 1
+    clock.now = 5000
+    await finished(start(poller, "t3"))
+    assert await finished(waiting) == [TimedOut(None)]
+    assert len(emulator.calls_for("t1")) == 2
 
 
 async def test_transient_failures_do_not_end_the_wait(poller: Poller, emulator: TrimEmulator) -> None:
@@ -222,11 +235,11 @@ async def test_many_waits_share_one_connection_lookup_and_survive_a_rotated_toke
     for trans_no in trims:
         emulator.add_trim(trans_no)
     waits = [start(poller, trans_no, interval=0.1) for trans_no in trims]
-    await emulator.async_wait_for_calls(150, 10)
+    await emulator.async_wait_for_calls(150)
     assert load.count == 1
     emulator.token = "rotated"
     emulator.clear_calls()
-    await emulator.async_wait_for_calls(250, 10)
+    await emulator.async_wait_for_calls(250)
     for trans_no in trims:
         emulator.finish(trans_no)
     verdicts = await finished(*waits)
@@ -356,7 +369,7 @@ async def test_connection_is_reloaded_from_time_to_time(emulator: TrimEmulator) 
     await emulator.async_wait_for_calls(3)
     assert load.count == 1
     clock.advance(LIFETIME)
-    await emulator.async_wait_for_calls(6)
+    await emulator.async_wait_for_calls(len(emulator.calls) + 3)
     emulator.finish("t1")
     await finished(waiting)
     assert (load.count, emulator.connections_opened) == (2, 1)
@@ -551,6 +564,123 @@ async def test_a_bug_while_a_response_is_recorded_reaches_those_that_wait_for_th
         await finished(waits[1])
     hold.release()
     assert isinstance((await finished(waits[2]))[0], Success)
+
+
+# --- deadlines ---
+
+
+async def test_last_poll_that_failed_is_repeated_over_a_new_connection(poller: Poller, emulator: TrimEmulator) -> None:
+    emulator.add_trim("t1", seconds=0)
+    emulator.misbehave("t1", ServiceCode(1560), HttpError(503))
+    verdict = await poller.wait(begin("t1", interval=60, deadline=time.monotonic() + 0.1))
+    assert isinstance(verdict, Success)
+    assert [call.http_status for call in emulator.calls] == [200, 503, 200]
+    assert emulator.connections_opened == 2
+
+
+async def test_last_poll_that_fails_twice_is_a_timeout(poller: Poller, emulator: TrimEmulator) -> None:
+    emulator.misbehave("t1", HttpError(503), repeat=True)
+    verdict = await poller.wait(begin("t1", deadline=time.monotonic()))
+    assert isinstance(verdict, TimedOut)
+    assert isinstance(verdict.last_error, TrimTransportError)
+    assert emulator.call_count == 2
+
+
+async def timed_out(wait: asyncio.Task[Any], text: str) -> None:
+    verdict = (await finished(wait))[0]
+    assert isinstance(verdict, TimedOut)
+    assert text in str(verdict.last_error)
+
+
+async def test_load_that_hangs_holds_up_no_deadline(emulator: TrimEmulator) -> None:
+    """Fault 1.4: all waits of the connection stood still, past their timeouts."""
+    clock, loading = Clock(0, time.monotonic), asyncio.Event()
+
+    async def hang() -> TrimSettings:
+        loading.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    wait = start(Poller(hang, clock=clock, expiry_interval=0.01), "t1", deadline=clock() + 60)
+    await loading.wait()
+    clock.advance(60 + EXPIRY_GRACE)
+    await timed_out(wait, "the last poll could not be made within 30 s")
+
+
+async def test_reload_that_hangs_holds_up_no_poll(emulator: TrimEmulator, load: Loader) -> None:
+    """Fault 1.4: the session in hand serves."""
+    emulator.add_trim("t1")
+    clock, hanging = Clock(0, time.monotonic), False
+
+    async def hang_later() -> TrimSettings:
+        if hanging:
+            await asyncio.Event().wait()
+        return await load()
+
+    wait = start(Poller(hang_later, clock=clock), "t1")
+    await emulator.async_wait_for_calls(2)
+    hanging = True
+    clock.advance(LIFETIME)
+    await emulator.async_wait_for_calls(emulator.call_count + 5)
+    emulator.finish("t1")
+    assert isinstance((await finished(wait))[0], Success)
+
+
+async def test_calls_that_hang_hold_up_no_deadline(emulator: TrimEmulator, load: Loader) -> None:
+    """Faults 1.14 and 4.7: all of the poller's calls hang."""
+    clock, hold = Clock(0, time.monotonic), Hold()
+    emulator.misbehave(None, hold, repeat=True)
+    poller = Poller(load, clock=clock, expiry_interval=0.01)
+    stuck = [start(poller, f"t{number}", deadline=clock() + 60) for number in range(MAX_CONCURRENT_CALLS)]
+    await held(hold, MAX_CONCURRENT_CALLS)
+    waiting = start(poller, "waiting", deadline=clock() + 60)
+    await asyncio.sleep(0)
+    clock.advance(60 + EXPIRY_GRACE)
+    await timed_out(waiting, "the last poll could not be made within 30 s")
+    assert not any(wait.done() for wait in stuck)
+    clock.advance(MAX_EXPIRY_GRACE - EXPIRY_GRACE)
+    await timed_out(stuck[0], "the last poll did not end within 90 s")
+    await finished(*stuck)
+    await asyncio.to_thread(hold.wait_until_left)
+
+
+async def test_quota_that_is_used_up_holds_up_no_deadline(emulator: TrimEmulator) -> None:
+    clock = Clock(0, time.monotonic)
+    settings = settings_for(emulator, quota="1/hour")
+    assert limiter_for(settings).acquire() == 0.0
+
+    async def load() -> TrimSettings:
+        return settings
+
+    wait = start(Poller(load, clock=clock, expiry_interval=0.01), "t1", deadline=clock() + 60)
+    await asyncio.sleep(0)
+    clock.advance(60 + EXPIRY_GRACE)
+    await timed_out(wait, "the last poll could not be made within 30 s")
+    assert emulator.call_count == 0
+
+
+# --- delays ---
+
+
+async def test_retry_after_of_a_service_in_trouble_is_honoured(poller: Poller, emulator: TrimEmulator) -> None:
+    """Fault 1.8: it was polled at its interval, and failed after ten."""
+    emulator.add_trim("t1", seconds=0)
+    emulator.misbehave("t1", HttpError(503, headers={"Retry-After": "1"}))
+    assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=2)), Success)
+    first, second = emulator.calls
+    assert second.time - first.time >= 1.0
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_system_clock_may_be_set(poller: Poller, emulator: TrimEmulator, hours: int) -> None:
+    """Fault 1.9: no poll for an hour."""
+    emulator.add_trim("t1")
+    wait = start(poller, "t1", deadline=time.monotonic() + 60)
+    await emulator.async_wait_for_calls(2)
+    with time_machine.travel(time.time() + hours * 3600):
+        await emulator.async_wait_for_calls(emulator.call_count + 5)
+        emulator.finish("t1")
+        assert isinstance((await finished(wait))[0], Success)
 
 
 # --- the log ---

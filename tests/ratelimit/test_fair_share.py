@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.ratelimit.fair_share import MAX_PEERS, PEER_TTL, REPORT_INTERVAL, FairShare
@@ -99,7 +100,7 @@ def test_reports_are_made_now_and_then_only(redis: RedisServer, client: Any) -> 
     assert not client.keys()
 
 
-def test_without_redis_the_share_stays_as_it_was(redis: RedisServer) -> None:
+def test_without_redis_it_stays_as_it_was(redis: RedisServer) -> None:
     one, other = Process(redis), Process(redis)
     one.share(10)
     assert other.share(10) == 0.5
@@ -180,11 +181,14 @@ async def test_a_poller_plans_with_its_share(redis: RedisServer, monkeypatch: py
         async def load() -> TrimSettings:
             return settings
 
+        def begin(trans_no: str) -> PollState:
+            return PollState(trans_no, WaitOptions(interval=0.01), now=time.monotonic())
+
         poller, limiter = Poller(load), limiter_for(settings)
         waits = []
         for number in range(20):
             emulator.add_trim(f"t{number}")
-            waits.append(asyncio.create_task(poller.wait(PollState(f"t{number}", now=time.time(), interval=0.01))))
+            waits.append(asyncio.create_task(poller.wait(begin(f"t{number}"))))
         await until(lambda: limiter.fair_share == 25)
         assert limiter.waiting == 20
         for wait in waits:

@@ -50,6 +50,15 @@ def test_threads_share_it() -> None:
         assert sum(pool.map(lambda _: granted(window, 25), range(8))) == 50
 
 
+def test_a_released_permit_can_be_taken_again(clock: Clock) -> None:
+    window = LocalWindow(2, 10.0, clock=clock)
+    window.release()  # of none, nothing
+    assert granted(window) == 2
+    window.release()
+    assert window.used == 1
+    assert granted(window) == 1
+
+
 def test_a_cancelled_call_counts_no_more(clock: Clock) -> None:
     window = LocalWindow(2, 10.0, clock=clock)
     first, second = window.reserve(), window.reserve()

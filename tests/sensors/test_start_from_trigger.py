@@ -9,7 +9,7 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset, BaseOperator, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset, BaseOperator, task, task_group
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.polling.state import Success, TimedOut
@@ -51,20 +51,143 @@ def test_another_tasks_output() -> None:
     instead = r"map_indexes=-1\)" if AIRFLOW_3 else "deferrable=True"
     with DAG("output", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")):
         output = up()
-        with pytest.raises(ValueError, match=rf"^trans_no .* can't be another task's output, .*{instead}"):
+        with pytest.raises(ValueError, match=rf"^trans_no .* cannot be another task's output: .*{instead}"):
             sensor(trans_no=output)
         with pytest.raises(ValueError, match=r"^trans_no"):
             sensor(task_id="another", trans_no=["T", output])
 
 
-@pytest.mark.parametrize(
-    "asked_for", [{"outlets": [Asset("trim://clips")]}, {"on_success_callback": print}, {"do_xcom_push": False}]
-)
+class WithPostExecute(TrimTaskStatusSensor):
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        pass
+
+
+class WithPreExecute(TrimTaskStatusSensor):
+    def pre_execute(self, context: Any) -> None:
+        pass
+
+
+class WithTemplateField(TrimTaskStatusSensor):
+    template_fields = (*TrimTaskStatusSensor.template_fields, "own")
+
+    def __init__(self, *, own: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.own = own
+
+
+ONLY_A_WORKER: list[dict[str, Any]] = [
+    {"outlets": [Asset("trim://clips")]},
+    {"on_success_callback": print},
+    {"do_xcom_push": False},
+    {"multiple_outputs": True},
+    {"post_execute": print},
+]
+names_of = "".join
+
+
+@pytest.mark.parametrize("asked_for", ONLY_A_WORKER, ids=names_of)
 def test_what_only_a_worker_does_at_the_end(asked_for: dict[str, Any]) -> None:
+    """It would silently be left out, and a task downstream get None, all green."""
     (name,) = asked_for
-    with pytest.raises(ValueError, match=rf"^{name}(=False)? can't be had together with finish_in_triggerer"):
+    refused = pytest.raises(ValueError, match=rf"^{name}(=False)? cannot be combined with finish_in_triggerer")
+    with refused:
         sensor(finish_in_triggerer=True, **asked_for)
+    with refused:
+        sensor(start_from_trigger=False, finish_in_triggerer=True, **asked_for)
+    with refused:
+        TrimTaskStatusSensor.partial(task_id="wait", finish_in_triggerer=True, **asked_for)
     assert sensor(**asked_for).start_trigger_args
+
+
+def test_a_hook_of_a_subclass_is_seen() -> None:
+    with pytest.raises(ValueError, match=r"^post_execute cannot be combined"):
+        WithPostExecute(task_id="wait", trans_no="T", finish_in_triggerer=True)
+    with pytest.raises(ValueError, match=r"^pre_execute cannot be combined"):
+        WithPreExecute(task_id="wait", trans_no="T", finish_in_triggerer=True, start_from_trigger=True)
+
+
+@pytest.mark.parametrize("asked_for", [{"pre_execute": print}, {"on_execute_callback": print}], ids=names_of)
+def test_what_a_worker_does_at_the_beginning(asked_for: dict[str, Any]) -> None:
+    (name,) = asked_for
+    both = "start_from_trigger and finish_in_triggerer"
+    with pytest.raises(ValueError, match=rf"^{name} cannot be combined with {both}"):
+        sensor(finish_in_triggerer=True, **asked_for)
+    assert sensor(start_from_trigger=False, finish_in_triggerer=True, **asked_for).finish_in_triggerer
+    assert sensor(**asked_for).start_trigger_args
+
+
+@pytest.mark.parametrize(
+    "limit", [{"pool": "clips"}, {"max_active_tis_per_dag": 3}, {"max_active_tis_per_dagrun": 3}], ids=names_of
+)
+def test_a_limit_that_airflow_would_ignore(limit: dict[str, Any]) -> None:
+    (name,) = limit
+    with pytest.raises(ValueError, match=rf"^{name} cannot be combined with start_from_trigger: .*deferrable=True"):
+        sensor(**limit)
+    assert sensor(start_from_trigger=False, **limit).deferrable is False
+    TrimTaskStatusSensor.partial(task_id="wait", start_from_trigger=True, **limit).expand(trans_no=["T"])
+
+
+@on_airflow_3
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{{ prev_start_date_success }}", "prev_start_date_success"),
+        ("{% if prev_end_date_success %}T{% endif %}", "prev_end_date_success"),
+        ("{{ triggering_asset_events }}", "triggering_asset_events"),
+        ("{{ ti.get_previous_ti().run_id }}", "get_previous_ti"),
+        ("{{ clip_of(ds) }}", "clip_of"),
+        ("{{ ds | clip }}", "clip"),
+    ],
+)
+def test_what_the_triggerer_cant_render(template: str, name: str) -> None:
+    with (
+        DAG("templates", schedule=None, user_defined_macros={"clip_of": str}, user_defined_filters={"clip": str}),
+        pytest.raises(ValueError, match=rf"^trans_no .* uses {name}, which .* deferrable=True instead"),
+    ):
+        sensor(trans_no=template)
+
+
+@pytest.mark.parametrize("trans_no", [None, 1.5, True, {"a": 1}, pytest.param(object(), id="object"), ["T", None]])
+def test_what_is_no_text(trans_no: Any) -> None:
+    with pytest.raises(ValueError, match=r"^trans_no .* must be a string or a list of strings, not .*deferrable=True"):
+        sensor(trans_no=trans_no)
+
+
+def test_a_mapped_task_groups_argument() -> None:
+    with DAG("group", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")):
+
+        @task_group
+        def waits(trans_no: Any) -> None:
+            with pytest.raises(ValueError, match=r"^trans_no .* must be a string .*deferrable=True instead"):
+                sensor(task_id="refused", trans_no=trans_no)
+            TrimTaskStatusSensor(task_id="wait", trans_no=trans_no)
+
+        waits.expand(trans_no=["T", "U"])
+
+
+def test_several_in_any_kind_of_collection() -> None:
+    for several in (["a", "b"], ("a", "b"), {"b", "a"}, (name for name in "ab")):
+        arguments = sensor(trans_no=several).start_trigger_args
+        assert list((arguments.trigger_kwargs or {})["trans_no"]) == ["a", "b"]
+
+
+def test_a_subclass_with_a_template_field_of_its_own() -> None:
+    """It is not there yet when the sensor checks its own, and no concern of the trigger."""
+    assert WithTemplateField(task_id="wait", trans_no="T", own=object(), start_from_trigger=True).start_trigger_args
+
+
+def test_what_is_mapped_begins_in_a_worker_with_resolved_arguments() -> None:
+    @task
+    def up() -> str:
+        return "trim_default"
+
+    with DAG("mapped", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")):
+        mapped = TrimTaskStatusSensor.partial(task_id="wait", start_from_trigger=True, trim_conn_id=up()).expand(
+            trans_no=["T"]
+        )
+        unmapped = mapped.unmap({"trans_no": "T"})
+    assert unmapped.trans_no == "T"
+    assert not unmapped.start_trigger_args
 
 
 def test_a_result_that_only_a_worker_may_push_is_left_to_one(
@@ -122,7 +245,7 @@ async def test_a_template_that_renders_to_nonsense(trim_default: TrimEmulator, t
     trigger = TrimTaskStatusTrigger(trans_no, timeout=60, deferral_timeout=660)
     (event,) = [event async for event in trigger.run()]
     with pytest.raises(AirflowFailException, match=r"^trans_no "):
-        sensor(trans_no="{{ rendered }}").execute_complete({}, event.payload)
+        sensor(start_from_trigger=False).execute_complete({}, event.payload)
     assert trim_default.call_count == 0
 
 
@@ -131,10 +254,12 @@ def test_the_worker_takes_from_the_event_what_it_is_about(trim_default: TrimEmul
     """It may render ``trans_no`` to something else than the triggerer has: a Variable has changed, say."""
     trim_default.add_trim("T", seconds=0)
     context = {"ti": TaskInstance()}
+    worker = sensor(trans_no="{{ var.value.trans_no }}" if AIRFLOW_3 else "T")
+    worker.trans_no = rendered
     event = run_trigger(TrimTaskStatusTrigger("T"))
-    assert sensor(trans_no=rendered).execute_complete(context, event) == trim_default.video_info("T")
+    assert worker.execute_complete(context, event) == trim_default.video_info("T")
     event = run_trigger(TrimTaskStatusTrigger(["T", "T"]))
-    assert sensor(trans_no=rendered).execute_complete(context, event) == [trim_default.video_info("T")] * 2
+    assert worker.execute_complete(context, event) == [trim_default.video_info("T")] * 2
 
 
 def test_without_a_task_instance_a_worker_finishes(trim_default: TrimEmulator) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process that waits for trims whose callbacks it expects, as a triggerer does.
 
-Says "ready" when it has looked at all of them and listens, then a line of JSON for each that it has found done: its
+Prints "ready" when it has polled all of them and listens, then a line of JSON for each that it has found done: its
 transNo and when that was, in Unix seconds. Ends when all are.
 """
 
@@ -15,24 +15,11 @@ import sys
 import time
 
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPolicy
 from airflow_provider_trim.polling.poller import Poller
-from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.vod.settings import TrimSettings
-
-
-class RecordingSchedule(Schedule):
-    """One that tells which trims have been polled."""
-
-    def __init__(self, policy: PollingPolicy) -> None:
-        super().__init__(policy)
-        self.polled: set[str] = set()
-
-    def record(self, key: str, now: float, *, finished: bool) -> None:
-        super().record(key, now, finished=finished)
-        self.polled.add(key)
+from tests.support.recording_schedule import RecordingSchedule
 
 
 async def wait(connection: str, trims: list[str], interval: float) -> None:
@@ -46,7 +33,7 @@ async def wait(connection: str, trims: list[str], interval: float) -> None:
         verdict = await poller.wait(PollState(trans_no, options, now=time.monotonic()))
         print(json.dumps([trans_no, time.time(), isinstance(verdict, Success)]), flush=True)
 
-    schedule = RecordingSchedule(ExpectedDelayPolicy())
+    schedule = RecordingSchedule()
     poller = Poller(load, schedule=schedule)
     waits = [asyncio.create_task(one(trans_no)) for trans_no in trims]
     while not schedule.polled.issuperset(trims):  # noqa: ASYNC110

@@ -64,10 +64,8 @@ def test_empty_list(trim_default: TrimEmulator, make: Any, mode: str) -> None:
 def test_fail_ends_the_wait_at_the_first_failed_one(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     trim_default.add_trim("bad", seconds=0, outcome="fail")
     trim_default.add_trim("slow", seconds=math.inf)
-    started = time.monotonic()
     with pytest.raises(AirflowFailException, match=r"1 of 2 trims failed:\n  bad  .*status 3"):
-        make(mode, trans_no=["bad", "slow"], timeout=60).run()
-    assert time.monotonic() - started < 30
+        make(mode, trans_no=["bad", "slow"], timeout=3600).run()
 
 
 @every_wait
@@ -121,9 +119,10 @@ def test_a_rescheduled_wait_for_several_comes_back_after_its_interval(trim_defau
     for trans_no in trans_nos:
         trim_default.add_trim(trans_no, seconds=0 if trans_no == "a" else math.inf)
     wait = sensor("reschedule", trans_no=trans_nos, poke_interval=60, timeout=600)
+    before = time.time()
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         wait.task().execute(wait.context)
-    assert rescheduled.value.reschedule_date.timestamp() > time.time() + 55
+    assert rescheduled.value.reschedule_date.timestamp() >= before + 60
     assert [call.trans_no for call in trim_default.calls] == ["a", "b"]
 
 
