@@ -460,7 +460,7 @@ CASES: tuple[Case, ...] = (
         answers(_encoded("gzip", gzip.compress(b" " * 3_000_000))),
         ("decompressed response larger than 1,048,576 bytes",),
     ),
-    Case("gzip that is none", _W, answers(_encoded("gzip", BODY)), ("can't be decompressed",)),
+    Case("gzip that is none", _W, answers(_encoded("gzip", BODY)), ("cannot be decompressed",)),
     Case("Content-Encoding br", _W, answers(_encoded("br", BODY)), ("unexpected Content-Encoding 'br'",)),
     # Envelopes.
     Case("a list instead of an envelope", _W, answers(RawResponse(b"[]")), (_SHAPE,)),
