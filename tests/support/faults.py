@@ -356,7 +356,7 @@ CASES: tuple[Case, ...] = (
         presents(_of_unknown_authority),
         ("unable to get local issuer certificate",),
     ),
-    Case("plain HTTP where TLS is expected", _W, presents(lambda: None), ("SSL",)),
+    Case("plain HTTP where TLS is expected", _W, presents(lambda: None), ("TLS handshake failed",)),
     # No whole answer.
     Case("no answer in time", _W, stalls(_silence), (_SLOW,), CALL_TIMEOUT),
     Case("headers that drip", _W, stalls(_drip_after(b"HTTP/1.1 200 OK\r\nX: ")), (_SLOW,), CALL_TIMEOUT),
@@ -403,7 +403,7 @@ CASES: tuple[Case, ...] = (
     Case("HTTP 400 with HTML", _W, answers(HttpError(400)), ("HTTP status 400",)),
     Case("HTTP 401", Verdict.ASKS_ONCE_MORE, answers(HttpError(401)), (_REFUSED,)),
     Case("HTTP 403", Verdict.ASKS_ONCE_MORE, answers(HttpError(403)), (_REFUSED,)),
-    Case("HTTP 404", _W, answers(HttpError(404)), ("are the connection's host and api_path right?",)),
+    Case("HTTP 404", _W, answers(HttpError(404)), ("check the connection's host and api_path",)),
     Case("HTTP 408", _W, answers(HttpError(408)), (_TROUBLE,)),
     Case(
         "HTTP 429 without Retry-After",
@@ -460,7 +460,7 @@ CASES: tuple[Case, ...] = (
         answers(_encoded("gzip", gzip.compress(b" " * 3_000_000))),
         ("decompressed response larger than 1,048,576 bytes",),
     ),
-    Case("gzip that is none", _W, answers(_encoded("gzip", BODY)), ("can't be decompressed",)),
+    Case("gzip that is none", _W, answers(_encoded("gzip", BODY)), ("cannot be decompressed",)),
     Case("Content-Encoding br", _W, answers(_encoded("br", BODY)), ("unexpected Content-Encoding 'br'",)),
     # Envelopes.
     Case("a list instead of an envelope", _W, answers(RawResponse(b"[]")), (_SHAPE,)),
