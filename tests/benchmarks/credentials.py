@@ -18,6 +18,19 @@ CASES = [
 ]
 
 
+COLUMNS = (
+    "quota",
+    "refused for",
+    "accepted before",
+    "waits failed",
+    "after",
+    "calls refused",
+    "most in a second, after the first",
+    "reloads",
+    "next call after",
+)
+
+
 def row(quota: str, seconds: float, accepted: bool, burst: Burst) -> str:
     cells = (
         quota,
@@ -27,7 +40,7 @@ def row(quota: str, seconds: float, accepted: bool, burst: Burst) -> str:
         "" if math.isinf(burst.failed_after) else f"{burst.failed_after:.0f} s",
         f"{burst.refused_calls}",
         f"{burst.most_per_second}",
-        f"{burst.loads}",
+        f"{burst.reloads}",
         "" if math.isinf(burst.recovered_after) else f"{burst.recovered_after:.0f} s",
     )
     return f"| {' | '.join(cells)} |"
@@ -35,11 +48,7 @@ def row(quota: str, seconds: float, accepted: bool, burst: Burst) -> str:
 
 def main() -> None:
     logging.disable(logging.WARNING)
-    print(
-        "| quota | refused for | accepted before | waits failed | after | calls refused | most in a second | loads |",
-        end="",
-    )
-    print(" next call after |\n|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for quota, seconds, accepted in CASES:
         random.seed(1)
         print(row(quota, seconds, accepted, simulate(seconds, quota=quota, accepted=accepted)), flush=True)
