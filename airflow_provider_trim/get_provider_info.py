@@ -11,7 +11,7 @@ _HOST = "https://api.cloudv.haplat.net"
 _CONNECTION_FIELDS: dict[str, Any] = {
     "auth": {
         "label": "Authentication scheme",
-        "description": "Which credentials the account has.",
+        "description": "Kind of the account's credentials.",
         "schema": {
             "type": ["string", "null"],
             "enum": ["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"],
@@ -42,20 +42,20 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     },
     "callback_listen": {
         "label": "Callbacks: listen on",
-        "description": "Address and port at which each triggerer listens for the service's calls when trims are done, "
-        "such as 0.0.0.0:8790. Empty: trims are asked about, and nobody listens.",
+        "description": "Address and port on which each triggerer listens for the service's callbacks, such as "
+        "0.0.0.0:8790. Empty: callbacks disabled.",
         "schema": {"type": ["string", "null"]},
     },
     "callback_url": {
         "label": "Callbacks: public URL",
-        "description": "Base URL under which the service reaches that address, such as "
-        "https://airflow.example.com/trims; TrimVideoOperator then has it call. Empty: it calls nobody.",
+        "description": "Base URL at which the service reaches that address, such as "
+        "https://airflow.example.com/trims; TrimVideoOperator submits it. Empty: callbacks disabled.",
         "schema": {"type": ["string", "null"]},
     },
     "callback_poll_factor": {
-        "label": "Callbacks: poll so many times rarer",
-        "description": "A trim that will be called back is asked about at so many times its interval, once an hour at "
-        "least, in case the call gets lost. Empty: 60.",
+        "label": "Callbacks: poll interval multiplier",
+        "description": "While a callback is expected, a trim is polled at its interval times this number, and at least "
+        "once an hour, in case the callback is lost. Empty: 60.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 100000, "default": 60},
     },
     "verify": {
@@ -66,7 +66,7 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     "proxy": {
         "label": "Proxy",
         "description": "URL of a proxy, such as http://proxy.example.com:3128. Hidden, as it may hold a password. "
-        "Empty: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment count.",
+        "Empty: taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "method": {
@@ -75,26 +75,26 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "schema": {"type": ["string", "null"], "enum": ["POST", "GET"], "default": "POST"},
     },
     "token_header": {
-        "label": "Header for the token",
+        "label": "Token header",
         "description": "Scheme token only: the name of a request header that takes the token, such as X-Token. "
         "Empty: the token is a request parameter.",
         "schema": {"type": ["string", "null"]},
     },
     "api_path": {
-        "label": "Path of the interface",
-        "description": "Where below the host the interface is served. Empty: /vod/videoManage.",
+        "label": "API path",
+        "description": "Path of the API on the host. Empty: /vod/videoManage.",
         "schema": {"type": ["string", "null"]},
     },
     "allow_http": {
         "label": "Allow plain http",
-        "description": "Plain http shows the credentials to the network. Off: it is refused, except for this machine.",
+        "description": "Plain http exposes the credentials to the network. Off: allowed for loopback addresses only.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
     # Without a default: Airflow's form masks that of every field with "token" in its name, and the mask switches it on.
     "allow_token_in_url": {
         "label": "Allow the token in the URL",
-        "description": "GET with the scheme token puts the token into the URL, where proxies and servers log it. "
-        "Off: that is refused.",
+        "description": "GET with the scheme token puts the token into the URL, which proxies and servers log. "
+        "Off: such connections are refused.",
         "schema": {"type": ["boolean", "null"]},
     },
 }
@@ -140,7 +140,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-trim",
         "name": integration,
-        "description": "Waits for trims of the Cloud VoD API (Wangsu, CDNetworks) and hands on what came out.",
+        "description": "Waits for trims of the Cloud VoD API (Wangsu, CDNetworks) and returns their video info.",
         "integrations": [
             {
                 "integration-name": integration,

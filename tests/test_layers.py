@@ -37,7 +37,8 @@ LAYERS = {
     "emulator": {"emulator"},
     "pytest_plugin": {"emulator"},
     "get_provider_info": set(),
-    **{name: {*AIRFLOW, *CORE, "get_provider_info"} for name in AIRFLOW},
+    "compat": {"compat"},
+    **{name: {*AIRFLOW, *CORE, "compat", "get_provider_info"} for name in AIRFLOW},
 }
 """Which folder may import which; all may import the package's root, which holds the version."""
 
@@ -109,9 +110,15 @@ def test_imports_point_down(module: str) -> None:
     assert not upwards
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if layer(name) not in AIRFLOW])
+@pytest.mark.parametrize("module", [name for name in MODULES if layer(name) not in (*AIRFLOW, "compat")])
 def test_only_airflows_folders_import_airflow(module: str) -> None:
     assert "airflow" not in foreign(imports(MODULES[module]))
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if layer(name) in AIRFLOW])
+def test_what_common_compat_may_lack_is_imported_by_way_of_our_own(module: str) -> None:
+    direct = {name for name in imports(MODULES[module]) if name.startswith("airflow.providers.common.compat")}
+    assert not direct - {"airflow.providers.common.compat.openlineage.facet"}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if layer(name) == "vod"])

@@ -15,7 +15,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT, anchors, links, name_of
+
+from tests.support.pages import PAGES, ROOT, anchors, links, name_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESSES: dict[str, str] = PROJECT["urls"]
@@ -40,7 +41,7 @@ print(runpy.run_path(sys.argv[1])["dag"].task_ids)
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
     (built,) = folder.glob("airflow_provider_trim-*.whl")
     return built
 
@@ -128,7 +129,7 @@ def test_installed_wheel_works(wheel: Path, tmp_path: Path) -> None:
         "--no-index",
         str(wheel),
     ]
-    subprocess.run(install, check=True, capture_output=True, timeout=120)
+    subprocess.run(install, check=True, capture_output=True, timeout=600)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run(
         [str(python), "-c", USE_IT, str(ROOT / "example_dags" / "example_trim_wait.py"), ADDRESSES["Documentation"]],
@@ -136,7 +137,7 @@ def test_installed_wheel_works(wheel: Path, tmp_path: Path) -> None:
         env=clean,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "pick_best_rendition" in done.stdout

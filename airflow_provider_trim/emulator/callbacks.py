@@ -26,8 +26,8 @@ from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.trims import PROCESSING, Trim, TrimStore
 from airflow_provider_trim.emulator.wire import JSON_HEADERS, to_json
 
-TIMEOUT = 10.0
-"""Seconds of real time that one callback may take."""
+TIMEOUT = 60.0
+"""Seconds of real time that a callback may take to connect, and then to get its response."""
 
 MAX_CONCURRENT = 64
 """Maximum number of callbacks in flight."""
@@ -156,7 +156,10 @@ class CallbackSender:
     async def run(self) -> None:
         """Send callbacks as they come due, until cancelled."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        timeout, connector = aiohttp.ClientTimeout(TIMEOUT), aiohttp.TCPConnector(limit=MAX_CONCURRENT)
+        # Waiting for one of the connections is no part of a callback. Each has a connection of its own: a receiver may
+        # close one that was kept open just when the next callback is sent over it, which would be lost.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT)
+        connector = aiohttp.TCPConnector(limit=MAX_CONCURRENT, force_close=True)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session, asyncio.TaskGroup() as tasks:
             try:
                 with self._lock:

@@ -184,7 +184,7 @@ class TrimControls:
         """Return the accepted submissions of one ``transNo``: several only if its trim was removed in between."""
         return self._submissions.all(trans_no)
 
-    def wait_for_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
+    def wait_for_submissions(self, count: int, timeout: float = 60.0) -> list[Submission]:
         """Block until at least ``count`` submissions are accepted, and return them all.
 
         :param timeout: seconds of real time
@@ -193,7 +193,7 @@ class TrimControls:
         """
         return self._submissions.wait(count, timeout)
 
-    async def async_wait_for_submissions(self, count: int, timeout: float = 5.0) -> list[Submission]:
+    async def async_wait_for_submissions(self, count: int, timeout: float = 60.0) -> list[Submission]:
         """Wait as :meth:`wait_for_submissions` does, without blocking the event loop."""
         return await asyncio.to_thread(self._submissions.wait, count, timeout)
 
@@ -223,7 +223,7 @@ class TrimControls:
         """Return the callbacks for one ``transNo``."""
         return self._callbacks.all(trans_no)
 
-    def wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+    def wait_for_callbacks(self, count: int, timeout: float = 60.0) -> list[Callback]:
         """Block until at least ``count`` callbacks are complete, with a response or without, and return them all.
 
         :param timeout: seconds of real time
@@ -232,7 +232,7 @@ class TrimControls:
         """
         return self._callbacks.wait(count, timeout)
 
-    async def async_wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[Callback]:
+    async def async_wait_for_callbacks(self, count: int, timeout: float = 60.0) -> list[Callback]:
         """Wait as :meth:`wait_for_callbacks` does, without blocking the event loop."""
         return await asyncio.to_thread(self._callbacks.wait, count, timeout)
 

@@ -148,7 +148,7 @@ class Hold(Fault):
         with self._changed:
             return len(self._waiting)
 
-    def wait_until_held(self, count: int = 1, timeout: float = 5.0) -> None:
+    def wait_until_held(self, count: int = 1, timeout: float = 60.0) -> None:
         """Block until at least ``count`` calls are held at the same time.
 
         :param timeout: seconds of real time
@@ -158,7 +158,7 @@ class Hold(Fault):
             if not self._changed.wait_for(lambda: len(self._waiting) >= count, timeout):
                 raise TimeoutError(f"{len(self._waiting)} of {count} calls held after {timeout} s")
 
-    def wait_until_left(self, timeout: float = 5.0) -> None:
+    def wait_until_left(self, timeout: float = 60.0) -> None:
         """Block until no call is held: each was released, or its client disconnected.
 
         :param timeout: seconds of real time

@@ -213,7 +213,7 @@ class TrimEmulator(TrimControls):
         """Remove the recorded calls and reset their count."""
         self._log.clear()
 
-    def wait_for_calls(self, count: int, timeout: float = 5.0, trans_no: str | None = None) -> list[Call]:
+    def wait_for_calls(self, count: int, timeout: float = 60.0, trans_no: str | None = None) -> list[Call]:
         """Block until at least ``count`` calls are complete, and return them all. One held or delayed is not complete.
 
         :param timeout: seconds of real time
@@ -223,6 +223,6 @@ class TrimEmulator(TrimControls):
         """
         return self._log.wait(count, timeout, trans_no)
 
-    async def async_wait_for_calls(self, count: int, timeout: float = 5.0, trans_no: str | None = None) -> list[Call]:
+    async def async_wait_for_calls(self, count: int, timeout: float = 60.0, trans_no: str | None = None) -> list[Call]:
         """Wait as :meth:`wait_for_calls` does, without blocking the event loop."""
         return await asyncio.to_thread(self._log.wait, count, timeout, trans_no)

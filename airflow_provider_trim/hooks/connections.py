@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an Airflow connection to settings, in workers and in event loops, and its form for Airflow 2.11."""
+"""From an Airflow connection to settings, in workers and in event loops."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
-from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trim.compat import AirflowNotFoundException, get_async_connection, get_async_extra_dejson
 from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.settings import TrimSettings
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow_provider_trim.compat import Connection
 
 
 def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
@@ -25,7 +22,7 @@ def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
     :raises TrimSettingsError: it can't work
     """
     if not isinstance(extra, dict):
-        raise TrimSettingsError(f"connection extra should be a JSON object, not {type(extra).__name__}")
+        raise TrimSettingsError(f"connection extra must be a JSON object, not {type(extra).__name__}")
     return TrimSettings.from_connection(
         host=connection.host,
         login=connection.login,
@@ -55,7 +52,7 @@ def connection_errors(conn_id: str) -> Iterator[None]:
     except Exception as error:
         # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
         reason = type(error).__name__
-        raise TrimTransportError(f"connection {conn_id!r} could not be looked up: {reason}") from error
+        raise TrimTransportError(f"connection {conn_id!r} could not be loaded: {reason}") from error
 
 
 async def load_settings(conn_id: str) -> TrimSettings:
@@ -67,30 +64,3 @@ async def load_settings(conn_id: str) -> TrimSettings:
     with connection_errors(conn_id):
         connection = await get_async_connection(conn_id)
     return parse_settings(connection, await get_async_extra_dejson(connection))
-
-
-def airflow2_form_widgets() -> dict[str, Any]:
-    """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told.
-
-    That form knows four kinds of fields and none of choices: those are named in the description, and checked.
-    """
-    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-    from wtforms import BooleanField, IntegerField, PasswordField, StringField
-    from wtforms.validators import AnyOf, NumberRange, Optional
-
-    def field(definition: dict[str, Any]) -> Any:
-        schema, description = definition["schema"], definition["description"]
-        if "boolean" in schema["type"]:
-            return BooleanField(definition["label"], description=description)
-        kind, widget, checks = StringField, BS3TextFieldWidget(), [Optional()]
-        if "number" in schema["type"]:
-            kind = IntegerField
-            checks.append(NumberRange(schema["minimum"], schema["maximum"]))
-        elif schema.get("format") == "password":
-            kind, widget = PasswordField, BS3PasswordFieldWidget()
-        elif "enum" in schema:
-            checks.append(AnyOf(schema["enum"]))
-            description = f"{description} One of: {', '.join(schema['enum'])}. Empty: {schema['default']}."
-        return kind(definition["label"], validators=checks, description=description, widget=widget)
-
-    return {name: field(definition) for name, definition in CONNECTION_TYPE["conn-fields"].items()}

@@ -9,18 +9,13 @@ import uuid
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_trim.client.calls import Query, Submission
 from airflow_provider_trim.client.flow import Call, adrive, drive, permitted_exchange
-from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
-from airflow_provider_trim.hooks.connections import (
-    airflow2_form_widgets,
-    connection_errors,
-    load_settings,
-    parse_settings,
-)
+from airflow_provider_trim.compat import BaseHook
+from airflow_provider_trim.hooks import airflow2
+from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
 from airflow_provider_trim.hooks.retries import retry_options
 from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.transports.aio import AioTransport
@@ -48,8 +43,8 @@ class TrimApiHook(BaseHook):
     One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
 
     :param trim_conn_id: Airflow connection of type ``trim``
-    :param quota_timeout: seconds for which a call waits for its turn under the account's quota, at most; by default the
-        connection's ``timeout``
+    :param quota_timeout: seconds for which the account's quota, and HTTP 429, may hold a call up; by default the
+        connection's ``timeout``, and up to a minute after HTTP 429
     """
 
     conn_name_attr = "trim_conn_id"
@@ -129,7 +124,7 @@ class TrimApiHook(BaseHook):
         :raises TrimParameterError: another parameter is wrong, by its name
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        submission = TrimSubmission.check(**{"trans_no": uuid.uuid4().hex, **parameters})
+        submission = TrimSubmission.parse(**{"trans_no": uuid.uuid4().hex, **parameters})
         call = Submission(submission.to_wire(self.settings))
         for attempt in self._retrying():
             with attempt:
@@ -167,14 +162,14 @@ class TrimApiHook(BaseHook):
         self.log.info("Quota exhausted; waiting %.0f s", seconds)
 
     def _retrying(self) -> Retrying:
-        return Retrying(sleep=self._sleep, **retry_options(self.log))
+        return Retrying(sleep=self._sleep, **retry_options(self.log, self._given_quota_timeout))
 
     async def aget_task(self, trans_no: str) -> TrimTask:
         """Ask how far a trim is, from within an event loop; otherwise as :meth:`get_task`.
 
         The session belongs to the first event loop that asks; call :meth:`aclose` there, or use ``async with``.
         """
-        retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log))
+        retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log, self._given_quota_timeout))
         return await retrying(self._aquery_once, trans_no)
 
     async def _aquery_once(self, trans_no: str) -> TrimTask:
@@ -204,7 +199,7 @@ class TrimApiHook(BaseHook):
             return False, str(error)
         finally:
             self.close()
-        return False, "The service claims to know a transNo that was just made up; is the host the right one?"
+        return False, "The service returned a result for a random transNo; check the host."
 
     def require_connection(self) -> None:
         """Look for the connection, up to four times with growing pauses; what else is wrong with it, calls tell.
@@ -256,9 +251,9 @@ class TrimApiHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Fields of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
+        return airflow2.ui_field_behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Extras of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return airflow2_form_widgets()
+        return airflow2.connection_form_widgets()

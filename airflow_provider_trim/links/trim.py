@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow_provider_trim.compat import BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
-
+    from airflow_provider_trim.compat import BaseOperator
     from airflow_provider_trim.vod.models import VideoInfo
 
 URL_KEY = "video_url"
@@ -34,7 +33,7 @@ class TrimVideoLink(BaseOperatorLink):
         """Return the address, or "" where the video has none."""
         # Airflow 3 asks at the end of each process that a task has had, deferrals included, and logs an error for an
         # XCom that is not there.
-        if (known := getattr(operator, "known_video_url", None)) is not None:
+        if (known := getattr(operator, "_video_url", None)) is not None:
             return str(known)
         return XCom.get_value(key=URL_KEY, ti_key=ti_key) or ""
 

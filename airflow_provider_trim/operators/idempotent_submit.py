@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One trim per task instance, whatever happens: which transNo, and whether to submit, adopt or return it."""
+"""One trim per task instance and request: which transNo, and whether to submit, adopt or return it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+
+from airflow_provider_trim.waiting import lazy
 
 if TYPE_CHECKING:
+    from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
     from airflow_provider_trim.vod.models import TrimTask
+    from airflow_provider_trim.waiting.protocols import TaskInstanceKey
 
-GENERATIONS = 100
+MAX_ATTEMPTS = 100
 """Trims that may fail or be replaced for one task instance, before something else must be wrong."""
 
 
@@ -18,19 +22,21 @@ class Submitter(Protocol):
     """The hook, as far as submitting goes."""
 
     def get_task(self, trans_no: str) -> TrimTask:
-        """Ask how far a trim is."""
+        """Query a trim."""
 
     def submit_trim(self, **parameters: Any) -> str:
         """Start a trim."""
 
 
-def task_trans_no(ti: Any, generation: int) -> str:
-    """Return the transNo of a task instance: 32 hexadecimal digits, the same at every try.
+def task_trans_no(ti: TaskInstanceKey, request: str, attempt: int) -> str:
+    """Return the transNo of a task instance: 32 hexadecimal digits, the same at every try that asks for the same.
 
     :param ti: names dag, task, run and map index
-    :param generation: 0 for the first trim of the task instance; each that follows a failed one has the next number
+    :param request: what is asked for (:meth:`~airflow_provider_trim.vod.submission.TrimSubmission.identity`); another
+        request of the same task instance is another trim
+    :param attempt: 0 for the first trim; each that follows a failed one has the next number
     """
-    parts = (ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index), str(generation))
+    parts = (ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index), request, str(attempt))
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -39,48 +45,68 @@ def submit_once(
     parameters: Mapping[str, Any],
     *,
     trans_no_of: Callable[[int], str],
-    ask_first: bool,
-    reuse: bool,
-    generations: int = GENERATIONS,
+    derived: bool = True,
+    query_first: bool,
+    reuse_finished: bool,
     notify_url_of: Callable[[str], str | None] = lambda _: None,
 ) -> tuple[str, TrimTask | None]:
     """See to it that exactly one trim runs or has run.
 
     :param parameters: of the submission, without ``trans_no`` and ``notify_url``
-    :param trans_no_of: the transNo of each generation
-    :param ask_first: whether an earlier try may have submitted it; the very first try saves that call
+    :param trans_no_of: the transNo of each attempt
+    :param derived: whether the transNos are this package's own. Then a failed or replaced trim is followed by another,
+        and a refused submission by a query: the service may have refused it as a duplicate
+    :param query_first: whether an earlier try may have submitted it; the very first try saves that call
+    :param reuse_finished: whether a finished trim of an earlier try is good enough
     :param notify_url_of: the address that is called when the trim of a transNo is done, or None
-    :param reuse: whether a finished trim of an earlier try is good enough
     :returns: its transNo, and the trim if it is done already
-    :raises TrimTaskFailedError: the last generation has failed
+    :raises TrimTaskFailedError: the last attempt has failed
     :raises TrimError: whatever else the service answers
     """
-    from airflow_provider_trim.vod.errors import (
-        TransNoNotFoundError,
-        TrimError,
-        TrimTaskFailedError,
-        VideoProcessingError,
-    )
-    from airflow_provider_trim.vod.models import TrimStatus
 
-    for generation in range(generations):
-        trans_no = trans_no_of(generation)
-        if ask_first:
-            try:
-                task = hook.get_task(trans_no)
-            except VideoProcessingError:
-                return trans_no, None
-            except TrimTaskFailedError:
-                if generation + 1 == generations:
-                    raise
-                continue
-            except TransNoNotFoundError:
-                pass
-            else:
-                if task.status is TrimStatus.PROCESSING:
-                    return trans_no, None
-                if reuse:
-                    return trans_no, task
-                continue
-        return hook.submit_trim(**parameters, trans_no=trans_no, notify_url=notify_url_of(trans_no)), None
-    raise TrimError(f"trim {trans_no} is done already, and with reuse off another one needs another trans_no")
+    def submit(trans_no: str) -> str:
+        return hook.submit_trim(**parameters, trans_no=trans_no, notify_url=notify_url_of(trans_no))
+
+    refusal: TrimError | None = None
+    if not query_first:
+        try:
+            return submit(trans_no_of(0)), None
+        except lazy.TrimError as error:
+            if not (derived and _may_be_duplicate(error)):
+                raise
+            refusal = error
+    for attempt in range(MAX_ATTEMPTS if derived else 1):
+        trans_no = trans_no_of(attempt)
+        found = _query(hook, trans_no)
+        if found is None:
+            if refusal is not None and attempt == 0:
+                raise refusal
+            return submit(trans_no), None
+        if _is_good_enough(found, reuse_finished):
+            return trans_no, found if found.status is lazy.TrimStatus.SUCCESSFUL else None
+    if isinstance(found, lazy.TrimTaskFailedError):
+        raise found
+    raise lazy.TrimError(f"trim {trans_no} is already finished and reuse_finished=False; choose another trans_no")
+
+
+def _is_good_enough(found: TrimTask | TrimTaskFailedError, reuse_finished: bool) -> TypeGuard[TrimTask]:
+    if isinstance(found, lazy.TrimTaskFailedError):
+        return False
+    return reuse_finished or found.status is lazy.TrimStatus.PROCESSING
+
+
+def _query(hook: Submitter, trans_no: str) -> TrimTask | TrimTaskFailedError | None:
+    """Return a trim that runs or is finished, the error of one that has failed, or None where there is none."""
+    try:
+        return hook.get_task(trans_no)
+    except lazy.VideoProcessingError:
+        return lazy.TrimTask(trans_no=trans_no, status=lazy.TrimStatus.PROCESSING)
+    except lazy.TrimTaskFailedError as error:
+        return error
+    except lazy.TransNoNotFoundError:
+        return None
+
+
+def _may_be_duplicate(error: TrimError) -> bool:
+    """Return whether the service itself has refused a submission, for whatever reason; its code for that is unknown."""
+    return error.code is not None and not error.retryable and not isinstance(error, lazy.TrimAuthError)

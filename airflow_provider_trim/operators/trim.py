@@ -1,25 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators: start trims, wait for them, and hand on what came out."""
+"""The operators: start trims, wait for them, and return the resulting videoInfo."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
-
+from airflow_provider_trim.compat import AirflowFailException, conf
 from airflow_provider_trim.links.trim import TrimVideoLink
-from airflow_provider_trim.operators.idempotent_submit import GENERATIONS, submit_once, task_trans_no
-from airflow_provider_trim.waiting.mixin import OnFailure, TrimWaitingMixin, is_list, seconds
+from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
+from airflow_provider_trim.waiting import lazy
+from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
+from airflow_provider_trim.waiting.options import (
+    OnFailure,
+    to_failure_limit,
+    to_on_failure,
+    to_optional_seconds,
+    to_reusable,
+    to_seconds,
+)
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
+    from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import Verdicts
     from airflow_provider_trim.polling.state import Verdict
     from airflow_provider_trim.vod.models import TrimTask
+    from airflow_provider_trim.waiting.protocols import RunningTaskInstance
+    from airflow_provider_trim.waiting.results import TrimResults
+    from airflow_provider_trim.waiting.trans_nos import TransNos
 
 _SUBMISSION_FIELDS = (
     "video_id",
@@ -35,9 +47,11 @@ _SUBMISSION_FIELDS = (
     "enable_video_transcode",
 )
 
+_REQUIRED_FIELDS = _SUBMISSION_FIELDS[:4]
+
 
 class TrimVideoInfoOperator(TrimWaitingMixin):
-    """Pushes ``videoInfo`` of a trim, or of several, to XCom, after waiting for them if need be.
+    """Pushes ``videoInfo`` of a trim, or of several, to XCom, waiting for them if necessary.
 
     ``return_value`` is ``videoInfo`` as the service sent it; ``trans_no``, ``trim_task_id`` and ``video_id`` are pushed
     under those keys. Of several trims, each of the four is a list in the order asked. What an answer means is the same
@@ -50,9 +64,10 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     :param poll_interval: least pause between two looks at one trim, in seconds or as timedelta
     :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
-    :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
         waits for all, then fails with a table of what failed; ``"ignore"`` leaves None in the place of a failed one
+    :raises ValueError: a number or ``on_failure`` is wrong, by its name
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
@@ -69,59 +84,54 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         poll_interval: timedelta | float = 10.0,
         first_poll_after: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
-        max_consecutive_failures: int = 10,
+        max_consecutive_failures: int | None = 10,
         on_failure: OnFailure = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.trans_no = trans_no
+        self.trans_no = to_reusable(trans_no)
         self.trim_conn_id = trim_conn_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = seconds(poll_interval)
-        self.first_poll_after = seconds(first_poll_after)
-        self.timeout = conf.getfloat("sensors", "default_timeout") if timeout is None else seconds(timeout)
-        self.max_consecutive_failures = max_consecutive_failures
-        self.on_failure = on_failure
-        self._check_on_failure()
+        self.poll_interval = to_seconds("poll_interval", poll_interval)
+        self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
+        default_timeout = conf.getfloat("sensors", "default_timeout")
+        self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
+        self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
+        self.on_failure = to_on_failure(on_failure)
 
     def execute(self, context: Context) -> Any:
         """Return ``videoInfo``, now or when the trim is done."""
+        trans_nos = self._parse_trans_nos(self.trans_no)
         if self.wait_for_completion:
-            return self._push(self._wait(self.trans_no), self.trans_no, context)
-        trans_nos: Any = self.trans_no if is_list(self.trans_no) else [self.trans_no]
-        verdicts: Verdicts = [self._now(trans_no) for trans_no in trans_nos]
-        return self._push(self._tasks(self.trans_no, verdicts), self.trans_no, context)
+            return self._push(self._wait(trans_nos, self._wait_options(self.poll_interval)), context)
+        with self._hook() as hook:
+            return self._push(self._results(trans_nos, [self._poll_once(hook, name) for name in trans_nos]), context)
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
-        trans_no = self.trans_no if trans_no is None else trans_no
-        return self._push(self._tasks_of_event(event, trans_no), trans_no, context)
+        return self._push(self._results_from_event(event, trans_no), context)
 
-    def _now(self, trans_no: str) -> Verdict:
-        from airflow_provider_trim.polling.state import Failure, Success
-        from airflow_provider_trim.vod.errors import TrimError, VideoProcessingError
-        from airflow_provider_trim.vod.models import TrimStatus
-
-        with self._hook() as hook:
-            try:
-                task = hook.get_task(trans_no)
-            except TrimError as error:
-                return Failure(error, worth_retrying=error.retryable)
-        if task.status is TrimStatus.SUCCESSFUL:
-            return Success(task)
-        unfinished = VideoProcessingError(
-            f"trim {trans_no} is not done yet; leave wait_for_completion on to wait for it", request_id=task.request_id
+    def _poll_once(self, hook: TrimApiHook, trans_no: str) -> Verdict:
+        try:
+            task = hook.get_task(trans_no)
+        except lazy.TrimError as error:
+            return lazy.Failure(error, worth_retrying=error.retryable)
+        if task.status is lazy.TrimStatus.SUCCESSFUL:
+            return lazy.Success(task)
+        unfinished = lazy.VideoProcessingError(
+            f"trim {trans_no} is still processing; set wait_for_completion=True to wait", request_id=task.request_id
         )
-        return Failure(unfinished, worth_retrying=True)
+        return lazy.Failure(unfinished, worth_retrying=True)
 
 
 class TrimVideoOperator(TrimWaitingMixin):
     """Cuts a clip out of a video: submits a trim, waits for it, and returns ``videoInfo``.
 
     However often the task is tried, killed or cleared, one trim runs for it: ``trans_no`` is derived from the task
-    instance, and from the second try on the service is asked for it before anything is submitted. A trim that runs is
-    adopted, one that is done is returned, and one that has failed is followed by another, if retries are left.
+    instance and from what is asked for, and from the second try on the service is queried before anything is submitted.
+    A trim that runs is adopted, one that is finished is returned, and one that has failed is followed by another, if
+    retries are left. Other parameters are another trim.
 
     It submits from a worker only. Killing the task does not cancel the trim: the service has no such call.
 
@@ -136,13 +146,13 @@ class TrimVideoOperator(TrimWaitingMixin):
     :param audio_bit_rate: kbit/s
     :param sampling_rate: Hz; flv takes only 44100, 22050, 11025
     :param notify_url: address of your own that the service calls when the trim is done
-    :param notify: have the service call the triggerer when the trim is done, where the connection has
+    :param use_callback: have the service call the triggerer when the trim is done, where the connection has
         ``callback_listen`` and ``callback_url``, and no ``notify_url`` is given
     :param suffix: container, "flv" (the service's default) or "mp4"
     :param enable_video_transcode: transcode even where that is not needed
-    :param trans_no: the caller's own id of the trim, at most 32 characters; by default derived from dag, task, run and
-        map index
-    :param reuse: return a trim that an earlier try has finished; False submits another one instead
+    :param trans_no: the caller's own id of the trim, at most 32 characters; by default derived from dag, task, run,
+        map index and the parameters of the trim
+    :param reuse_finished: return a trim that an earlier try has finished; False submits another one instead
     :param trim_conn_id: Airflow connection of type ``trim`` (templated)
     :param wait_for_completion: wait for the trim; without it, ``trans_no`` is returned as soon as it is submitted
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
@@ -150,7 +160,8 @@ class TrimVideoOperator(TrimWaitingMixin):
     :param first_poll_after: seconds or timedelta between submission and the first look; by default a twentieth of the
         clip's duration, at least 2 and at most 30 seconds
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
-    :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
+    :raises ValueError: a number of the wait is wrong, by its name
     """
 
     template_fields: Sequence[str] = (*_SUBMISSION_FIELDS, "notify_url", "trans_no", "trim_conn_id")
@@ -170,18 +181,18 @@ class TrimVideoOperator(TrimWaitingMixin):
         audio_bit_rate: int | str | None = None,
         sampling_rate: int | str | None = None,
         notify_url: str | None = None,
-        notify: bool = True,
+        use_callback: bool = True,
         suffix: str | None = None,
         enable_video_transcode: bool | None = None,
         trans_no: str | None = None,
-        reuse: bool = True,
+        reuse_finished: bool = True,
         trim_conn_id: str = "trim_default",
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: timedelta | float = 10.0,
         first_poll_after: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
-        max_consecutive_failures: int = 10,
+        max_consecutive_failures: int | None = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -195,91 +206,118 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.audio_bit_rate = audio_bit_rate
         self.sampling_rate = sampling_rate
         self.notify_url = notify_url
-        self.notify = notify
+        self.use_callback = use_callback
         self.suffix = suffix
         self.enable_video_transcode = enable_video_transcode
         self.trans_no = trans_no
-        self.reuse = reuse
+        self.reuse_finished = reuse_finished
         self.trim_conn_id = trim_conn_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = seconds(poll_interval)
-        self.first_poll_after = seconds(first_poll_after)
-        self.timeout = conf.getfloat("sensors", "default_timeout") if timeout is None else seconds(timeout)
-        self.max_consecutive_failures = max_consecutive_failures
+        self.poll_interval = to_seconds("poll_interval", poll_interval)
+        self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
+        default_timeout = conf.getfloat("sensors", "default_timeout")
+        self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
+        self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
 
     def execute(self, context: Context) -> Any:
         """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if told not to wait."""
-        from airflow_provider_trim.vod.submission import as_seconds
-
         trans_no, task, expects_callback = self._submit(context["ti"])
         if not self.wait_for_completion:
             context["ti"].xcom_push(key="trans_no", value=trans_no)
             return trans_no
+        trans_nos = self._parse_trans_nos(trans_no)
         if task is not None:
-            self.log.info("Trim %s is done already; an earlier try submitted it", trans_no)
-            return self._push([task], trans_no, context)
+            self.log.info("Trim %s was already finished by an earlier attempt", trans_no)
+            return self._push(lazy.TrimResults(trans_nos, [task]), context)
         if self.first_poll_after is None:
-            self.first_poll_after = min(30.0, max(2.0, as_seconds(self.duration) / 20))
-        return self._push(self._wait(trans_no, expects_callback=expects_callback), trans_no, context)
+            self.first_poll_after = min(30.0, max(2.0, lazy.as_seconds(self.duration) / 20))
+        options = self._wait_options(self.poll_interval)
+        if expects_callback:
+            options = dataclasses.replace(options, expects_callback=True)
+        return self._push(self._wait(trans_nos, options), context)
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
-        # dag.test() loses the arguments of a deferral; its tries are all the first, whose trim is of generation 0.
-        trans_no = trans_no or self.trans_no or task_trans_no(context["ti"], 0)
-        return self._push(self._tasks_of_event(event, trans_no), trans_no, context)
+        return self._push(self._results_from_event(event, trans_no), context)
 
     def on_kill(self) -> None:
         """Say that the trim goes on."""
-        self.log.warning("The task was killed. Its trim goes on at the service, which has no call to cancel one")
+        self.log.warning("Task killed. The trim keeps running: the API has no cancel call")
 
-    def _source_video_ids(self) -> list[str]:
-        return [self.video_id]
+    def _source_video_ids(self) -> Sequence[str]:
+        return (str(self.video_id),)
 
-    def _submit(self, ti: Any) -> tuple[str, TrimTask | None, bool]:
+    def _given_trans_no(self) -> str | None:
+        """Return the caller's own transNo, None where there is none.
+
+        :raises AirflowFailException: the service can't know such a transNo
+        """
+        if lazy.optional(self.trans_no) is None:
+            return None
+        trans_nos = self._parse_trans_nos(self.trans_no)
+        if trans_nos.is_list:
+            raise AirflowFailException("trans_no must be one transNo, not a list: a task submits one trim")
+        return trans_nos.names[0]
+
+    def _request(self, ti: RunningTaskInstance, given: str | None) -> tuple[dict[str, Any], Callable[[int], str]]:
+        """Return what is submitted, without ``trans_no`` and ``notify_url``, and the transNo of each attempt.
+
+        :raises AirflowFailException: a parameter is missing or wrong, by its name
+        """
+        try:
+            parameters = {
+                name: lazy.required(name, value) if name in _REQUIRED_FIELDS else lazy.optional(value)
+                for name, value in ((name, getattr(self, name)) for name in _SUBMISSION_FIELDS)
+            }
+            submission = lazy.TrimSubmission.parse(**parameters, trans_no=given or "derived")
+        except lazy.TrimError as error:
+            raise AirflowFailException(str(error)) from error
+        if given is not None:
+            return parameters, lambda _: given
+        return parameters, functools.partial(task_trans_no, ti, submission.identity())
+
+    def _submit(self, ti: RunningTaskInstance) -> tuple[str, TrimTask | None, bool]:
         """Submit, adopt or find the trim of this task instance.
 
         :returns: its transNo, the trim if it is done already, and whether the service will call the triggerer
         :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
         """
-        from airflow_provider_trim.vod.callbacks import callback_address
-        from airflow_provider_trim.vod.errors import TrimError
-
-        given = self.trans_no
+        given = self._given_trans_no()
+        parameters, trans_no_of = self._request(ti, given)
+        own_notify_url: str | None = lazy.optional(self.notify_url)
 
         def notify_url_of(trans_no: str) -> str | None:
-            if self.notify_url or not self.notify:
-                return self.notify_url or None
-            return callback_address(hook.settings, trans_no)
+            if own_notify_url or not self.use_callback:
+                return own_notify_url
+            return lazy.callback_address(hook.settings, trans_no)
 
-        with self._hook(quota_timeout=self.timeout) as hook:
+        with self._hook(quota_timeout=self._time_limit()) as hook:
             try:
                 trans_no, task = submit_once(
                     hook,
-                    {name: getattr(self, name) for name in _SUBMISSION_FIELDS},
-                    trans_no_of=(lambda _: given) if given else functools.partial(task_trans_no, ti),
-                    ask_first=ti.try_number > 1,
-                    reuse=self.reuse,
-                    generations=1 if given else GENERATIONS,
+                    parameters,
+                    trans_no_of=trans_no_of,
+                    derived=given is None,
+                    query_first=ti.try_number > 1,
+                    reuse_finished=self.reuse_finished,
                     notify_url_of=notify_url_of,
                 )
                 # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.
                 ours = not given or ti.try_number == 1
-                expects_callback = ours and not self.notify_url and notify_url_of(trans_no) is not None
-            except TrimError as error:
+                expects_callback = ours and not own_notify_url and notify_url_of(trans_no) is not None
+            except lazy.TrimError as error:
                 if error.retryable:
                     raise
                 raise AirflowFailException(str(error)) from error
         if task is None:
-            self.log.info("Trim %s of video %s is on its way", trans_no, self.video_id)
+            self.log.info("Trim %s of video %s is running", trans_no, self.video_id)
         return trans_no, task, expects_callback
 
-    def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:
+    def _results(self, trans_nos: TransNos, verdicts: Verdicts) -> TrimResults:
         """Return the finished trim; one that has failed is worth a retry, which submits the next."""
-        from airflow_provider_trim.polling.state import Failure
-        from airflow_provider_trim.vod.errors import TrimTaskFailedError
-
         for verdict in verdicts:
-            if isinstance(verdict, Failure) and isinstance(verdict.error, TrimTaskFailedError) and not self.trans_no:
-                raise verdict.error
-        return super()._tasks(trans_no, verdicts)
+            error = verdict.error if isinstance(verdict, lazy.Failure) else None
+            if isinstance(error, lazy.TrimTaskFailedError) and lazy.optional(self.trans_no) is None:
+                raise error
+        return super()._results(trans_nos, verdicts)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Self
 
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import FIRST_PROGRESS_LOG, MAX_PROGRESS_LOG_INTERVAL, PollState
 from airflow_provider_trim.polling.verdicts import Success, Verdict
 
@@ -33,6 +34,28 @@ class WaitGroup:
         self._stop_at_failure = stop_at_failure
         self._started_at = min((state.started_at for state in states), default=0.0)
         self._log_at = self._started_at + FIRST_PROGRESS_LOG
+
+    @classmethod
+    def begin(
+        cls,
+        trans_nos: Iterable[str],
+        options: WaitOptions,
+        *,
+        stop_at_failure: bool,
+        clock: Callable[[], float] | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """Begin to wait for trims.
+
+        Only times that cross processes are on the wall clock, which may jump; within this process they are not.
+
+        :param options: how to wait for each; its times are Unix seconds
+        :param clock: seconds, monotonic
+        :param wall_clock: Unix seconds
+        """
+        now = time.monotonic() if clock is None else clock()
+        options = options.shifted(now - wall_clock())
+        return cls([PollState(name, options, now=now) for name in trans_nos], stop_at_failure=stop_at_failure)
 
     @property
     def finished(self) -> bool:

@@ -44,7 +44,7 @@ class Permits:
                 limiter.report_waiting(self, trims)
                 pause = await limiter.aacquire()
             pause = max(pause, 0.0) if pause <= MAX_PERMIT_WAIT else MAX_PERMIT_WAIT  # which no NaN passes
-            self._schedule.set_quota(limiter.fair_share, limiter.window)
+            self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
         except TimeoutError:
             reason = f"the rate limiter did not answer within {self._timeout:.0f} s"
             raise TrimTransportError(reason) from None

@@ -22,6 +22,7 @@ _MAX_DOUBLINGS = 32
 class Cooldown:
     """No calls for a while after a 429. Thread-safe.
 
+    :param initial_delay: seconds after the first 429 in a row
     :param clock: monotonic seconds
     :param jitter: returns a number from 0.0 to 1.0. Processes that were refused together must not come back together.
     """
@@ -29,9 +30,11 @@ class Cooldown:
     def __init__(
         self,
         *,
+        initial_delay: float = INITIAL_COOLDOWN,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self._initial_delay = initial_delay
         self._max_delay = DEFAULT_MAX_COOLDOWN
         self._clock = clock
         self._jitter = jitter
@@ -69,11 +72,13 @@ class Cooldown:
             delay = 0.0 if retry_after is None else self.bounded(retry_after)
             if now >= self._until:
                 if retry_after is None or self._refusals:
-                    delay = max(delay, min(INITIAL_COOLDOWN * 2.0**self._refusals, self._max_delay))
+                    delay = max(delay, min(self._initial_delay * 2.0**self._refusals, self._max_delay))
                 self._refusals = min(self._refusals + 1, _MAX_DOUBLINGS)
-            if now + delay > self._until:
-                self._until = now + jittered(delay, self._jitter)
-            return self._until - now
+            if now + delay <= self._until:
+                return self._until - now
+            delay = jittered(delay, self._jitter)
+            self._until = now + delay
+            return delay
 
     def on_accepted(self) -> None:
         """Note a response that was no 429: the next pause is a short one again."""

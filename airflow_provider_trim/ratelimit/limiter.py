@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from airflow_provider_trim.ratelimit.cooldown import Cooldown
+from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN, Cooldown
 from airflow_provider_trim.ratelimit.fair_share import FairShare
 from airflow_provider_trim.ratelimit.jitter import jittered
 from airflow_provider_trim.ratelimit.shared_window import SharedWindow
@@ -30,6 +30,7 @@ class RateLimiter:
     :param settings: of a connection to the account
     :param clock: monotonic seconds
     :param jitter: returns a number from 0.0 to 1.0, by which waits are spread
+    :param initial_cooldown: seconds of pause after the first 429 in a row
     :param storages: shared with other limiters, by default of its own
     :raises TrimSettingsError: the connection's ``quota_storage`` can't work
     """
@@ -40,6 +41,7 @@ class RateLimiter:
         *,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        initial_cooldown: float = INITIAL_COOLDOWN,
         storages: Storages | None = None,
     ) -> None:
         self._account = settings.account
@@ -48,7 +50,7 @@ class RateLimiter:
         self._storages = storages or Storages(clock=clock)
         self._connections = ConnectionsInUse()
         self._lock = threading.Lock()
-        self._cooldown = Cooldown(clock=clock, jitter=jitter)
+        self._cooldown = Cooldown(initial_delay=initial_cooldown, clock=clock, jitter=jitter)
         self._waiting: dict[object, int] = {}
         self._terms = Terms()
         self._window: Window = Unlimited()
@@ -111,8 +113,15 @@ class RateLimiter:
         return jittered(await window.aacquire(), self._jitter)
 
     def release(self) -> None:
-        """Give back a permit that was taken just now, since no call is made."""
-        self._window.release()
+        """Give back the last permit, with which no call is made."""
+        self._current_window().release()
+
+    def planned_calls(self, owner: object) -> int | None:
+        """Return how many calls per window a poller may plan with: its part of :attr:`fair_share`; None for any."""
+        share, waiting = self.fair_share, self.waiting
+        if share is None or not waiting:
+            return share
+        return max(1, round(share * self._waiting.get(owner, 0) / waiting))
 
     def report_waiting(self, owner: object, trims: int) -> None:
         """Note how many trims a poller waits for, until :meth:`forget` is called."""
@@ -146,7 +155,9 @@ class RateLimiter:
             if error.retry_after is not None:
                 error.retry_after = self._cooldown.bounded(error.retry_after)
             if isinstance(error, TrimQuotaExceededError):
-                self._cooldown.on_rate_limited(error.retry_after)
+                pause = self._cooldown.on_rate_limited(error.retry_after)
+                if error.retry_after is not None:
+                    error.retry_after = pause  # a caller that waits for it comes back when the cooldown has ended
             else:
                 self._cooldown.on_accepted()
             raise
@@ -180,24 +191,18 @@ class RateLimiter:
 class RateLimiters:
     """The limiters of a process, by account.
 
-    :param clock: monotonic seconds
-    :param jitter: returns a number from 0.0 to 1.0
+    :param make: makes a limiter, as :class:`RateLimiter` does; another clock, say, can be bound to it
     """
 
-    def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, jitter: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, make: Callable[..., RateLimiter] = RateLimiter) -> None:
         self._lock = threading.Lock()
-        self.clear(clock=clock, jitter=jitter)
+        self.clear(make)
 
-    def clear(
-        self, *, clock: Callable[[], float] = time.monotonic, jitter: Callable[[], float] = random.random
-    ) -> None:
-        """Forget all limiters, and what they have counted. New ones use the given clock and jitter."""
+    def clear(self, make: Callable[..., RateLimiter] = RateLimiter) -> None:
+        """Forget all limiters, with what they have counted, and make new ones as given."""
         with self._lock:
-            self._clock = clock
-            self._jitter = jitter
-            self._storages = Storages(clock=clock)
+            self._make = make
+            self._storages = Storages()
             self._limiters: dict[str, RateLimiter] = {}
 
     def get(self, settings: TrimSettings) -> RateLimiter:
@@ -208,8 +213,7 @@ class RateLimiters:
         with self._lock:
             limiter = self._limiters.get(settings.account)
             if limiter is None:
-                limiter = RateLimiter(settings, clock=self._clock, jitter=self._jitter, storages=self._storages)
-                self._limiters[settings.account] = limiter
+                limiter = self._limiters[settings.account] = self._make(settings, storages=self._storages)
         limiter.add_connection(settings)
         return limiter
 

@@ -60,6 +60,8 @@ redis.call('PEXPIRE', KEYS[2], expiry)
 return {wait <= 0 and 1 or 0, number(math.max(wait, 0)), redis.call('HGET', KEYS[2], 'generation')}
 """
 
+RELEASE = "return redis.call('ZREM', KEYS[1], ARGV[1])"
+
 log = logging.getLogger(__name__)
 
 
@@ -85,6 +87,7 @@ class SharedWindow:
         self._local = local
         self._storage = storage
         self._acquire_script = storage.script(ACQUIRE)
+        self._release_script = storage.script(RELEASE)
         self._keys = [key_of(account, "calls"), key_of(account, "calls-info")]
         self._fallback = FallbackPace(local.limit, period, clock=clock)
         self._clock = clock
@@ -124,8 +127,9 @@ class SharedWindow:
         return self._settle(call, wait)
 
     def release(self) -> None:
-        """Stop counting the latest call in this process; Redis counts it until it leaves the window."""
-        self._local.release()
+        """Give back the last permit, with which no call is made."""
+        if (call := self._local.pop()) is not None:
+            self._storage.submit(lambda: self._release_script(self._keys[:1], [call.name]))
 
     def _acquire(self, call: Call) -> float:
         """Ask Redis for a permit; returns 0.0, or the seconds until one may be free."""

@@ -51,7 +51,7 @@ class Window(Protocol):
         ...
 
     def release(self) -> None:
-        """Give back a permit that was taken just now, since no call is made."""
+        """Give back the last permit, with which no call is made."""
         ...
 
 
@@ -133,10 +133,13 @@ class LocalWindow:
         return self.acquire()
 
     def release(self) -> None:
-        """Stop counting the latest call."""
+        """Give back the last permit."""
+        self.pop()
+
+    def pop(self) -> Call | None:
+        """Stop counting the last call, which is not made, and return it."""
         with self._lock:
-            if self._made:
-                self._made.pop()
+            return self._made.pop() if self._made else None
 
     def _expire(self, now: float) -> None:
         while self._made and self._made[0].made_at + self.period <= now:

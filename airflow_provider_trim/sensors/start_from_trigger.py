@@ -6,84 +6,131 @@ Facts about Airflow are those of 3.3.2 and 2.11.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import airflow
-
-from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMEOUT_MARGIN
+from airflow_provider_trim.compat import BaseOperator
+from airflow_provider_trim.sensors.airflow2 import AIRFLOW_2
+from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
+from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseSensorOperator
     from airflow.triggers.base import StartTriggerArgs
 
+    from airflow_provider_trim.compat import BaseSensorOperator
+
 _TRIGGER = "airflow_provider_trim.triggers.trim.TrimTaskStatusTrigger"
-_AIRFLOW_2 = airflow.__version__.startswith("2.")
+_RENDERED = ("trans_no", "trim_conn_id")
+"""Arguments that the triggerer renders; a subclass may have other template fields, which it does not."""
+_INSTEAD = "write deferrable=True instead of start_from_trigger=True"
+_HANGING = ("prev_start_date_success", "prev_end_date_success")
+_ABSENT = ("triggering_asset_events", "get_previous_ti")
+_NO_LAST_WORKER = ("outlets", "on_success_callback", "multiple_outputs", "post_execute")
+_LIMITS = ("max_active_tis_per_dag", "max_active_tis_per_dagrun")
 
 
 def start_trigger_args(sensor: BaseSensorOperator, arguments: dict[str, Any]) -> StartTriggerArgs:
     """Return what Airflow's scheduler makes the trigger from, without a worker.
 
-    :param arguments: of the trigger, beside those that say when the wait ends
-    :raises ValueError: the triggerer could not know an argument's value
+    :param arguments: of the trigger, other than those that say when the wait ends
+    :raises ValueError: the triggerer could not know an argument's value, or ignores a limit
     """
     from airflow.triggers.base import StartTriggerArgs
 
-    for name in sensor.template_fields:
-        for value in _parts(getattr(sensor, name)):
-            if why := _unknown_to_triggerer(value):
+    for name in _RENDERED:
+        for value in _flatten(arguments[name]):
+            if why := _unsupported_reason(value, sensor):
                 raise ValueError(f"{name} of a wait that starts in the triggerer {why}")
-    limit = timedelta(seconds=sensor.timeout + DEFERRAL_TIMEOUT_MARGIN)
+    for name in _ignored_limits(sensor):
+        raise ValueError(
+            f"{name} cannot be combined with start_from_trigger: Airflow starts such a wait whatever the limit. "
+            f"Remove {name}, or {_INSTEAD}"
+        )
+    timeout, limit = sensor.timeout, timedelta(seconds=sensor.timeout + DEFERRAL_TIMEOUT_MARGIN)
     if sensor.execution_timeout is not None:
-        limit = min(limit, sensor.execution_timeout)
+        # Airflow ends the deferral then by itself; whichever comes first, it ends the same.
+        timeout, limit = min(timeout, sensor.execution_timeout.total_seconds()), min(limit, sensor.execution_timeout)
     # When the wait begins is not known yet; the trigger finds it from when Airflow is to end the deferral.
-    when = {"timeout": sensor.timeout, "deferral_timeout": limit.total_seconds()}
+    when = {"timeout": timeout, "deferral_timeout": limit.total_seconds()}
     return StartTriggerArgs(_TRIGGER, "execute_complete", {**arguments, **when}, None, limit)
 
 
-def check_end_from_trigger(sensor: BaseSensorOperator) -> None:
+def check_end_from_trigger(arguments: Mapping[str, Any]) -> None:
     """Check that nothing has been asked for that only a worker does at the end of a task.
 
+    :param arguments: of the sensor, by their names
     :raises ValueError: something has been
     """
-    for name in ("outlets", "on_success_callback"):
-        if getattr(sensor, name):
-            raise ValueError(
-                f"{name} can't be had together with finish_in_triggerer, since no worker ends the task: "
-                f"leave out one of them (start_from_trigger alone still saves the first worker)"
-            )
-    if not sensor.do_xcom_push:
-        raise ValueError(
-            "do_xcom_push=False can't be had together with finish_in_triggerer, which is for handing on videoInfo: "
-            "leave out one of them (start_from_trigger alone still saves the first worker)"
-        )
+    for name in _NO_LAST_WORKER:
+        if arguments.get(name):
+            raise ValueError(_conflict(name, "finish_in_triggerer", "at the end of the task"))
+    if arguments.get("do_xcom_push") is False:
+        raise ValueError(_conflict("do_xcom_push=False", "finish_in_triggerer", "at the end of the task"))
 
 
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple | set):
+def check_without_workers(sensor: BaseSensorOperator, *, starts: bool) -> None:
+    """Check a sensor whose wait ends in the triggerer, as :func:`check_end_from_trigger`.
+
+    :param starts: whether it begins there as well
+    :raises ValueError: something has been asked for that only a worker does
+    """
+    names = (*_NO_LAST_WORKER[:3], "do_xcom_push")
+    overridden = type(sensor).post_execute is not BaseOperator.post_execute
+    arguments: dict[str, Any] = {name: getattr(sensor, name, None) for name in names}
+    check_end_from_trigger({**arguments, "post_execute": overridden or sensor._post_execute_hook is not None})
+    if not starts:
+        return
+    if type(sensor).pre_execute is not TrimWaitingMixin.pre_execute or sensor._pre_execute_hook is not None:
+        raise ValueError(_conflict("pre_execute", "start_from_trigger and finish_in_triggerer", "at all"))
+    if sensor.on_execute_callback:
+        raise ValueError(_conflict("on_execute_callback", "start_from_trigger and finish_in_triggerer", "at all"))
+
+
+def _conflict(name: str, other: str, when: str) -> str:
+    return f"{name} cannot be combined with {other}: no worker runs {when}. Remove one of them"
+
+
+def _ignored_limits(sensor: BaseSensorOperator) -> Iterator[str]:
+    if sensor.pool not in (None, "default_pool"):
+        yield "pool"
+    yield from (name for name in _LIMITS if getattr(sensor, name, None) is not None)
+
+
+def _flatten(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple):
         for part in value:
-            yield from _parts(part)
+            yield from _flatten(part)
     else:
         yield value
 
 
-def _unknown_to_triggerer(value: Any) -> str:
+def _unsupported_reason(value: Any, sensor: BaseSensorOperator) -> str:
     """Say why the triggerer can't know a value, and what to write instead."""
-    from airflow.providers.common.compat.sdk import XComArg
+    from airflow_provider_trim.compat import XComArg
 
     if isinstance(value, XComArg):
         task_id = getattr(getattr(value, "operator", None), "task_id", "upstream")
         text = f"xcom_pull(task_ids={task_id!r}, map_indexes=-1)"
-        why = "can't be another task's output, which arrives as a reference there; write "
-        return f'{why}"{{{{ ti.{text} }}}}" and {task_id} >> this task' if not _AIRFLOW_2 else f"{why}{_ON_AIRFLOW_2}"
-    if not isinstance(value, str):
+        instead = _INSTEAD if AIRFLOW_2 else f'write "{{{{ ti.{text} }}}}" and {task_id} >> this task'
+        return f"cannot be another task's output: XComArgs are not resolved in the triggerer; {instead}"
+    if isinstance(value, str):
+        return _unsupported_template(value, sensor) if "{{" in value or "{%" in value else ""
+    if isinstance(value, int) and not isinstance(value, bool):
         return ""
-    if _AIRFLOW_2 and ("{{" in value or "{%" in value):
-        return f"can't be a template on Airflow 2, which does not render it; write {_ON_AIRFLOW_2}"
-    if "xcom_pull" in value and "map_indexes" not in value:
+    return f"must be a string or a list of strings, not {type(value).__name__}; {_INSTEAD}"
+
+
+def _unsupported_template(template: str, sensor: BaseSensorOperator) -> str:
+    if AIRFLOW_2:
+        return f"cannot be a template on Airflow 2, which does not render it; {_INSTEAD}"
+    if "xcom_pull" in template and "map_indexes" not in template:
         return "hangs at an xcom_pull without map_indexes; write xcom_pull(task_ids=…, map_indexes=-1)"
+    dag = sensor.dag if sensor.has_dag() else None
+    own = (*(getattr(dag, "user_defined_macros", None) or ()), *(getattr(dag, "user_defined_filters", None) or ()))
+    for names, what in ((_HANGING, "hangs there"), ((*_ABSENT, *own), "is not known there")):
+        for name in names:
+            if re.search(rf"\b{re.escape(name)}\b", template):
+                return f"uses {name}, which {what}; {_INSTEAD}"
     return ""
-
-
-_ON_AIRFLOW_2 = "deferrable=True instead of start_from_trigger=True"

@@ -4,37 +4,48 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
-import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_trim.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseOperator,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
-
 from airflow_provider_trim.links.trim import TrimVideoLink
-from airflow_provider_trim.sensors.start_from_trigger import check_end_from_trigger, start_trigger_args
-from airflow_provider_trim.waiting.mixin import OnFailure, TrimWaitingMixin, is_list, seconds
+from airflow_provider_trim.sensors.airflow2 import first_reschedule_start
+from airflow_provider_trim.sensors.start_from_trigger import (
+    check_end_from_trigger,
+    check_without_workers,
+    start_trigger_args,
+)
+from airflow_provider_trim.waiting import lazy
+from airflow_provider_trim.waiting.mixin import TRIGGER_FAILED, TRIGGER_TIMED_OUT, TrimWaitingMixin
+from airflow_provider_trim.waiting.options import (
+    OnFailure,
+    to_failure_limit,
+    to_on_failure,
+    to_optional_seconds,
+    to_reusable,
+    to_seconds,
+)
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import WaitGroup
-    from airflow_provider_trim.vod.models import TrimTask
-
-_TRIGGER_FAILED = "__fail__"
-_TRIGGER_TIMED_OUT = "Trigger timeout"
-"""Airflow's words to a resumed task whose trigger crashed or ran out of time (the same in 2.11 and 3.3)."""
+    from airflow_provider_trim.polling.sync import SyncPoller
+    from airflow_provider_trim.waiting.results import TrimResults
+    from airflow_provider_trim.waiting.trans_nos import TransNos
 
 
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
@@ -64,15 +75,19 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
     :param poke_interval: least pause between two looks, in seconds or as timedelta; 10 s by default, since the quota
         of the account protects the service
+    :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``. A shorter
+        ``execution_timeout`` bounds the whole wait in every mode, and ends it as ``AirflowTaskTimeout``; retries apply
+    :param max_wait: seconds or timedelta at which ``exponential_backoff`` ends, or None
     :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
-    :param max_consecutive_failures: looks in a row that may fail for a passing reason
+    :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
         waits for all, then fails with a table of what failed; ``"ignore"`` leaves None in the place of a failed one
     :param start_from_trigger: begin to wait in the triggerer, without a worker; implies ``deferrable``. On Airflow 2
         arguments can't be templates then. Mapped tasks begin in a worker all the same
     :param finish_in_triggerer: end there too where the trim was successful, without a worker; implies ``deferrable``.
-        There are no success callbacks, asset events and OpenLineage facets then
-    :raises ValueError: ``on_failure`` is none of these, or what is asked for can't be done without a worker
+        There are no asset events, OpenLineage facets and listeners then; success callbacks, ``post_execute`` and
+        ``multiple_outputs`` are refused
+    :raises ValueError: a number or ``on_failure`` is wrong, by its name, or something can't be done without a worker
     """
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
@@ -85,159 +100,173 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         trim_conn_id: str = "trim_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
+        timeout: timedelta | float | None = None,
+        max_wait: timedelta | float | None = None,
         first_poll_after: timedelta | float | None = None,
-        max_consecutive_failures: int = 10,
+        max_consecutive_failures: int | None = 10,
         on_failure: OnFailure = "fail",
         start_from_trigger: bool = False,
         finish_in_triggerer: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, **kwargs)
-        self.trans_no = trans_no
+        if timeout is None:
+            timeout = conf.getfloat("sensors", "default_timeout")
+        super().__init__(
+            poke_interval=to_seconds("poke_interval", poke_interval),
+            timeout=to_seconds("timeout", timeout),
+            max_wait=to_optional_seconds("max_wait", max_wait),
+            **kwargs,
+        )
+        self.trans_no = to_reusable(trans_no)
         self.trim_conn_id = trim_conn_id
         self.deferrable = deferrable or start_from_trigger or finish_in_triggerer
-        self.first_poll_after = seconds(first_poll_after)
-        self.max_consecutive_failures = None if self.silent_fail else max_consecutive_failures
-        self.on_failure = on_failure
-        self._check_on_failure()
+        self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
+        limit = to_failure_limit(max_consecutive_failures)
+        self.max_consecutive_failures = None if self.silent_fail else limit
+        self.on_failure = to_on_failure(on_failure)
         self.finish_in_triggerer = finish_in_triggerer
         if finish_in_triggerer:
-            check_end_from_trigger(self)
+            check_without_workers(self, starts=start_from_trigger)
         self.start_from_trigger = start_from_trigger
-        if start_from_trigger:
+        # A mapped task begins in a worker all the same, which has resolved its arguments by then.
+        if start_from_trigger and not getattr(self, "_BaseOperator__from_mapped", False):
             self.start_trigger_args = start_trigger_args(self, self._trigger_arguments())
-        self._began_at: float | None = None
-        self._current_tally: WaitGroup | None = None
-        self._current_hook: TrimApiHook | None = None
+        self._started: float | None = None
+        self._trans_nos: TransNos | None = None
+        self._group: WaitGroup | None = None
+        self._open_hook: TrimApiHook | None = None
+        self._poller: SyncPoller | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return what is to be mapped; what can't work is an error when the DAG is read.
+
+        :raises ValueError: an argument is wrong, by its name, or can't be combined with ``finish_in_triggerer``
+        """
+        if kwargs.get("finish_in_triggerer"):
+            check_end_from_trigger({**(kwargs.get("default_args") or {}), **kwargs})
+        return super().partial(**kwargs)
 
     def execute(self, context: Context) -> Any:
         """Wait, in the mode that was asked for, and return ``videoInfo``."""
         if self.deferrable:
-            with self._failures_as_skips():
+            with self._apply_soft_fail():
                 return self._execute_deferrable(context)
-        self._began_at = time.time()
+        self._started = time.time()
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
-            if self._current_tally is None or self._current_tally.finished:
+            if self._group is None or self._trans_nos is None or self._group.finished:
                 raise
-            # Airflow's own clock has run out, between two looks; it knows neither what they showed nor on_failure.
-            self._current_tally.expire()
-            tasks = self._tasks(self.trans_no, self._current_tally.verdicts)
-            return self._video_info(tasks, self.trans_no, context)
+            # Airflow's own clock has run out, between two polls; it knows neither what they showed nor on_failure.
+            self._group.expire()
+            return self._return(self._results(self._trans_nos, self._group.verdicts), context)
         finally:
-            self._current_tally = None
-            if self._current_hook is not None:
-                self._current_hook.close()
-                self._current_hook = None
+            self._group = self._poller = None
+            if self._open_hook is not None:
+                self._open_hook.close()
+                self._open_hook = None
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
-        """Look once at every trim whose look is due."""
-        from airflow_provider_trim.polling.sync import SyncPoller
-
-        if self._current_tally is None:
-            self._current_tally = self._tally(
-                self.trans_no, interval=self.poke_interval, timeout=self.timeout, started_at=self._started_at(context)
-            )
+        """Poll once every trim that is due."""
+        if self._group is None or self._trans_nos is None:
+            self._trans_nos = self._parse_trans_nos(self.trans_no)
+            options = self._wait_options(self.poke_interval, self._started_at(context))
+            self._group = lazy.WaitGroup.begin(self._trans_nos, options, stop_at_failure=self.on_failure == "fail")
         try:
-            if self._current_hook is None:
-                self._current_hook = self._hook()
+            if self._open_hook is None or self._poller is None:
+                self._open_hook = self._hook()
+                self._poller = lazy.SyncPoller(self._open_hook, self.log)
                 if self.reschedule:
-                    # Nothing counts failed looks there, and a mistyped trim_conn_id is not to last until the timeout.
-                    self._current_hook.require_connection()
-            # A rescheduled sensor forgets what it has seen, so it does not look beyond the first trim that is not done.
-            SyncPoller(self._current_hook, self.log, clock=time.time).poll_due(
-                self._current_tally, in_order=self.reschedule
-            )
+                    # Nothing counts failed polls there, and a mistyped trim_conn_id must not last until the timeout.
+                    self._open_hook.require_connection()
+            if self.reschedule:  # and so this process forgets what it has seen
+                self._poller.poll_in_order(self._group)
+            else:
+                self._poller.poll_due(self._group)
         except Exception:
-            for _, watch in self._current_tally.pending():
-                watch.skip_poll(time.time())  # silent_fail has Airflow go on
+            for _, state in self._group.pending():
+                state.skip_poll(time.monotonic())  # silent_fail has Airflow go on
             raise
-        if not self._current_tally.finished:
+        if not self._group.finished:
             return False
-        tasks = self._tasks(self.trans_no, self._current_tally.verdicts)
-        return PokeReturnValue(True, self._video_info(tasks, self.trans_no, context))
+        return PokeReturnValue(True, self._return(self._results(self._trans_nos, self._group.verdicts), context))
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
-        with self._failures_as_skips():
-            trans_no = self.trans_no if trans_no is None else trans_no
-            return self._video_info(self._tasks_of_event(event, trans_no), trans_no, context)
+        with self._apply_soft_fail():
+            return self._return(self._results_from_event(event, trans_no), context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume: a deferral that ran out of time is a sensor's timeout, a crashed trigger no skip for ``soft_fail``.
+        """Resume: a deferral that timed out is a sensor's timeout, and a crashed trigger no skip for ``soft_fail``.
 
         Airflow 3 makes such a skip of it, and Airflow 2.11 no timeout of the other.
         """
-        if next_method != _TRIGGER_FAILED:
+        if next_method != TRIGGER_FAILED:
             return super().resume_execution(next_method, next_kwargs, context)
-        with self._failures_as_skips():
-            if (next_kwargs or {}).get("error") == _TRIGGER_TIMED_OUT:
-                raise AirflowSensorTimeout("The deferral has run out of time")
+        with self._apply_soft_fail():
+            if (next_kwargs or {}).get("error") == TRIGGER_TIMED_OUT:
+                raise self._timeout_error("Deferral timed out")
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
 
     def _execute_deferrable(self, context: Context) -> Any:
-        tally = self._tally(self.trans_no, interval=self.poke_interval, timeout=self.timeout)
-        tasks = self._tasks(self.trans_no, self._wait_deferred(tally, self.trans_no))
-        return self._video_info(tasks, self.trans_no, context)
+        options = dataclasses.replace(
+            self._wait_options(self.poke_interval),
+            exponential_backoff=self.exponential_backoff,
+            max_interval=to_optional_seconds("max_wait", self.max_wait),
+        )
+        trans_nos = self._parse_trans_nos(self.trans_no)
+        return self._return(self._wait(trans_nos, options, finish=self.finish_in_triggerer), context)
 
     def _trigger_arguments(self) -> dict[str, Any]:
+        """Return the arguments of a trigger that no worker makes."""
         return {
-            **super()._trigger_arguments(),
             "trans_no": self.trans_no,
+            "trim_conn_id": self.trim_conn_id,
             "poll_interval": self.poke_interval,
             "first_poll_after": self.first_poll_after,
+            "max_consecutive_failures": self.max_consecutive_failures,
             "exponential_backoff": self.exponential_backoff,
-            "max_interval": seconds(self.max_wait),
+            "max_interval": to_optional_seconds("max_wait", self.max_wait),
+            "stop_at_failure": self.on_failure == "fail",
             "finish": self.finish_in_triggerer,
         }
 
-    def _video_info(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> Any:
-        self._describe_outlets(tasks, trans_no, context)
-        infos = [task.video_info.raw if task and task.video_info else None for task in tasks]
-        return infos if is_list(trans_no) else infos[0]
+    def _return(self, results: TrimResults, context: Context) -> Any:
+        self._publish(results, context)
+        return results.video_info()
 
     @contextlib.contextmanager
-    def _failures_as_skips(self) -> Iterator[None]:
+    def _apply_soft_fail(self) -> Iterator[None]:
         """Apply ``soft_fail`` and ``never_fail`` as Airflow's own loop does around :meth:`poke`."""
         try:
             yield
-        except (AirflowSensorTimeout, AirflowFailException) as error:
+        except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowFailException) as error:
             if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipped, as soft_fail or never_fail asks for: {error}") from error
+                raise AirflowSkipException(f"Skipped because of soft_fail or never_fail: {error}") from error
             raise
         except Exception as error:
             if self.never_fail:
-                raise AirflowSkipException(f"Skipped, as never_fail asks for: {error}") from error
+                raise AirflowSkipException(f"Skipped because of never_fail: {error}") from error
             raise
 
     def _started_at(self, context: Context) -> float | None:
         """Return when the wait began, in Unix seconds; of a wait in reschedule mode, an earlier process may have."""
-        started = self._first_start(context) if self.reschedule else None
-        return started.timestamp() if started else self._began_at
-
-    def _first_start(self, context: Context) -> datetime.datetime | None:
+        if not self.reschedule:
+            return self._started
         ti: Any = context["ti"]
         if hasattr(ti, "get_first_reschedule_date"):
-            date = ti.get_first_reschedule_date(context)
-            return date if isinstance(date, datetime.datetime) else None
-        # Airflow 2.11 knows no other way, and goes it itself in the class above.
-        base: Any = importlib.import_module("airflow.sensors.base")
-        date = base._orig_start_date(
-            dag_id=ti.dag_id,
-            task_id=ti.task_id,
-            run_id=ti.run_id,
-            map_index=ti.map_index,
-            try_number=(ti.max_tries or 0) - (self.retries or 0) + 1,
-        )
-        return date if isinstance(date, datetime.datetime) else None
+            started = ti.get_first_reschedule_date(context)
+        else:
+            started = first_reschedule_start(self, ti)
+        return started.timestamp() if isinstance(started, datetime.datetime) else self._started
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
-        """Return the pause to the next look, which is at the timeout at the latest."""
-        watches = [watch for _, watch in self._current_tally.pending()] if self._current_tally else []
-        # In reschedule mode only the first was looked at.
-        looks = [watch.next_poll_at for watch in (watches[:1] if self.reschedule else watches)]
-        pause = min(looks, default=0.0) - time.time()
+        """Return the seconds until the next poll, which is at the timeout at the latest."""
+        states = [state for _, state in self._group.pending()] if self._group else []
+        # In reschedule mode only the first was polled.
+        due = [state.next_poll_at for state in (states[:1] if self.reschedule else states)]
+        pause = min(due, default=0.0) - time.monotonic()
         if self.exponential_backoff:
             pause = max(pause, super()._get_next_poke_interval(started_at, run_duration, poke_count))
-        return max(0.0, min(pause, self.timeout - run_duration()))
+        return max(0.0, min(pause, self._time_limit() - run_duration()))

@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from airflow_provider_trim.transports.decoding import MAX_BODY, decode, too_long
+from airflow_provider_trim.transports.decoding import MAX_BODY, decode, response_too_large
 from airflow_provider_trim.transports.network import (
     CONNECT_TIMEOUT,
     ca_file,
@@ -68,7 +68,7 @@ class AioTransport:
                 async for part in answer.content.iter_any():
                     body += part
                     if len(body) > MAX_BODY:
-                        raise too_long()
+                        raise response_too_large()
                 return Response(answer.status, answer.headers, decode(answer.headers, bytes(body)))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise transport_error(request, error) from None

@@ -20,9 +20,9 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _RAW_DEFLATE = -zlib.MAX_WBITS
 
 
-def too_long() -> TrimResponseError:
+def response_too_large() -> TrimResponseError:
     """Return the error of a body that was cut off."""
-    return TrimResponseError(f"the answer was cut off: it has more than {MAX_BODY:,} bytes")
+    return TrimResponseError(f"response larger than {MAX_BODY:,} bytes")
 
 
 def decode(headers: Mapping[str, str], body: bytes) -> bytes:
@@ -35,7 +35,7 @@ def decode(headers: Mapping[str, str], body: bytes) -> bytes:
     if encoding in ("", "identity") or not body:
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise TrimResponseError(f"the answer is compressed as {encoding[:40]!r}, which was not asked for")
+        raise TrimResponseError(f"unexpected Content-Encoding {encoding[:40]!r}")
     # "deflate" without zlib's header is against the standard, and common.
     wrapped = encoding != "deflate" or body[0] & 0x0F == zlib.DEFLATED
     return _decompress(body, _GZIP_OR_ZLIB if wrapped else _RAW_DEFLATE)
@@ -47,12 +47,11 @@ def _decompress(body: bytes, window_bits: int) -> bytes:
     try:
         content = decompressor.decompress(body, limit + 1)
     except zlib.error:
-        raise TrimResponseError("the answer can't be decompressed") from None
+        raise TrimResponseError("response cannot be decompressed") from None
     if len(content) > limit:
         raise TrimResponseError(
-            f"the answer was cut off: decompressed, it has more than {MAX_BODY:,} bytes, "
-            f"or {MAX_RATIO} times what was sent"
+            f"decompressed response larger than {MAX_BODY:,} bytes, or than {MAX_RATIO} times its compressed size"
         )
     if not decompressor.eof:
-        raise TrimResponseError("the answer's compressed body is incomplete")
+        raise TrimResponseError("compressed response is incomplete")
     return content

@@ -27,8 +27,8 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to reach the service, at most; a connection's ``timeout`` may be shorter."""
 
 
-_CLOSED = "the connection was closed"
-_BROKEN = "its answer was broken off, or is no HTTP"
+_CLOSED = "connection closed"
+_BROKEN = "malformed HTTP response"
 _REASONS = {
     "ServerDisconnectedError": _CLOSED,
     "ChunkedEncodingError": _BROKEN,
@@ -58,10 +58,10 @@ def ca_file(settings: TrimSettings) -> str | None:
     if isinstance(settings.verify, str):
         if Path(settings.verify).is_dir():
             raise TrimSettingsError(f"connection extra 'verify': {settings.verify!r} as CA file: Is a directory")
-        return _checked(settings.verify, "connection extra 'verify'")
+        return _validated(settings.verify, "connection extra 'verify'")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if path := os.environ.get(name):
-            return _checked(path, f"environment variable {name}")
+            return _validated(path, f"environment variable {name}")
     return certifi.where()
 
 
@@ -81,21 +81,21 @@ def tls_context(path: str) -> ssl.SSLContext:
     :raises TrimSettingsError: it can't be read, or is none (retryable: files come and go)
     """
     try:
-        return _trusting(path)
+        return _load_context(path)
     except OSError as error:
         raise TrimSettingsError(f"{path!r} as CA file: {_strerror(error)}", retryable=True) from None
 
 
 @functools.cache
-def _checked(path: str, origin: str) -> str:
+def _validated(path: str, origin: str) -> str:
     try:
-        _trusting(path)
+        _load_context(path)
     except OSError as error:
         raise TrimSettingsError(f"{origin}: {path!r} as CA file: {_strerror(error)}") from None
     return path
 
 
-def _trusting(path: str) -> ssl.SSLContext:
+def _load_context(path: str) -> ssl.SSLContext:
     if Path(path).is_dir():
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
@@ -111,7 +111,7 @@ def transport_error(request: Request, error: BaseException) -> TrimTransportErro
     The clients' own exceptions name that URL, so only the operating system's or the TLS library's reason is taken.
     """
     host = urlsplit(request.url).netloc
-    return TrimTransportError(f"no answer from {host}: {_reason(error)}")
+    return TrimTransportError(f"request to {host} failed: {_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:
@@ -125,9 +125,9 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, ssl.CertificateError):
             # aiohttp's is one of these as well, without their attributes but around one that has them.
             why = getattr(cause, "certificate_error", cause).verify_message
-            return f"its certificate was refused: {why} (the connection's 'verify' takes a CA file)"
+            return f"certificate verification failed: {why} (set the connection's 'verify' to a CA file)"
         if isinstance(cause, socket.gaierror):
-            return f"{cause.strerror} (is the connection's host right?)"
+            return f"{cause.strerror} (check the connection's host)"
         if isinstance(cause, OSError) and cause.errno:
             system = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
             return os.strerror(cause.errno) if system else str(cause.strerror)

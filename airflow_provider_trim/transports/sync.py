@@ -16,7 +16,7 @@ import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from airflow_provider_trim.transports.decoding import MAX_BODY, decode, too_long
+from airflow_provider_trim.transports.decoding import MAX_BODY, decode, response_too_large
 from airflow_provider_trim.transports.network import CONNECT_TIMEOUT, ca_file, proxy_url, transport_error
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -114,7 +114,7 @@ def _read(answer: requests.Response) -> bytes:
     for part in answer.raw.stream(_PART, decode_content=False):
         body += part
         if len(body) > MAX_BODY:
-            raise too_long()
+            raise response_too_large()
     return bytes(body)
 
 

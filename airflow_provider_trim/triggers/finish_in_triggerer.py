@@ -5,28 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from airflow.providers.common.compat.sdk import conf
-from airflow.triggers.base import TaskSuccessEvent
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_trim.links.trim import URL_KEY, video_url
-
-if TYPE_CHECKING:
-    from airflow.triggers.base import TriggerEvent
-
-    from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.compat import conf
+from airflow_provider_trim.links.trim import URL_KEY
+from airflow_provider_trim.waiting.protocols import TaskInstanceKey
+from airflow_provider_trim.waiting.results import TrimResults
 
 RETURN_VALUE = "return_value"
 
 
-def build_xcoms(tasks: Sequence[TrimTask | None], *, many: bool) -> dict[str, Any]:
-    """Return what a worker would push for finished trims: ``videoInfo``, and the address that the link leads to."""
-    videos = [task.video_info for task in tasks if task and task.video_info]
-    infos = [video.raw for video in videos]
-    xcoms: dict[str, Any] = {RETURN_VALUE: infos if many else infos[0]}
-    if url := next(filter(None, map(video_url, videos[:1])), None):
+def build_xcoms(results: TrimResults) -> dict[str, Any]:
+    """Return what a worker would push: ``videoInfo``, and the address that the link leads to."""
+    xcoms = {RETURN_VALUE: results.video_info()}
+    if url := results.url():
         xcoms[URL_KEY] = url
     return xcoms
 
@@ -39,7 +34,7 @@ def exceeds_max_map_length(xcoms: Mapping[str, Any]) -> bool:
     return bool(len(xcoms[RETURN_VALUE]) > conf.getint("core", "max_map_length", fallback=1024))
 
 
-async def success(ti: Any, xcoms: Mapping[str, Any]) -> TriggerEvent:
+async def push_and_succeed(ti: TaskInstanceKey, xcoms: Mapping[str, Any]) -> TriggerEvent:
     """Push XComs and return the event that ends the task.
 
     :param ti: the task instance, as the triggerer knows it

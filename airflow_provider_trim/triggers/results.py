@@ -8,18 +8,17 @@ not retry either. What a retry can mend is the :class:`TrimError` itself, since 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
-
+from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.waiting.protocols import Log
 
 
 def unwrap_verdicts(
-    trans_nos: Sequence[str], verdicts: Sequence[Verdict | None], on_failure: str, log: Any
+    trans_nos: Iterable[str], verdicts: Sequence[Verdict | None], on_failure: str, log: Log
 ) -> list[TrimTask | None]:
     """Return the finished trims in the order asked, with None for those that failed and are ignored.
 
@@ -28,15 +27,15 @@ def unwrap_verdicts(
     :raises AirflowSensorTimeout: none has failed for good, and at least one was not done in time
     :raises TrimError: all failures may pass, so that a retry is worth it
     """
-    failures = {
-        trans_no: verdict
+    failures = [
+        (trans_no, verdict)
         for trans_no, verdict in zip(trans_nos, verdicts, strict=True)
         if isinstance(verdict, Failure | TimedOut)
-    }
+    ]
     if failures and on_failure != "ignore":
-        _raise(failures, len(verdicts))
-    for trans_no, verdict in failures.items():
-        log.warning("Ignored, as on_failure asks for: trim %s: %s", trans_no, _reason(verdict))
+        _raise_failures(failures, len(verdicts))
+    for trans_no, verdict in failures:
+        log.warning("Ignoring failed trim %s (on_failure='ignore'): %s", trans_no, _describe(verdict))
     tasks = [verdict.task if isinstance(verdict, Success) else None for verdict in verdicts]
     for trans_no, task in zip(trans_nos, tasks, strict=True):
         if task is not None:
@@ -44,15 +43,15 @@ def unwrap_verdicts(
     return tasks
 
 
-def _raise(failures: dict[str, Failure | TimedOut], count: int) -> None:
-    permanent = [v for v in failures.values() if isinstance(v, Failure) and not v.worth_retrying]
-    passing = [v for v in failures.values() if isinstance(v, Failure) and v.worth_retrying]
+def _raise_failures(failures: list[tuple[str, Failure | TimedOut]], count: int) -> None:
+    permanent = [v for _, v in failures if isinstance(v, Failure) and not v.worth_retrying]
+    passing = [v for _, v in failures if isinstance(v, Failure) and v.worth_retrying]
     if count == 1:
-        ((trans_no, verdict),) = failures.items()
-        text = f"trim {trans_no}: {_reason(verdict)}"
+        ((trans_no, verdict),) = failures
+        text = f"trim {trans_no}: {_describe(verdict)}"
     else:
-        width = max(map(len, failures))
-        rows = "".join(f"\n  {trans_no:<{width}}  {_reason(verdict)}" for trans_no, verdict in failures.items())
+        width = max(len(trans_no) for trans_no, _ in failures)
+        rows = "".join(f"\n  {trans_no:<{width}}  {_describe(verdict)}" for trans_no, verdict in failures)
         text = f"{len(failures)} of {count} trims failed:{rows}"
     if permanent:
         raise AirflowFailException(text) from permanent[0].error
@@ -61,11 +60,11 @@ def _raise(failures: dict[str, Failure | TimedOut], count: int) -> None:
     raise passing[0].error if count == 1 else TrimError(text, retryable=True) from passing[0].error
 
 
-def _reason(verdict: Failure | TimedOut) -> str:
+def _describe(verdict: Failure | TimedOut) -> str:
     if isinstance(verdict, Failure):
         return str(verdict.error)
-    last = f"; the last look failed: {verdict.last_error}" if verdict.last_error else ""
-    return f"was not done when the timeout was reached{last}"
+    last = f"; last poll failed: {verdict.last_error}" if verdict.last_error else ""
+    return f"not finished within the timeout{last}"
 
 
 def _summary(task: TrimTask) -> str:

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from datetime import UTC
+from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-if TYPE_CHECKING:
-    from airflow_provider_trim.polling.state import PollState, Verdict
-
-_PLAN = "Waiting for %s until %s, a look every %g s or less often, as the account's quota allows"
+from airflow_provider_trim.polling.options import WaitOptions
 
 
 class TrimTaskStatusTrigger(BaseTrigger):
@@ -98,64 +94,24 @@ class TrimTaskStatusTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the trims' verdicts and yield them, in one event."""
-        # Imported here, so that whoever only defers to this trigger loads no HTTP client.
-        from airflow_provider_trim.hooks.connections import load_settings
-        from airflow_provider_trim.polling.group import WaitGroup, wait_for_group
-        from airflow_provider_trim.polling.poller import poller_for
-        from airflow_provider_trim.polling.state import Failure
-        from airflow_provider_trim.vod.errors import TrimError
-        from airflow_provider_trim.vod.protocol import check_trans_no
+        from airflow_provider_trim.triggers.run import TriggerRun  # so that a worker that defers does not load it
 
-        async def wait(watch: PollState) -> Verdict:
-            try:
-                check_trans_no(watch.trans_no)  # which a template may have rendered to anything
-            except TrimError as error:
-                return Failure(error)
-            return await poller_for(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(watch)
+        run = TriggerRun(
+            trans_no=self.trans_no,
+            trim_conn_id=self.trim_conn_id,
+            options=self._wait_options(),
+            stop_at_failure=self.stop_at_failure,
+            finish=self.finish,
+            task_instance=self.task_instance,
+            log=self.log,
+        )
+        yield await run.event()
 
-        started_at = self._when_started()
-        deadline = self.deadline
+    def _wait_options(self) -> WaitOptions:
+        started_at, deadline = self._effective_start(), self.deadline
         if deadline is None and self.timeout is not None:
-            deadline = (started_at or time.time()) + self.timeout
-        until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
-        if not isinstance(self.trans_no, list | tuple):
-            self.log.info(_PLAN, f"trim {self.trans_no}", until, self.poll_interval)
-            yield await self._event([await wait(self._watch(self.trans_no, started_at, deadline))])
-            return
-        watches = [self._watch(trans_no, started_at, deadline) for trans_no in self.trans_no]
-        self.log.info(_PLAN, f"{len(watches)} trims", until, self.poll_interval)
-        tally = WaitGroup(watches, stop_at_failure=self.stop_at_failure)
-        yield await self._event(await wait_for_group(wait, tally, functools.partial(self.log.info, "Trims: %s")))
-
-    async def _event(self, verdicts: Sequence[Verdict | None]) -> TriggerEvent:
-        """Tell a worker of the verdicts, or end the task where all is well and nobody is needed any more."""
-        from airflow_provider_trim.polling.state import Success
-        from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exceeds_max_map_length, success
-        from airflow_provider_trim.triggers.payload import encode, encode_many
-        from airflow_provider_trim.triggers.results import unwrap_verdicts
-
-        many = isinstance(self.trans_no, list | tuple)
-        if self.finish and all(isinstance(verdict, Success) for verdict in verdicts):
-            trans_nos = self.trans_no if isinstance(self.trans_no, list | tuple) else [self.trans_no]
-            xcoms = build_xcoms(unwrap_verdicts(trans_nos, verdicts, "fail", self.log), many=many)
-            if not exceeds_max_map_length(xcoms):
-                return await success(self.task_instance, xcoms)
-        (first, *_) = verdicts or [None]
-        return TriggerEvent(encode_many(verdicts) if many or first is None else encode(first))
-
-    def _when_started(self) -> float | None:
-        """Return when the wait began, in Unix seconds, or None for now; a triggerer may have been killed since then."""
-        ends_at = getattr(self, "timeout_after", None) or getattr(self.task_instance, "trigger_timeout", None)
-        if self.started_at is not None or self.deferral_timeout is None or ends_at is None:
-            return self.started_at
-        aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
-        return float(aware.timestamp()) - self.deferral_timeout
-
-    def _watch(self, trans_no: str, started_at: float | None, deadline: float | None) -> PollState:
-        from airflow_provider_trim.polling.options import WaitOptions
-        from airflow_provider_trim.polling.state import PollState
-
-        options = WaitOptions(
+            deadline = (time.time() if started_at is None else started_at) + self.timeout
+        return WaitOptions(
             interval=self.poll_interval,
             deadline=deadline,
             first_poll_after=self.first_poll_after,
@@ -165,6 +121,11 @@ class TrimTaskStatusTrigger(BaseTrigger):
             max_interval=self.max_interval,
             expects_callback=self.expects_callback,
         )
-        # The clock of the poller does not jump; times that cross processes are on the wall clock.
-        now = time.monotonic()
-        return PollState(trans_no, options.shifted(now - time.time()), now=now)
+
+    def _effective_start(self) -> float | None:
+        """Return when the wait began, in Unix seconds, or None for now; a triggerer may have been killed since then."""
+        ends_at = getattr(self, "timeout_after", None) or getattr(self.task_instance, "trigger_timeout", None)
+        if self.started_at is not None or self.deferral_timeout is None or ends_at is None:
+            return self.started_at
+        aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
+        return float(aware.timestamp()) - self.deferral_timeout

@@ -58,8 +58,8 @@ class TrimError(Exception):
             self.retryable = retryable
 
     def __str__(self) -> str:
-        facts = {"code": self.code, "HTTP status": self.http_status, "request id": self.request_id}
-        known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        context = {"code": self.code, "HTTP status": self.http_status, "request id": self.request_id}
+        known = ", ".join(f"{name} {value}" for name, value in context.items() if value is not None)
         return f"{self.message} ({known})" if known else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -121,8 +121,8 @@ class TrimParameterError(TrimError, ValueError):
     :param parameter: its name as the hook and the operator have it, None where the service does not say
     """
 
-    def __init__(self, message: str, *, parameter: str | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, parameter: str | None = None, **context: Any) -> None:
+        super().__init__(message, **context)
         self.parameter = parameter
 
 

@@ -121,7 +121,7 @@ def _empty_is_none(value: object) -> object:
 
 def _not_bool(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("should be an integer, not a boolean")
+        raise ValueError("must be an integer, not a boolean")
     return value
 
 
@@ -131,7 +131,7 @@ def _utc_time(value: Any) -> pendulum.DateTime | None:
     try:
         return pendulum.from_timestamp(float(value))
     except (TypeError, OverflowError, OSError) as error:
-        raise ValueError(f"should be a time in Unix seconds: {error}") from None
+        raise ValueError(f"must be a time in Unix seconds: {error}") from None
 
 
 def _duration(value: Any) -> pendulum.Duration | None:
@@ -140,7 +140,7 @@ def _duration(value: Any) -> pendulum.Duration | None:
     try:
         return pendulum.duration(seconds=float(value))
     except (TypeError, OverflowError) as error:
-        raise ValueError(f"should be a duration in seconds: {error}") from None
+        raise ValueError(f"must be a duration in seconds: {error}") from None
 
 
 Integer = Annotated[int, BeforeValidator(_not_bool)]

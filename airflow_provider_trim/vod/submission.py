@@ -7,6 +7,7 @@ Source: the vendor's documentation of the interface "videoClip" and its Python S
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -30,11 +31,12 @@ from airflow_provider_trim.vod.errors import TrimParameterError
 from airflow_provider_trim.vod.models import Integer
 from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.settings import TrimSettings
+from airflow_provider_trim.vod.validation import first_problem
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
 
-_NEWER_FRONT_DOORS = ("api.cdnetworks.com", "open.chinanetcenter.com")
+_NEWER_HOSTS = ("api.cdnetworks.com", "open.chinanetcenter.com")
 _CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,2}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
@@ -60,7 +62,7 @@ def as_seconds(value: object) -> float:
             if parts["minutes"] < 60 and parts["seconds"] < 60:
                 seconds = parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
     if not 0 <= seconds < 1e9:
-        raise ValueError("should be seconds, a timedelta or 'HH:MM:SS', and not negative")
+        raise ValueError("must be seconds, a timedelta or 'HH:MM:SS', and not negative")
     return round(float(seconds), 6)
 
 
@@ -75,14 +77,14 @@ def _as_text(value: object) -> object:
 
 def _size(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", value, re.ASCII):
-        raise ValueError("should be width x height in pixels, such as 640x480")
+        raise ValueError("must be width x height in pixels, such as 640x480")
     return value
 
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or not all("!" <= letter <= "~" for letter in value):
-        raise ValueError("should be an http or https URL")
+        raise ValueError("must be an http or https URL")
     return value
 
 
@@ -132,14 +134,14 @@ class TrimSubmission(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.duration <= 0:
-            raise ValueError("duration: should be longer than 0 seconds")
+            raise ValueError("duration: must be > 0 seconds")
         flv = self.suffix in (None, "flv")
         if flv and self.sampling_rate is not None and self.sampling_rate not in FLV_SAMPLING_RATES:
             raise ValueError(f"sampling_rate: flv takes only {', '.join(map(str, FLV_SAMPLING_RATES))} Hz")
         return self
 
     @classmethod
-    def check(cls, **parameters: Any) -> Self:
+    def parse(cls, **parameters: Any) -> Self:
         """Validate parameters, as an operator or a hook is given them.
 
         :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one
@@ -149,27 +151,40 @@ class TrimSubmission(BaseModel):
         try:
             return cls(**parameters)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            text = first["msg"].removeprefix("Value error, ")
-            name = str(first["loc"][0]) if first["loc"] else text.partition(":")[0]
-            if first["type"] == "extra_forbidden":
+            path, text, unknown = first_problem(error)
+            name = path[0] if path else text.partition(":")[0]
+            if unknown:
                 text = f"is unknown; allowed are {', '.join(cls.model_fields)}"
             raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}", parameter=name) from None
 
     def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
         """Return the parameters under the names that the connection's front door understands."""
+        given = self._wire()
+        if "samplingRate" in given and _uses_newer_names(settings):
+            # Their documentation and SDK have this name, which looks like a slip, and no other.
+            given["tassamplingRatekId"] = given.pop("samplingRate")
+        return given
+
+    def identity(self) -> str:
+        """Return what is cut out of which video, and how, as canonical JSON: the same for the same output.
+
+        Neither ``trans_no`` nor ``notify_url`` is part of it, and it is the same whatever host it is sent to.
+        """
+        given = self._wire()
+        del given["transNo"]
+        given.pop("notifyUrl", None)
+        return json.dumps(given, sort_keys=True)
+
+    def _wire(self) -> dict[str, str | int]:
         given = self.model_dump(by_alias=True, exclude_none=True)
         start = math.floor(self.seek_start)
         given["seekStart"] = start
         given["duration"] = math.ceil(round(self.seek_start + self.duration, 6)) - start
         if self.enable_video_transcode is not None:
             given["enableVideoTranscode"] = int(self.enable_video_transcode)
-        if "samplingRate" in given and _is_newer(settings):
-            # Their documentation and SDK have this name, which looks like a slip, and no other.
-            given["tassamplingRatekId"] = given.pop("samplingRate")
         return given
 
 
-def _is_newer(settings: TrimSettings) -> bool:
-    newer_host = urlsplit(settings.base_url).hostname in _NEWER_FRONT_DOORS
+def _uses_newer_names(settings: TrimSettings) -> bool:
+    newer_host = urlsplit(settings.base_url).hostname in _NEWER_HOSTS
     return newer_host or settings.auth in ("cnc-hmac-sha256", "api-key")

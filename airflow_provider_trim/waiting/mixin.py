@@ -1,215 +1,175 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensor and the operators share: from parameters to waits, and from verdicts to Airflow's words."""
+"""What the sensor and the operators share: arguments in, a wait, its results out."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator
+from airflow_provider_trim.links.trim import URL_KEY
+from airflow_provider_trim.waiting import lazy
+from airflow_provider_trim.waiting.lineage import lineage_of
+from airflow_provider_trim.waiting.options import OnFailure, check_arguments
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
-    from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-    from airflow_provider_trim.polling.state import PollState
-    from airflow_provider_trim.vod.models import TrimTask
+    from airflow_provider_trim.polling.group import Verdicts
+    from airflow_provider_trim.polling.options import WaitOptions
+    from airflow_provider_trim.waiting.protocols import RunningTaskInstance
+    from airflow_provider_trim.waiting.results import TrimResults
+    from airflow_provider_trim.waiting.trans_nos import TransNos
 
-DEFERRAL_TIMEOUT_MARGIN = 600.0
-"""Seconds that Airflow's own limit of a deferral lies behind the trigger's deadline, which is the one that counts."""
-
-OnFailure = Literal["fail", "collect", "ignore"]
-"""What a failed trim among several does: end the wait for all, fail the task when all are done, or leave a None."""
-
-
-@overload
-def seconds(value: timedelta | float) -> float: ...
-@overload
-def seconds(value: None) -> None: ...
-def seconds(value: timedelta | float | None) -> float | None:
-    """Return a duration in seconds, as operators take them."""
-    return value.total_seconds() if isinstance(value, timedelta) else value
-
-
-def is_list(trans_no: object) -> bool:
-    """Return whether an argument stands for several trims, each of which gives one element of the result."""
-    return isinstance(trans_no, Iterable) and not isinstance(trans_no, str | bytes)
+TRIGGER_FAILED = "__fail__"
+TRIGGER_TIMED_OUT = "Trigger timeout"
+"""Airflow's words to a resumed task whose trigger crashed or ran out of time (the same in 2.11 and 3.3)."""
 
 
 class TrimWaitingMixin(BaseOperator):
     """Waits for trims. Used beside Airflow's own base classes."""
 
+    trans_no: Any
     trim_conn_id: str
+    deferrable: bool
+    timeout: float
     first_poll_after: float | None
     max_consecutive_failures: int | None
     on_failure: OnFailure = "fail"
     _video_ids: Sequence[str] = ()
-    """Of what came out, once the task has ended."""
-    known_video_url: str | None = None
+    """Of the videos that came out, once the task has ended."""
+    _video_url: str | None = None
     """Where the task's link leads, as far as this process has come; None where it does not run the task."""
-    deferrable: bool
-    poll_interval: float
-    timeout: float
-
-    def _check_on_failure(self) -> None:
-        if self.on_failure not in ("fail", "collect", "ignore"):
-            raise ValueError(f"on_failure should be 'fail', 'collect' or 'ignore', not {self.on_failure!r}")
-
-    def _hook(self, quota_timeout: float | None = None) -> TrimApiHook:
-        from airflow_provider_trim.hooks.trim import TrimApiHook
-
-        return TrimApiHook(self.trim_conn_id, quota_timeout=quota_timeout)
 
     def pre_execute(self, context: Any) -> None:
         """Do what Airflow does, and note that this process runs the task."""
         super().pre_execute(context)
-        self.known_video_url = ""
+        self._video_url = ""
 
-    def _tally(self, trans_no: Any, *, interval: float, timeout: float, started_at: float | None = None) -> WaitGroup:
-        """Begin to wait.
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return which video came out of which, for the OpenLineage provider."""
+        return lineage_of(self._source_video_ids(), self._video_ids)
 
-        :param trans_no: one or several
-        :param timeout: seconds from the beginning to the deadline
-        :param started_at: Unix seconds when it began, if that was in another process
+    def _source_video_ids(self) -> Sequence[str]:
+        return ()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return what is to be mapped; its arguments are checked when the DAG is read, as unmapped ones are.
+
+        :raises ValueError: one is wrong, by its name
+        """
+        check_arguments({**(kwargs.get("default_args") or {}), **kwargs})
+        return super().partial(**kwargs)
+
+    def _hook(self, quota_timeout: float | None = None) -> TrimApiHook:
+        """Return a hook.
+
+        :raises AirflowFailException: ``trim_conn_id`` was rendered to nothing
+        """
+        try:
+            conn_id = lazy.required("trim_conn_id", self.trim_conn_id)
+        except lazy.TrimParameterError as error:
+            raise AirflowFailException(str(error)) from error
+        return lazy.TrimApiHook(conn_id, quota_timeout=quota_timeout)
+
+    def _parse_trans_nos(self, trans_no: object) -> TransNos:
+        """Tell one transNo from several.
+
         :raises AirflowFailException: the service can't know such a transNo
         """
-        from airflow_provider_trim.polling.group import WaitGroup
-        from airflow_provider_trim.polling.options import WaitOptions
-        from airflow_provider_trim.polling.state import PollState
-        from airflow_provider_trim.vod.errors import TrimError
-        from airflow_provider_trim.vod.protocol import check_trans_no
-
-        now = time.time()
         try:
-            trans_nos = [check_trans_no(name) for name in (trans_no if is_list(trans_no) else [trans_no])]
-        except TrimError as error:
+            return lazy.TransNos.parse(trans_no)
+        except lazy.TrimError as error:
             raise AirflowFailException(str(error)) from error
-        options = WaitOptions(
+
+    def _wait_options(self, interval: float, started_at: float | None = None) -> WaitOptions:
+        """Return how to wait, from now or from when the wait began in another process.
+
+        :param interval: seconds
+        :param started_at: Unix seconds
+        """
+        return lazy.WaitOptions(
             interval=interval,
-            deadline=(now if started_at is None else started_at) + timeout,
+            deadline=(time.time() if started_at is None else started_at) + self._time_limit(),
             first_poll_after=self.first_poll_after,
             started_at=started_at,
             max_consecutive_failures=self.max_consecutive_failures,
         )
-        watches = [PollState(name, options, now=now) for name in trans_nos]
-        return WaitGroup(watches, stop_at_failure=self.on_failure == "fail")
 
-    def _wait(self, trans_no: Any, **more: Any) -> list[TrimTask | None]:
-        """Wait as an operator does: deferred, or holding the worker.
+    def _wait(self, trans_nos: TransNos, options: WaitOptions, **trigger_kwargs: Any) -> TrimResults:
+        """Wait as an operator does: deferred, which does not return, or holding the worker.
 
-        :param more: arguments of the trigger
+        :param trigger_kwargs: arguments of the trigger, other than the wait's options
         """
-        from airflow_provider_trim.polling.sync import SyncPoller
-
-        tally = self._tally(trans_no, interval=self.poll_interval, timeout=self.timeout)
-        if self.deferrable:
-            return self._tasks(trans_no, self._wait_deferred(tally, trans_no, **more))
-        with self._hook() as hook:
-            return self._tasks(trans_no, SyncPoller(hook, self.log, clock=time.time).wait(tally))
-
-    def _wait_deferred(self, tally: WaitGroup, trans_no: Any, **more: Any) -> Verdicts:
-        """Return the verdicts if they are there at once; otherwise defer, which does not return."""
-        from airflow_provider_trim.polling.sync import SyncPoller
-
-        if not is_list(trans_no):  # looks at several would hold the worker for as long as the quota wants
+        group = lazy.WaitGroup.begin(trans_nos, options, stop_at_failure=self.on_failure == "fail")
+        if not self.deferrable:
             with self._hook() as hook:
-                SyncPoller(hook, self.log, clock=time.time).poll_due(tally)
-        if not tally.finished:
-            self._defer(list(tally.states), is_list(trans_no), more)
-        return tally.verdicts
+                return self._results(trans_nos, lazy.SyncPoller(hook, self.log).wait(group))
+        if not trans_nos.is_list:  # to poll several would hold the worker for as long as the quota wants
+            with self._hook() as hook:
+                lazy.SyncPoller(hook, self.log).poll_due(group)
+        if not group.finished:
+            trigger_kwargs |= {"trim_conn_id": self.trim_conn_id, "stop_at_failure": self.on_failure == "fail"}
+            trigger, limit = lazy.trigger_for(group, trans_nos, options, **trigger_kwargs)
+            # A triggerer that was not restarted after an upgrade sends events that don't say what they are about.
+            kwargs = {"trans_no": trans_nos.argument}
+            self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=limit)
+        return self._results(trans_nos, group.verdicts)
 
-    def _trigger_arguments(self) -> dict[str, Any]:
-        """Return those arguments of the trigger that are the same for every wait of this task."""
-        return {
-            "trim_conn_id": self.trim_conn_id,
-            "max_consecutive_failures": self.max_consecutive_failures,
-            "stop_at_failure": self.on_failure == "fail",
-        }
+    def _time_limit(self) -> float:
+        """Return the seconds for the whole wait: ``timeout``, or ``execution_timeout`` where that is shorter.
 
-    def _defer(self, watches: Sequence[PollState], many: bool, more: dict[str, Any]) -> None:
-        """Give the worker back and go on in the triggerer; the wait's settings go with it."""
-        from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
+        Airflow does not count ``execution_timeout`` while a task is deferred (3.3.2), or between two processes of it.
+        """
+        own = self.execution_timeout
+        return self.timeout if own is None else min(self.timeout, own.total_seconds())
 
-        first = watches[0]
-        arguments = {
-            **self._trigger_arguments(),
-            "trans_no": [watch.trans_no for watch in watches] if many else first.trans_no,
-            "poll_interval": first.interval,
-            "deadline": first.deadline,
-            "first_poll_after": max(0.0, first.next_poll_at - first.started_at),
-            "started_at": first.started_at,
-            **more,
-        }
-        trigger = TrimTaskStatusTrigger(**arguments)
-        left = 0.0 if first.deadline is None else max(0.0, first.deadline - time.time())
-        self.defer(
-            trigger=trigger,
-            method_name="execute_complete",
-            kwargs={"trans_no": trigger.trans_no},
-            timeout=timedelta(seconds=left + DEFERRAL_TIMEOUT_MARGIN),
-        )
+    def _timeout_error(self, text: str) -> AirflowSensorTimeout | AirflowTaskTimeout:
+        """Return what a wait without result raises at its deadline; Airflow retries the latter only."""
+        return AirflowTaskTimeout(text) if self._time_limit() < self.timeout else AirflowSensorTimeout(text)
 
-    def _tasks_of_event(self, event: Any, trans_no: Any) -> list[TrimTask | None]:
-        """Read what the trigger tells, as :meth:`_tasks`."""
-        from airflow_provider_trim.triggers.payload import decode, decode_many
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; one that Airflow itself has ended is a timeout like any other."""
+        if next_method == TRIGGER_FAILED and (next_kwargs or {}).get("error") == TRIGGER_TIMED_OUT:
+            raise self._timeout_error("Deferral timed out")
+        return super().resume_execution(next_method, next_kwargs, context)
 
-        if is_list(trans_no):
-            return self._tasks(trans_no, decode_many(event, trans_no))
-        return self._tasks(trans_no, [decode(event, trans_no)])
+    def _results(self, trans_nos: TransNos, verdicts: Verdicts) -> TrimResults:
+        """Return the finished trims, or raise what failed ones mean to Airflow."""
+        try:
+            tasks = lazy.unwrap_verdicts(trans_nos, verdicts, self.on_failure, self.log)
+        except AirflowSensorTimeout as error:
+            raise self._timeout_error(str(error)) from error.__cause__
+        return lazy.TrimResults(trans_nos, tasks)
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return which video came out of which, for the OpenLineage provider."""
-        from airflow_provider_trim.waiting.lineage import lineage_of
+    def _results_from_event(self, event: Any, deferred: object) -> TrimResults:
+        """Read a trigger's event, otherwise as :meth:`_results`.
 
-        return lineage_of(self._source_video_ids(), self._video_ids)
+        :param deferred: the transNos with which this task was deferred; None where it began in the triggerer
+        """
+        try:
+            trans_nos, verdicts = lazy.decode_event(event, deferred=deferred, argument=self.trans_no)
+        except (lazy.TransNoEmptyError, lazy.TransNoIllegalError, lazy.TrimParameterError) as error:
+            raise AirflowFailException(str(error)) from error
+        return self._results(trans_nos, verdicts)
 
-    def _source_video_ids(self) -> list[str]:
-        return []
+    def _publish(self, results: TrimResults, context: Context) -> None:
+        """Have asset events, the link and OpenLineage say which videos came out."""
+        self._video_ids = results.video_ids()
+        if extra := results.asset_extra():
+            for outlet in self.outlets:
+                if getattr(outlet, "uri", None):
+                    context["outlet_events"][outlet].extra = extra
+        if url := results.url():
+            self._video_url = url
+            context["ti"].xcom_push(key=URL_KEY, value=url)
 
-    def _describe_outlets(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> None:
-        """Have the events of this task's asset outlets say which videos they are about, and link to the first."""
-        from airflow_provider_trim.links.trim import URL_KEY, video_url
-
-        videos: list[Any] = [
-            {
-                "video_id": task.video_info.video_id,
-                "trans_no": name,
-                "video_name": task.video_info.video_name,
-                "duration": task.video_info.duration.total_seconds() if task.video_info.duration else None,
-            }
-            for name, task in zip(trans_no if is_list(trans_no) else [trans_no], tasks, strict=True)
-            if task and task.video_info
-        ]
-        self._video_ids = [video["video_id"] for video in videos]
-        for outlet in self.outlets:
-            if videos and getattr(outlet, "uri", None):
-                context["outlet_events"][outlet].extra = {"videos": videos} if is_list(trans_no) else videos[0]
-        urls = [video_url(task.video_info) for task in tasks if task and task.video_info]
-        if urls and urls[0]:
-            self.known_video_url = urls[0]
-            context["ti"].xcom_push(key=URL_KEY, value=urls[0])
-
-    def _tasks(self, trans_no: Any, verdicts: Verdicts) -> list[TrimTask | None]:
-        """Return the finished trims in the order asked, with None for those that ``on_failure`` ignores."""
-        from airflow_provider_trim.triggers.results import unwrap_verdicts
-
-        return unwrap_verdicts(trans_no if is_list(trans_no) else [trans_no], verdicts, self.on_failure, self.log)
-
-    def _push(self, tasks: list[TrimTask | None], trans_no: Any, context: Context) -> Any:
+    def _push(self, results: TrimResults, context: Context) -> Any:
         """Push the ids of finished trims under keys of their own, and return ``videoInfo``."""
-        ti = context["ti"]
-        many = is_list(trans_no)
-        infos = [task.video_info if task else None for task in tasks]
-        columns = {
-            "trans_no": list(trans_no) if many else [trans_no],
-            "trim_task_id": [task.task_id if task else None for task in tasks],
-            "video_id": [info.video_id if info else None for info in infos],
-        }
-        for key, values in columns.items():
-            ti.xcom_push(key=key, value=values if many else values[0])
-        self._describe_outlets(tasks, trans_no, context)
-        raw = [info.raw if info else None for info in infos]
-        return raw if many else raw[0]
+        ti: RunningTaskInstance = context["ti"]
+        for key, value in results.ids().items():
+            ti.xcom_push(key=key, value=value)
+        self._publish(results, context)
+        return results.video_info()

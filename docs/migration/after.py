@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pendulum
-from airflow.providers.common.compat.sdk import DAG
+from airflow.sdk import DAG
 
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 

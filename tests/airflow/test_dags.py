@@ -36,7 +36,7 @@ def test_all_outcomes_in_one_dag(trim_default: TrimEmulator, run_dag: Any, xcom:
             "missing": {"soft_fail": True},
             "slow": {"timeout": 0.3, "retries": 5},
         }.items():
-            defaults = {"trans_no": task_id, "poke_interval": 0.05, "timeout": 20, **MODES[mode]}
+            defaults = {"trans_no": task_id, "poke_interval": 0.05, "timeout": 600, **MODES[mode]}
             TrimTaskStatusSensor(task_id=task_id, **{**defaults, **arguments})
     run = run_dag(dag)
     assert states(run) == {"good": "success", "bad": "failed", "missing": "skipped", "slow": "failed"}

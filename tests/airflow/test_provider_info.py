@@ -15,8 +15,10 @@ import airflow
 import jsonschema
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
+from airflow.providers_manager import ProvidersManager
 from airflow.triggers.base import BaseTrigger
 
+import airflow_provider_trim
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE, get_provider_info
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -81,20 +83,13 @@ def test_every_module_listed_is_there(section: str, base: type) -> None:
             assert any(issubclass(value, base) and value.__module__ == name for value in classes)
 
 
-def airflow_prints(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", *arguments], capture_output=True, text=True, check=True, timeout=120
-    )
-    return done.stdout
-
-
-def test_airflow_lists_the_provider_and_its_hook(airflow_db: None) -> None:
-    assert "airflow-provider-trim" in airflow_prints("providers", "get", "airflow-provider-trim")
-    hooks = [line for line in airflow_prints("providers", "hooks", "--output", "plain").splitlines() if "trim" in line]
-    assert len(hooks) == 1
-    assert "airflow_provider_trim.hooks.trim.TrimApiHook" in hooks[0]
-    assert "trim_conn_id" in hooks[0]
-    assert "Cloud VoD Trim" in hooks[0]
+def test_airflow_knows_the_provider_and_its_hook() -> None:
+    """Whether its command line lists them: tests/test_lines.py."""
+    manager = ProvidersManager()
+    assert manager.providers["airflow-provider-trim"].version == airflow_provider_trim.__version__
+    (hook,) = [hook for name, hook in manager.hooks.items() if "trim" in name and hook]
+    assert hook.hook_class_name == "airflow_provider_trim.hooks.trim.TrimApiHook"
+    assert (hook.connection_id_attribute_name, hook.hook_name) == ("trim_conn_id", "Cloud VoD Trim")
 
 
 def test_provider_info_imports_nothing() -> None:

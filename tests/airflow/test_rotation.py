@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.emulators import set_connection
+from tests.support.waits import verdicts_of
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
@@ -25,7 +27,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, emulator: TrimEmulator, token: str)
 
 async def event(trans_no: str) -> Any:
     (found,) = [event.payload async for event in TrimTaskStatusTrigger(trans_no, poll_interval=0.2).run()]
-    return found
+    (verdict,) = verdicts_of(found)
+    return verdict
 
 
 async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
@@ -33,7 +36,7 @@ async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
     for name in NAMES:
         emulator.add_trim(name, seconds=math.inf)
     tasks = [asyncio.create_task(event(name)) for name in NAMES]
-    await emulator.async_wait_for_calls(TASKS, timeout=30)
+    await emulator.async_wait_for_calls(TASKS, timeout=60)
     return tasks
 
 
@@ -50,8 +53,8 @@ async def test_rotated_token_fails_no_wait(emulator: TrimEmulator, monkeypatch: 
     connect(monkeypatch, emulator, "a-new-token")
     for name in NAMES:
         emulator.finish(name)
-    events = await asyncio.wait_for(asyncio.gather(*tasks), 30)
-    assert all(found["verdict"] == "success" for found in events), events[0]
+    events = await asyncio.wait_for(asyncio.gather(*tasks), 60)
+    assert all(isinstance(found, Success) for found in events), events[0]
     refused = len([call for call in emulator.calls if call.http_status == 401])
     assert 1 <= refused <= TASKS
 
@@ -62,8 +65,8 @@ async def test_a_token_that_stays_wrong_fails_all_after_one_more_call_each(
     connect(monkeypatch, emulator, emulator.token)
     tasks = await waiting(emulator)
     emulator.token = "a-new-token"
-    events = await asyncio.wait_for(asyncio.gather(*tasks), 30)
-    assert all(found["verdict"] != "success" for found in events), events[0]
+    events = await asyncio.wait_for(asyncio.gather(*tasks), 60)
+    assert all(not isinstance(found, Success) for found in events), events[0]
     for name in NAMES:
         refused = [call.time for call in emulator.calls_for(name) if call.http_status == 401]
         assert len(refused) == 2

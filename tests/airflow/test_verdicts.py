@@ -39,32 +39,38 @@ from tests.support.waits import (
     WAIT_IDS,
     WAITS,
     AirflowRescheduleException,
+    in_waits,
+    operator,
     sensor,
 )
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
 every_mode = pytest.mark.parametrize("mode", SENSOR_MODES)
 
+
+@pytest.fixture
+def trim_emulator() -> Iterator[TrimEmulator]:
+    """An emulator whose clock is the one that ``standing_clock`` stops."""
+    with TrimEmulator(clock=time.time) as emulator:
+        yield emulator
+
+
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
 
-PASSING = [
-    HttpError(500),
-    HttpError(502),
-    HttpError(503, headers={"Retry-After": "0"}),
-    ConnectionReset(),
-    ResetMidResponse(),
-    RawResponse(b"<html>maintenance</html>"),
-    RawResponse(b"[]"),
-    ServiceData(None),
-    ServiceData({"transNo": "T"}),
-    ServiceData({"transNo": "T", "status": 2}),
-    HttpError(404),
-    HttpError(301, headers={"Location": "http://127.0.0.1:1/"}),
-]
-PASSING_IDS = [
-    *("500", "502", "503", "reset", "reset in the middle", "not JSON", "a list", "data null", "no status"),
-    *("success without videoInfo", "404", "301"),
-]
+PASSING: dict[str, tuple[Any]] = {
+    "500": (HttpError(500),),
+    "502": (HttpError(502),),
+    "503": (HttpError(503, headers={"Retry-After": "0"}),),
+    "reset": (ConnectionReset(),),
+    "reset in the middle": (ResetMidResponse(),),
+    "not JSON": (RawResponse(b"<html>maintenance</html>"),),
+    "a list": (RawResponse(b"[]"),),
+    "data null": (ServiceData(None),),
+    "no status": (ServiceData({"transNo": "T"}),),
+    "success without videoInfo": (ServiceData({"transNo": "T", "status": 2}),),
+    "404": (HttpError(404),),
+    "301": (HttpError(301, headers={"Location": "http://127.0.0.1:1/"}),),
+}
 
 
 @every_wait
@@ -116,9 +122,8 @@ FINAL = {
 }
 
 
-@every_wait
 @pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
-@pytest.mark.parametrize(("fault", "texts"), FINAL.values(), ids=FINAL.keys())
+@pytest.mark.parametrize(("fault", "texts", "make", "mode"), in_waits(FINAL))
 def test_final_responses_fail_at_once(
     trim_default: TrimEmulator, fault: Any, texts: list[str], later: bool, make: Any, mode: str
 ) -> None:
@@ -147,8 +152,7 @@ def test_an_unknown_trim(trim_default: TrimEmulator, make: Any, mode: str) -> No
         make(mode).run()
 
 
-@every_wait
-@pytest.mark.parametrize("fault", PASSING, ids=PASSING_IDS)
+@pytest.mark.parametrize(("fault", "make", "mode"), in_waits(PASSING))
 def test_transient_failures_do_not_end_the_wait(trim_default: TrimEmulator, fault: Any, make: Any, mode: str) -> None:
     """One failure ends no wait."""
     trim_default.add_trim("T", seconds=0)
@@ -224,19 +228,32 @@ def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str
     assert make(mode, max_consecutive_failures=1).run() == trim_default.video_info("T")
 
 
-@every_wait
+@pytest.mark.parametrize(("make", "mode"), [pair for pair in WAITS if pair[1] != "deferrable"])
+@pytest.mark.usefixtures("standing_clock")
 def test_timeout_after_one_last_poll(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     """The look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
     trim_default.add_trim("T", seconds=math.inf)
-    interval = {"poke_interval" if make is sensor else "poll_interval": 0.6}
+    interval = {"poke_interval" if make is sensor else "poll_interval": 20}
     with pytest.raises(AirflowSensorTimeout):
-        make(mode, timeout=0.9, **interval).run()
+        make(mode, timeout=30, **interval).run()
     looks = [call.time for call in trim_default.calls_for("T")]
-    if mode != "reschedule":  # whose pauses the scheduler makes
-        assert len(looks) == 3
-        assert looks[-1] - looks[0] == pytest.approx(0.9, abs=0.2)
+    assert [look - looks[0] for look in looks] == pytest.approx([0, 20, 30], abs=0.01)
 
 
+@pytest.mark.parametrize("make", [sensor, operator])
+def test_timeout_of_a_deferred_wait_after_one_last_poll(trim_default: TrimEmulator, make: Any) -> None:
+    """The clock goes on meanwhile, so how many polls there are before depends on the machine: two at most."""
+    trim_default.add_trim("T", seconds=math.inf)
+    interval = {"poke_interval" if make is sensor else "poll_interval": 0.6}
+    started = time.time()
+    with pytest.raises(AirflowSensorTimeout):
+        make("deferrable", timeout=0.9, **interval).run()
+    looks = [call.time for call in trim_default.calls_for("T")]
+    assert len(looks) <= 3
+    assert looks[-1] - started >= 0.9
+
+
+@pytest.mark.usefixtures("standing_clock")
 def test_slow_start_does_not_skip_the_last_poll(trim_default: TrimEmulator) -> None:
     """Airflow's clock runs while a worker imports what the first look needs."""
 
@@ -245,12 +262,12 @@ def test_slow_start_does_not_skip_the_last_poll(trim_default: TrimEmulator) -> N
 
         def poke(self, context: Any) -> Any:
             if self.slow:
-                time.sleep(0.3)
+                time.sleep(20)
                 self.slow = False
             return super().poke(context)
 
     trim_default.add_trim("T", seconds=math.inf)
-    wait = sensor("poke", poke_interval=60, timeout=0.9)
+    wait = sensor("poke", poke_interval=60, timeout=50)
     wait.operator = SlowToBegin
     with pytest.raises(AirflowSensorTimeout):
         wait.run()
@@ -285,7 +302,7 @@ def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
 
 @pytest.fixture
 def secrets_away_at_first(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "absent_secrets.AwayAtFirst")
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "tests.support.absent_secrets.AwayAtFirst")
     monkeypatch.setattr(AwayAtFirst, "times", 2)
     monkeypatch.setattr(AwayAtFirst, "connection", json.dumps(connection_to(emulator, quota="off")))
     yield
@@ -308,34 +325,44 @@ def test_a_connection_that_cannot_be_found_at_first(
     assert AwayAtFirst.times == 0
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
-def test_refused_connection_lookup_is_a_failed_poll(
-    emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
-    """So Airflow 3 says in a worker that the api-server has answered 401 or 403; there are pauses in between."""
-    refused = []
+@pytest.fixture
+def refused(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When looking the connection up was refused: so Airflow 3 says in a worker that the api-server answered 403."""
+    times: list[float] = []
 
     def get_connection(conn_id: str) -> Any:
-        refused.append(time.monotonic())
+        times.append(time.time())
         raise PermissionError(f"access to {conn_id} was denied")
 
     monkeypatch.setattr(TrimApiHook, "get_connection", staticmethod(get_connection))
     set_connection(monkeypatch, emulator, quota="off")
     emulator.add_trim("T", seconds=0)
-    if mode == "deferrable":
-        assert sensor(mode).run() == emulator.video_info("T")
-        return
-    with pytest.raises(AirflowSensorTimeout, match=r"could not be looked up: PermissionError"):
-        sensor(mode, poke_interval=0.1, timeout=0.5, silent_fail=True).run()
-    assert 4 <= len(refused) <= 8
+    return times
 
 
+@pytest.mark.usefixtures("standing_clock")
+def test_refused_connection_lookup_is_a_failed_poll(refused: list[float]) -> None:
+    """There are pauses in between."""
+    with pytest.raises(AirflowSensorTimeout, match=r"could not be loaded: PermissionError"):
+        sensor("poke", poke_interval=10, timeout=50, silent_fail=True).run()
+    assert [moment - refused[0] for moment in refused] == pytest.approx([0, 10, 20, 30, 40, 50, 50], abs=0.1)
+
+
+def test_refused_connection_lookup_in_a_worker_is_left_to_the_triggerer(
+    emulator: TrimEmulator, refused: list[float]
+) -> None:
+    assert sensor("deferrable").run() == emulator.video_info("T")
+    assert refused
+
+
+@pytest.mark.usefixtures("standing_clock")
 def test_a_rescheduled_wait_without_its_connection_pauses_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_trim.hooks.retries._backoff", wait_none())
-    wait = sensor("reschedule", trim_conn_id="missing", poke_interval=60, silent_fail=True)
+    now = time.time()
+    wait = sensor("reschedule", trim_conn_id="missing", poke_interval=60, timeout=30, silent_fail=True)
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         wait.task().execute(wait.context)
-    assert rescheduled.value.reschedule_date.timestamp() > time.time() + 25  # at its timeout at the latest
+    assert rescheduled.value.reschedule_date.timestamp() == pytest.approx(now + 30)  # at its timeout at the latest
 
 
 @every_wait

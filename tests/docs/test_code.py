@@ -82,7 +82,7 @@ def test_conftest(block: Block, pytester: pytest.Pytester) -> None:
             assert trim_emulator.calls
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

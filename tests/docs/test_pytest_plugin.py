@@ -37,7 +37,7 @@ def test_a_wait_against_the_emulator(project: pytest.Pytester) -> None:
             assert "AIRFLOW_CONN_TRIM_DEFAULT" not in os.environ
         """
     )
-    project.runpytest_subprocess().assert_outcomes(passed=3)
+    project.runpytest_inprocess().assert_outcomes(passed=3)
 
 
 def test_an_emulator_of_the_projects_own(project: pytest.Pytester) -> None:
@@ -62,7 +62,7 @@ def test_an_emulator_of_the_projects_own(project: pytest.Pytester) -> None:
                 assert hook.test_connection()[0]
         """
     )
-    project.runpytest_subprocess().assert_outcomes(passed=1)
+    project.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_a_proxy_of_the_environment_is_passed_by(
@@ -94,6 +94,6 @@ def test_a_session_that_uses_no_fixture_loads_nothing(project: pytest.Pytester) 
 
 
 def test_the_fixtures_say_what_they_are_for(project: pytest.Pytester) -> None:
-    listed = project.runpytest_subprocess("--fixtures").stdout.str()
+    listed = project.runpytest_inprocess("--fixtures").stdout.str()
     assert "trim_emulator" in listed
     assert "The id of a connection" in listed

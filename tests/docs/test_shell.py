@@ -76,13 +76,14 @@ def copy_database(home: Path) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "start.md" and script_of(page)], ids=name_of)
 def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
     save_files(page, tmp_path)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     environment["AIRFLOW_HOME"] = str(tmp_path / "home")
     for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__UNIT_TEST_MODE"):
         del environment[name]  # so that a page may have a home of its own
     copy_database(tmp_path / "home")
     done = subprocess.run(
-        ["bash", "-c", script_of(page)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
+        ["bash", "-c", script_of(page)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1800
     )
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-3000:]

@@ -35,26 +35,26 @@ class Client:
 
     def post(self, trans_no: Any = None, *, headers: dict[str, str] | None = None, **others: Any) -> requests.Response:
         data = self.parameters(trans_no, **others)
-        return self.session.post(self.emulator.url + PATH, data=data, headers=headers, timeout=5)
+        return self.session.post(self.emulator.url + PATH, data=data, headers=headers, timeout=60)
 
     def get(self, trans_no: Any = None, **others: Any) -> requests.Response:
-        return self.session.get(self.emulator.url + PATH, params=self.parameters(trans_no, **others), timeout=5)
+        return self.session.get(self.emulator.url + PATH, params=self.parameters(trans_no, **others), timeout=60)
 
     def post_json(self, trans_no: Any = None, **others: Any) -> requests.Response:
-        return self.session.post(self.emulator.url + PATH, json=self.parameters(trans_no, **others), timeout=5)
+        return self.session.post(self.emulator.url + PATH, json=self.parameters(trans_no, **others), timeout=60)
 
     def submit(self, trans_no: Any = None, **others: Any) -> requests.Response:
         """Submit a trim as a form."""
         data = self.parameters(trans_no, **CLIP | others)
-        return self.session.post(self.emulator.url + SUBMIT_PATH, data=data, timeout=5)
+        return self.session.post(self.emulator.url + SUBMIT_PATH, data=data, timeout=60)
 
     def submit_json(self, trans_no: Any = None, **others: Any) -> requests.Response:
         data = self.parameters(trans_no, **CLIP | others)
-        return self.session.post(self.emulator.url + SUBMIT_PATH, json=data, timeout=5)
+        return self.session.post(self.emulator.url + SUBMIT_PATH, json=data, timeout=60)
 
     def submit_get(self, trans_no: Any = None, **others: Any) -> requests.Response:
         params = self.parameters(trans_no, **CLIP | others)
-        return self.session.get(self.emulator.url + SUBMIT_PATH, params=params, timeout=5)
+        return self.session.get(self.emulator.url + SUBMIT_PATH, params=params, timeout=60)
 
     def in_background(self, trans_no: str, call: str = "post") -> Background:
         """Start a call in a thread, such as one that will be held."""
@@ -81,7 +81,7 @@ class Background:
 
     def result(self) -> requests.Response:
         """Return the response once it is complete, or raise its error."""
-        self._thread.join(5)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "the call has no response yet"
         if isinstance(self._outcome, Exception):
             raise self._outcome

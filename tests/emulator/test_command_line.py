@@ -43,13 +43,13 @@ def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
 def query(url: str, trans_no: str, user: str = "emulator", token: str = "emulator-token") -> requests.Response:
     data = {"userId": user, "token": token, "timeStamp": "1", "transNo": trans_no}
-    return requests.post(url + PATH, data=data, timeout=5)
+    return requests.post(url + PATH, data=data, timeout=60)
 
 
 def test_serves_the_given_trims_and_prints_a_line_per_call() -> None:
@@ -65,7 +65,7 @@ def test_serves_the_given_trims_and_prints_a_line_per_call() -> None:
         assert requests.get(url + "/elsewhere").status_code == 404
         clip = {"videoId": "V", "seekStart": 0, "duration": 9, "filename": "f", "userId": "me", "token": "s3cret"}
         for _ in range(2):
-            requests.post(url + SUBMIT_PATH, data={**clip, "transNo": "new", "timeStamp": "1"}, timeout=5)
+            requests.post(url + SUBMIT_PATH, data={**clip, "transNo": "new", "timeStamp": "1"}, timeout=60)
         assert requests.get(url + SUBMIT_PATH).status_code == 401
         assert query(url, "new", "me", "s3cret").json()["data"]["videoInfo"]["videoDuration"] == "9"
         code, out, err = end(process, signal.SIGTERM)
@@ -105,7 +105,7 @@ def query_with_api_key(url: str, trans_no: str, user: str, key: str) -> requests
     date = formatdate(usegmt=True)
     password = base64.b64encode(hmac.digest(key.encode(), date.encode(), hashlib.sha1)).decode()
     headers = {"Date": date, "x-cnc-auth-method": "BASIC"}
-    return requests.post(url + PATH, json={"transNo": trans_no}, headers=headers, auth=(user, password), timeout=5)
+    return requests.post(url + PATH, json={"transNo": trans_no}, headers=headers, auth=(user, password), timeout=60)
 
 
 def test_default_scheme_is_the_token() -> None:
@@ -184,7 +184,7 @@ def test_prints_a_line_per_callback() -> None:
         clip = {"videoId": "V1", "seekStart": 30, "duration": 12, "filename": "goal", "transNo": "t1"}
         proof = {"userId": "emulator", "token": "emulator-token", "timeStamp": "1"}
         address = f"http://{listener.address}/done"
-        requests.post(url + SUBMIT_PATH, data={**clip, **proof, "notifyUrl": address}, timeout=5)
+        requests.post(url + SUBMIT_PATH, data={**clip, **proof, "notifyUrl": address}, timeout=60)
         assert process.stdout is not None
         lines = sorted(process.stdout.readline()[9:] for _ in range(2))
     assert lines == ["POST 't1': submitted\n", "callback 't1': HTTP 204\n"]

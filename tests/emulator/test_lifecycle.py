@@ -41,7 +41,7 @@ def test_stop_leaves_neither_thread_nor_socket(client: Any, emulator: TrimEmulat
     emulator.stop()
     assert threads() == []
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((emulator.host, emulator.port), timeout=5)
+        socket.create_connection((emulator.host, emulator.port), timeout=60)
     emulator.stop()
 
 

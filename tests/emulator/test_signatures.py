@@ -129,7 +129,7 @@ class Caller:
         return {"Authorization": f"Basic {basic}", date_header: date, "x-cnc-auth-method": "BASIC"}
 
     def send(self, request: requests.PreparedRequest) -> requests.Response:
-        return self.session.send(request, timeout=5)
+        return self.session.send(request, timeout=60)
 
     def call(self, method: str = "POST", trans_no: str = "T", **signing: Any) -> requests.Response:
         return self.send(self.build(method, trans_no, **signing))
@@ -432,7 +432,7 @@ def test_authorization_that_is_not_text_is_rejected(caller: Caller) -> None:
 @every_scheme
 def test_token_does_not_replace_a_signature(caller: Caller) -> None:
     data = {"userId": USER, "token": SECRET, "timeStamp": str(NOW), "transNo": "T"}
-    assert caller.session.post(caller.emulator.url + PATH, data=data, timeout=5).status_code == 401
+    assert caller.session.post(caller.emulator.url + PATH, data=data, timeout=60).status_code == 401
 
 
 # --- used signatures ---

@@ -43,9 +43,7 @@ from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.wire import ServiceRequest
 from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 
-some = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+some = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 odd_texts = st.sampled_from(["", " ", "\n", "\x00", "\x85", "\u2028", "\u202e", "²", "٣", "1e400", "http://[", "//["])
 texts = st.text(max_size=20) | odd_texts | st.sampled_from([form for secret in SECRETS for form in encoded(secret)])
@@ -96,7 +94,7 @@ def test_seeds(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=st.binary(max_size=300))
-@settings(some, max_examples=250)
+@settings(some, max_examples=2 * settings.default.max_examples)
 def test_any_bytes(name: str, data: bytes) -> None:
     TARGETS[name](data)
 

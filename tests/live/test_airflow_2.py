@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.xdist_group("live"),
 ]
 
-LIMIT = 180.0
+LIMIT = 600.0
 
 DAGS = """
     import pendulum

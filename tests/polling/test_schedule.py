@@ -198,7 +198,6 @@ def test_the_price_does_not_follow_each_trim() -> None:
 _STRETCH = st.floats(0.0, 2000.0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     trims=st.lists(
         st.tuples(_STRETCH, st.floats(0.5, 60.0), st.floats(1.0, 1500.0), st.none() | st.floats(1.0, 3000.0), _STRETCH),
@@ -258,7 +257,7 @@ def test_invariants_hold_under_any_load(trims: list[Any], calls: int) -> None:
             assert seen[-1] <= begin + patience + rounds + window
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(seed=st.integers(0, 2**32), calls=st.integers(1, 40), seconds=st.integers(5, 300), size=st.integers(1, 120))
 def test_the_quota_holds_at_the_service(seed: int, calls: int, seconds: int, size: int) -> None:
     """Schedule and limiter together, with random arrivals, and calls that take up to the margin to arrive."""

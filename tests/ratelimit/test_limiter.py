@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,6 +24,10 @@ from tests.support.clocks import Clock, no_jitter
 from tests.support.redis_server import RedisServer
 
 Settings = Callable[..., TrimSettings]
+
+
+exact = functools.partial(RateLimiter, jitter=no_jitter)
+"""Makes limiters whose waits are not spread."""
 
 
 def granted(limiter: RateLimiter, tries: int = 100) -> int:
@@ -58,7 +63,7 @@ def test_connections_with_different_quotas_share_the_smaller_one(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And what was called under the larger one counts."""
-    limiters = RateLimiters(jitter=no_jitter)
+    limiters = RateLimiters(exact)
     larger, smaller = settings("20/hour"), settings("10/hour")
     assert granted(limiters.get(larger), 6) == 6
     limiter = limiters.get(smaller)
@@ -72,7 +77,7 @@ def test_connections_with_different_quotas_share_the_smaller_one(
 
 
 def test_a_quota_can_be_turned_off_and_on(settings: Settings) -> None:
-    limiters = RateLimiters(jitter=no_jitter)
+    limiters = RateLimiters(exact)
     connection = settings("off")
     limiter = limiters.get(connection)
     assert (limiter.calls, limiter.window, limiter.fair_share) == (None, 0.0, None)
@@ -87,7 +92,7 @@ def test_a_quota_can_be_turned_off_and_on(settings: Settings) -> None:
 
 
 def test_a_limiter_moves_to_redis_with_what_it_has_counted(settings: Settings, redis: RedisServer) -> None:
-    limiters = RateLimiters(jitter=no_jitter)
+    limiters = RateLimiters(exact)
     local = settings("20/hour", login="moves")
     assert granted(limiters.get(local), 5) == 5
     shared = settings("20/hour", login="moves", quota_storage=redis.url)
@@ -96,7 +101,7 @@ def test_a_limiter_moves_to_redis_with_what_it_has_counted(settings: Settings, r
 
 
 def test_a_connection_that_cannot_work_harms_no_other(settings: Settings) -> None:
-    limiters = RateLimiters(jitter=no_jitter)
+    limiters = RateLimiters(exact)
     good = settings("20/hour")
     limiter = limiters.get(good)
     with pytest.raises(TrimSettingsError, match="quota_storage") as refused:
@@ -106,9 +111,9 @@ def test_a_connection_that_cannot_work_harms_no_other(settings: Settings) -> Non
 
 
 def test_limiters_can_be_cleared(settings: Settings, clock: Clock) -> None:
-    limiters, connection = RateLimiters(jitter=no_jitter), settings("20/hour")
+    limiters, connection = RateLimiters(exact), settings("20/hour")
     assert granted(limiters.get(connection)) == 20
-    limiters.clear(clock=clock)
+    limiters.clear(functools.partial(RateLimiter, clock=clock))
     limiter = limiters.get(connection)
     assert granted(limiter) == 20
     clock.now += 3700

@@ -64,7 +64,7 @@ class Callbacks:
         await self._until(heard=False)
 
     async def _until(self, *, heard: bool) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.heard() != heard:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
 
@@ -107,7 +107,7 @@ class Callbacks:
         return await self.say("\r\n".join(lines).encode() + body)
 
 
-async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Return when something has become true, where no event tells."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110

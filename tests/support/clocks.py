@@ -27,5 +27,5 @@ class Clock:
 
 
 def no_jitter() -> float:
-    """Stand in for a random number, where a test needs exact delays."""
+    """Stand in for a random number, where a test needs exact waits."""
     return 0.0

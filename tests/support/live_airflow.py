@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ import psutil
 import requests
 
 HOST = "127.0.0.1"
-START_LIMIT = 300.0
+START_LIMIT = 600.0
 """Seconds until all processes say that they are healthy."""
 API_LIMIT = 180.0
 """Seconds for one call of the REST interface; a busy machine needs many of them."""
@@ -35,14 +36,18 @@ PROCESSES = {
     "triggerer": ["triggerer"],
 }
 
-_ALTERING = ("PYTHON", "AIRFLOW", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT")
+_ALTERING = ("PYTHON", "AIRFLOW", "COVERAGE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT")
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of loopback that nobody listens on, and that the system gives to nobody until somebody does.
+
+    Those that it gives to who asks for any port, or connects, begin at 32768 (Linux).
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+            return port
 
 
 def clean_environment() -> dict[str, str]:
@@ -197,7 +202,7 @@ class LiveAirflow:
     def healthy(self) -> bool:
         """Return whether the processes that say so say that they are healthy."""
         try:
-            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=60).json()
         except (requests.RequestException, ValueError):
             return False
         kinds = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
@@ -210,7 +215,7 @@ class LiveAirflow:
         :param path: below ``/api/v2``
         """
         if "Authorization" not in self._session.headers:
-            token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            token = self._session.get(f"{self.url}/auth/token", timeout=API_LIMIT).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
         answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
         if not answer.ok:

@@ -28,7 +28,7 @@ class LiveAirflow2(LiveAirflow):
 
     def _query(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
         with contextlib.closing(
-            sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
+            sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=300)
         ) as database:
             return database.execute(statement, parameters).fetchall()
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-HOST = "127.0.0.1"
-LIMIT = 10.0
+from tests.support.live_airflow import HOST, free_port
+
+LIMIT = 60.0
 """Seconds to start or end."""
 
 
@@ -28,8 +29,7 @@ class RedisServer:
         program = shutil.which("redis-server")
         if program is None:
             raise RuntimeError("redis-server is not installed; on Debian: apt-get install redis-server")
-        with socket.create_server((HOST, 0)) as listener:
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://{HOST}:{self.port}/0"
         self._program = program
         self._folder = tempfile.TemporaryDirectory(prefix="trim-redis-")
@@ -64,7 +64,7 @@ class RedisServer:
             self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=1) as connection:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=60) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")
         return False

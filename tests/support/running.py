@@ -9,13 +9,17 @@ import airflow
 
 AIRFLOW_3 = not airflow.__version__.startswith("2.")
 AIRFLOW_3_0 = airflow.__version__.startswith("3.0.")
+AIRFLOW_3_1 = airflow.__version__.startswith("3.1.")
 
+if AIRFLOW_3:
+    from airflow.sdk import DAG, task
+else:
+    from airflow.decorators import task
+    from airflow.models.dag import DAG
 if AIRFLOW_3_0:
     from airflow.models.dag import DAG  # the one of airflow.sdk has no test() there
-else:
-    from airflow.providers.common.compat.sdk import DAG
 
-__all__ = ["AIRFLOW_3", "AIRFLOW_3_0", "DAG", "register", "run", "xcom"]
+__all__ = ["AIRFLOW_3", "AIRFLOW_3_0", "AIRFLOW_3_1", "DAG", "register", "run", "task", "xcom"]
 
 
 def register(*dags: Any) -> None:
@@ -34,6 +38,8 @@ def register(*dags: Any) -> None:
         from airflow.models.dagbag import DagBag
 
         sync_bag_to_db = DagBag.sync_to_db
+    elif AIRFLOW_3_1:
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
     else:
         from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     bag = DagBag(dag_folder="/dev/null")

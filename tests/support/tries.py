@@ -10,13 +10,11 @@ import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
-
 from airflow_provider_trim.emulator import TrimEmulator
 from tests.support.emulators import connection_to
-from tests.support.waits import TaskInstance, run_trigger, video
+from tests.support.waits import TaskDeferred, TaskInstance, run_trigger, video
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds for whatever takes no time on a machine that is not busy."""
 
 _processes = multiprocessing.get_context("forkserver")

@@ -4,20 +4,28 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import importlib
 import json
+import time
 from typing import Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
+import pytest
 
+from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from airflow_provider_trim.triggers.payload import decode_event
+from airflow_provider_trim.vod.submission import TrimSubmission
+from tests.support import running
 
 try:
-    from airflow.sdk.exceptions import AirflowRescheduleException
-except ImportError:
+    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+except ImportError:  # before Airflow 3.2
+    from airflow.exceptions import AirflowRescheduleException, TaskDeferred
+
+if not running.AIRFLOW_3:
     import airflow.sensors.base
-    from airflow.exceptions import AirflowRescheduleException
 
     # Airflow 2.11 asks its database, which knows nothing of tasks that run without it.
     _of_the_database = airflow.sensors.base._orig_start_date
@@ -73,10 +81,10 @@ class Wait:
             try:
                 return self.task().execute(self.context)
             except AirflowRescheduleException as rescheduled:
-                from airflow.providers.common.compat.sdk import timezone
-
-                self.ti.first_rescheduled = self.ti.first_rescheduled or timezone.utcnow()
+                self.ti.first_rescheduled = self.ti.first_rescheduled or datetime.datetime.now(datetime.UTC)
                 self.reschedules.append(rescheduled.reschedule_date)
+                # As Airflow's scheduler does.
+                time.sleep(max(0.0, rescheduled.reschedule_date.timestamp() - time.time()))
             except TaskDeferred as deferred:
                 self.deferrals.append(deferred)
                 return self.resume(run_trigger(deferred.trigger), **(deferred.kwargs or {}))
@@ -101,25 +109,38 @@ def run_trigger(trigger: Any) -> Any:
     return json.loads(json.dumps(event))
 
 
+def verdicts_of(event: Any) -> list[Any]:
+    """What a trigger's event says of each of its trims."""
+    return decode_event(event)[1]
+
+
 def sensor(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
     how = {"deferrable": True} if mode == "deferrable" else {"mode": mode, "deferrable": False}
     return Wait(
-        TrimTaskStatusSensor, **{"trans_no": trans_no, "poke_interval": 0.02, "timeout": 30, **how, **arguments}
+        TrimTaskStatusSensor, **{"trans_no": trans_no, "poke_interval": 0.02, "timeout": 300, **how, **arguments}
     )
 
 
 def operator(mode: str, trans_no: Any = "T", **arguments: Any) -> Wait:
     how = {"deferrable": mode == "deferrable"}
     return Wait(
-        TrimVideoInfoOperator, **{"trans_no": trans_no, "poll_interval": 0.02, "timeout": 30, **how, **arguments}
+        TrimVideoInfoOperator, **{"trans_no": trans_no, "poll_interval": 0.02, "timeout": 300, **how, **arguments}
     )
+
+
+CLIP = {"video_id": "V1", "seek_start": "00:00:30", "duration": 12, "filename": "goal"}
+
+
+def derived(ti: TaskInstance | None = None, attempt: int = 0, **clip: Any) -> str:
+    """The transNo of a task instance that cuts this clip."""
+    submission = TrimSubmission.parse(**{**CLIP, **clip}, trans_no="any")
+    return task_trans_no(ti or TaskInstance(), submission.identity(), attempt)
 
 
 def video(mode: str, ti: TaskInstance | None = None, **arguments: Any) -> Wait:
     """One try of a task that cuts a clip; ``ti`` says which try of which task instance it is."""
-    clip = {"video_id": "V1", "seek_start": "00:00:30", "duration": 12, "filename": "goal"}
-    how = {"deferrable": mode == "deferrable", "poll_interval": 0.02, "first_poll_after": 0.02, "timeout": 30}
-    wait = Wait(TrimVideoOperator, **{**clip, **how, **arguments})
+    how = {"deferrable": mode == "deferrable", "poll_interval": 0.02, "first_poll_after": 0.02, "timeout": 300}
+    wait = Wait(TrimVideoOperator, **{**CLIP, **how, **arguments})
     wait.ti = ti or wait.ti
     wait.context = {"ti": wait.ti}
     return wait
@@ -128,3 +149,22 @@ def video(mode: str, ti: TaskInstance | None = None, **arguments: Any) -> Wait:
 SENSOR_MODES = ("poke", "reschedule", "deferrable")
 WAITS = [(sensor, mode) for mode in SENSOR_MODES] + [(operator, "poke"), (operator, "deferrable")]
 WAIT_IDS = [f"{make.__name__}-{mode}" for make, mode in WAITS]
+
+
+def in_waits(cases: dict[str, tuple[Any, ...]]) -> list[Any]:
+    """Return cases, each followed by a wait: the first in every wait, the others in one, and elsewhere marked ``full``.
+
+    How an answer is read is the same for all; tests/airflow/test_fault_matrix.py has every fault.
+    """
+    first = next(iter(cases))
+    return [
+        pytest.param(
+            *case,
+            make,
+            mode,
+            id=f"{name}-{wait_id}",
+            marks=() if name == first or (make, mode) == (sensor, "deferrable") else pytest.mark.full,
+        )
+        for name, case in cases.items()
+        for (make, mode), wait_id in zip(WAITS, WAIT_IDS, strict=True)
+    ]

@@ -17,10 +17,9 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
-ROOT = Path(__file__).parents[2]
-from airflow_provider_trim.emulator import Call  # noqa: E402
-from tests.support.example_service import ExampleService
+from airflow_provider_trim.emulator import Call, TrimEmulator
 
+ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".demo"
 LOG = HOME / "airflow.log"
 TRANS_NO = "036b6f4a01611000a79c3a7800000000"
@@ -76,7 +75,8 @@ def main() -> int:
     HOME.mkdir()
     with log_to_file() as screen:
         progress = Progress(screen)
-        with ExampleService(TRIM_SECONDS, on_call=progress.poll) as emulator:
+        with TrimEmulator(on_call=progress.poll) as emulator:
+            emulator.add_trim(TRANS_NO, seconds=TRIM_SECONDS, start_on_first_poll=True)
             progress.say(f"Emulator of the Cloud VoD service: {emulator.url}")
             progress.say(f"Airflow runs example_dags/example_trim_wait.py; its log: {LOG.relative_to(ROOT)}\n")
             progress.event("Airflow starts (some ten seconds) …")
@@ -106,7 +106,7 @@ def log_to_file() -> TextIO:
     return screen
 
 
-def run_dag(emulator: ExampleService, progress: Progress) -> dict[str, Any]:
+def run_dag(emulator: TrimEmulator, progress: Progress) -> dict[str, Any]:
     """Run the example to its end, deferral included, and return what its tasks have pushed."""
     connection = {"conn_type": "trim", "host": emulator.url, "login": emulator.user, "password": emulator.token}
     # Airflow reads its environment when it is first imported.

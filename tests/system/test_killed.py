@@ -28,6 +28,7 @@ def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Accou
         # Some trims end just before: the triggerer may have seen it, and may have told Airflow, or not.
         ending = RANDOM.sample(waits.waiting, max(1, 10 * runs // (kills + 1) - 1))
         waits.finish(ending)
+        # At any moment of its work.
         time.sleep(RANDOM.uniform(0.0, 4.0))
         name = RANDOM.choice(TRIGGERERS)
         killed = time.monotonic()
@@ -79,7 +80,7 @@ def test_workers_are_killed_as_they_submit(airflow: Deployment, account: Callabl
         for name in names:
             airflow.kill(name)
             airflow.start_process(name)
-        hold.wait_until_left()
+        hold.wait_until_left(timeout=STEP_LIMIT)
         say(f"kill {kill} of {kills}, {' and '.join(names)}, {moment} its submission was accepted")
     emulator.clear_faults()
     last_kill = time.monotonic()

@@ -13,14 +13,17 @@ import signal
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 
-from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.emulator import Call, TrimEmulator
 from tests.support.airflow_ui import AirflowUI
-from tests.support.example_service import ExampleService
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".ui"
 TRIM_SECONDS = 30.0
+REST_SECONDS = 120.0
+TRANS_NOS = ("036b6f4a01611000a79c3a7800000000", "trim-1", "trim-2", "trim-3")
+"""Those that the examples wait for by default."""
 
 WHAT_TO_CLICK = """
 Airflow with its web UI: {url}   (no login)
@@ -34,6 +37,33 @@ Emulator of the service: {service}   (login {user}, token {token})
 
 Logs of the processes: {home}. Ctrl-C ends everything.
 """
+
+
+class ExampleService(TrimEmulator):
+    """An emulator whose trims for the examples begin with their first poll, so that a run has to wait.
+
+    A while after a trim's end was last polled it can be waited for anew.
+    """
+
+    def __init__(self, seconds: float = TRIM_SECONDS) -> None:
+        super().__init__(duration=seconds, record=False, on_call=self._answered)
+        self._timers: dict[str, Timer] = {}
+        for trans_no in TRANS_NOS:
+            self.add_trim(trans_no, start_on_first_poll=True)
+
+    def _answered(self, call: Call) -> None:
+        trans_no = call.trans_no
+        if trans_no not in TRANS_NOS or call.trim_status != 2:
+            return
+        if trans_no in self._timers:
+            self._timers[trans_no].cancel()
+        timer = self._timers[trans_no] = Timer(REST_SECONDS, self._begin_anew, [trans_no])
+        timer.daemon = True
+        timer.start()
+
+    def _begin_anew(self, trans_no: str) -> None:
+        self.remove_trim(trans_no)
+        self.add_trim(trans_no, start_on_first_poll=True)
 
 
 def what_to_click(airflow: AirflowUI, service: TrimEmulator) -> str:
@@ -56,7 +86,7 @@ def main() -> int:
     started = time.monotonic()
     print("Starting Airflow (half a minute) …", flush=True)
     try:
-        with ExampleService(TRIM_SECONDS) as service, AirflowUI(HOME, service) as airflow:
+        with ExampleService() as service, AirflowUI(HOME, service) as airflow:
             print(what_to_click(airflow, service))
             print(f"Ready after {time.monotonic() - started:.0f} s.", flush=True)
             with contextlib.suppress(KeyboardInterrupt):

@@ -46,7 +46,7 @@ def test_a_run_from_its_trigger_to_the_video(
 
 def check_log(page: Page, picture: Any) -> None:
     log = page.get_by_role("code").first
-    expect(log).to_contain_text(f"Waiting for trim {TRANS_NO}")
+    expect(log).to_contain_text(f"Polling trim {TRANS_NO}")
     expect(log).to_contain_text(f"Trim {TRANS_NO} is done")
     page.keyboard.press("w")  # wraps its lines
     picture("log", height=800)

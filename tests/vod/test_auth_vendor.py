@@ -10,7 +10,7 @@ from unittest import mock
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from wangsu.common.auth.AkSkAuth import AkSkAuth
 from wangsu.common.auth.AkSkConfig import AkSkConfig
@@ -70,7 +70,6 @@ def vendors_headers(asked: AkSkConfig, content_type: str, body: str, now: float)
     ("auth", "label", "prefix"),
     [("cnc-hmac-sha256", "CNC-HMAC-SHA256", "x-cnc"), ("ws3-hmac-sha256", "WS3-HMAC-SHA256", "x-ws")],
 )
-@settings(max_examples=200, deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST"]),
     host=hosts,

@@ -58,7 +58,7 @@ def settings(auth: str = "token", host: str = "", **extra: object) -> TrimSettin
 
 
 def wire(connection: TrimSettings | None = None, **parameters: Any) -> dict[str, Any]:
-    return dict(TrimSubmission.check(**{**CLIP, **parameters}).to_wire(connection or settings()))
+    return dict(TrimSubmission.parse(**{**CLIP, **parameters}).to_wire(connection or settings()))
 
 
 # --- what is taken ---
@@ -149,7 +149,7 @@ TIMES = [
 @pytest.mark.parametrize(("value", "seconds"), TIMES, ids=repr)
 def test_times(value: Any, seconds: float) -> None:
     assert as_seconds(value) == seconds
-    assert TrimSubmission.check(**{**CLIP, "seek_start": value}).seek_start == seconds
+    assert TrimSubmission.parse(**{**CLIP, "seek_start": value}).seek_start == seconds
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ def test_times(value: Any, seconds: float) -> None:
 )
 @pytest.mark.parametrize("name", ["seek_start", "duration"])
 def test_malformed_times(name: str, value: Any) -> None:
-    with pytest.raises(TrimParameterError, match=f"^{name}: should be seconds, a timedelta or 'HH:MM:SS'") as refused:
+    with pytest.raises(TrimParameterError, match=f"^{name}: must be seconds, a timedelta or 'HH:MM:SS'") as refused:
         wire(**{name: value})
     assert refused.value.parameter == name
 
 
 @pytest.mark.parametrize("nothing", [0, "0", timedelta(), "00:00:00", 1e-9])
 def test_a_clip_without_length(nothing: Any) -> None:
-    with pytest.raises(TrimParameterError, match=r"^duration: should be longer than 0 seconds$") as refused:
+    with pytest.raises(TrimParameterError, match=r"^duration: must be > 0 seconds$") as refused:
         wire(duration=nothing)
     assert refused.value.parameter == "duration"
 
@@ -245,7 +245,7 @@ def test_invalid_parameter_is_named(name: str, value: Any, words: str) -> None:
 @pytest.mark.parametrize("name", ["video_id", "seek_start", "duration", "filename"])
 def test_missing_parameter_is_named(name: str) -> None:
     with pytest.raises(TrimParameterError, match=f"^{name}: Field required") as refused:
-        TrimSubmission.check(**{key: value for key, value in CLIP.items() if key != name})
+        TrimSubmission.parse(**{key: value for key, value in CLIP.items() if key != name})
     assert refused.value.parameter == name
 
 
@@ -329,7 +329,7 @@ def test_data_that_is_no_string(data: object) -> None:
     """It may have been accepted: retryable, which makes the hook ask before it sends again."""
     error = refusal(answer(data=data))
     assert (type(error), error.retryable, error.code) == (TrimResponseError, True, 200)
-    assert "data should be a string" in str(error)
+    assert "data must be a string" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_refused_parameter_is_named(code: int, parameter: str | None, http_sta
         assert isinstance(error, TrimParameterError)
         assert (error.parameter, error.code, error.retryable) == (parameter, code, False)
         assert str(error) == (
-            f"{parameter or 'a parameter'} was refused: the service says: 参数错误 "
+            f"{parameter or 'a parameter'} was refused: API error: 参数错误 "
             f"(code {code}, HTTP status {http_status}, request id r-1)"
         )
 
@@ -374,7 +374,7 @@ def test_unlisted_codes(code: int, kind: type[TrimError], retryable: bool) -> No
     """Those unknown keep code, message and request id."""
     error = refusal(answer(code, None, "no"))
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
-    assert "the service says: no" in str(error)
+    assert "API error: no" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ parameters_ = st.fixed_dictionaries(
 def test_any_parameters_are_sent_or_refused(parameters: dict[str, Any], connection: TrimSettings) -> None:
     """There is no error that nobody expects."""
     try:
-        sent = TrimSubmission.check(**parameters).to_wire(connection)
+        sent = TrimSubmission.parse(**parameters).to_wire(connection)
     except (TransNoEmptyError, TransNoIllegalError):
         return
     except TrimParameterError as error:

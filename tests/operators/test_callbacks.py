@@ -13,14 +13,13 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
-from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.callback_calls import Callbacks
 from tests.support.emulators import set_connection
-from tests.support.waits import TaskInstance, Wait, sensor, video
+from tests.support.waits import TaskInstance, Wait, derived, sensor, video
 
-OURS = task_trans_no(TaskInstance(), 0)
-NEXT = task_trans_no(TaskInstance(), 1)
+OURS = derived()
+NEXT = derived(attempt=1)
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_lost_callback_is_made_up_for_by_polling(connect: Any, emulator: TrimEmu
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
-        ({"notify": False}, {}),
+        ({"use_callback": False}, {}),
         ({}, {"callback_url": None}),
         ({}, {"callback_listen": None}),
         ({"trans_no": "a/b"}, {}),  # a proxy might spell it differently

@@ -15,8 +15,9 @@ import pytest
 
 import airflow_provider_trim
 from airflow_provider_trim.polling.state import Failure, Success, TimedOut
-from airflow_provider_trim.triggers.payload import decode, decode_many
+from airflow_provider_trim.triggers.payload import decode_event
 from airflow_provider_trim.vod.errors import TransNoNotFoundError, TrimTransportError
+from airflow_provider_trim.waiting.trans_nos import TransNos
 
 SAMPLES = sorted((Path(__file__).parents[1] / "data" / "releases").glob("*.json"))
 
@@ -42,7 +43,7 @@ def test_triggers(sample: Any) -> None:
 
 def test_events(sample: Any) -> None:
     """A worker is resumed with them, perhaps of a newer release than the triggerer's."""
-    verdicts = {name: decode(event, "T") for name, event in sample["events"].items()}
+    verdicts = {name: decode_event(event, deferred="T")[1][0] for name, event in sample["events"].items()}
     success, failure, passing = (verdicts[name] for name in ("success", "failure", "passing"))
     assert isinstance(success, Success)
     assert success.task.video_info
@@ -59,6 +60,19 @@ def test_events(sample: Any) -> None:
 
 
 def test_event_of_many(sample: Any) -> None:
-    first, second = decode_many(sample["event_of_many"], ["T", "U"])
+    trans_nos, (first, second) = decode_event(sample["event_of_many"], argument=["T", "U"])
+    assert trans_nos == TransNos(("T", "U"), is_list=True)
     assert isinstance(first, Success)
     assert isinstance(second, Failure)
+
+
+def test_events_as_text(sample: Any) -> None:
+    """They say which transNos they are about."""
+    trans_nos, (verdict,) = decode_event(sample["event_as_text"])
+    assert trans_nos == TransNos(("T",))
+    assert isinstance(verdict, Success)
+    trans_nos, (first, second, third) = decode_event(sample["event_of_many_as_text"])
+    assert trans_nos == TransNos(("T", "U", "V"), is_list=True)
+    assert isinstance(first, Failure)
+    assert isinstance(second, TimedOut)
+    assert third is None

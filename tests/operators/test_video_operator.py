@@ -32,13 +32,14 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
+from airflow_provider_trim.polling.state import Success
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
-from tests.support.waits import TaskInstance, run_trigger, video
+from tests.support.waits import TaskInstance, derived, run_trigger, verdicts_of, video
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 S, Q = SUBMIT_PATH, QUERY_PATH
-OURS = task_trans_no(TaskInstance(), 0)
-NEXT = task_trans_no(TaskInstance(), 1)
+OURS = derived()
+NEXT = derived(attempt=1)
 every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])
 
 
@@ -61,11 +62,12 @@ def paths(emulator: TrimEmulator) -> list[str]:
 @every_mode
 def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
-    wait = video(mode, resolution="640x480", suffix="mp4", sampling_rate=48000)
+    how = {"resolution": "640x480", "suffix": "mp4", "sampling_rate": 48000}
+    wait, ours = video(mode, **how), derived(**how)
     result = wait.run()
     (submission,) = trim_default.submissions
     assert dict(submission.parameters) == {
-        "transNo": OURS,
+        "transNo": ours,
         "videoId": "V1",
         "seekStart": 30,
         "duration": 12,
@@ -74,9 +76,9 @@ def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
         "suffix": "mp4",
         "samplingRate": 48000,
     }
-    assert result == trim_default.video_info(OURS)
+    assert result == trim_default.video_info(ours)
     assert (result["videoName"], result["videoDuration"]) == ("goal", "12")
-    ids = {"trans_no": OURS, "trim_task_id": submission.task_id, "video_id": result["videoId"]}
+    ids = {"trans_no": ours, "trim_task_id": submission.task_id, "video_id": result["videoId"]}
     assert {key: wait.ti.pushed[key] for key in ids} == ids
     assert len(wait.deferrals) == (mode == "deferrable")
 
@@ -107,11 +109,21 @@ def test_explicit_trans_no(trim_default: TrimEmulator, mode: str) -> None:
     assert wait.ti.pushed["trans_no"] == "goal-1"
 
 
-@pytest.mark.parametrize("empty", [None, ""])
+@pytest.mark.parametrize("empty", [None, "", "None"])
 def test_a_trans_no_that_is_empty_is_derived(trim_default: TrimEmulator, empty: Any) -> None:
     """As a template leaves it."""
     video("worker", trans_no=empty, wait_for_completion=False).run()
     assert submitted(trim_default) == [OURS]
+
+
+@pytest.mark.parametrize("missing", [None, "", "None"])
+def test_what_is_optional_may_be_rendered_to_nothing(trim_default: TrimEmulator, missing: Any) -> None:
+    """Jinja makes the text None of a param that is None."""
+    names = ["resolution", "frame_rate", "video_bit_rate", "audio_bit_rate", "sampling_rate", "notify_url", "suffix"]
+    optional = dict.fromkeys([*names, "enable_video_transcode"], missing)
+    video("worker", wait_for_completion=False, **optional).run()
+    (submission,) = trim_default.submissions
+    assert set(submission.parameters) == {"transNo", "videoId", "seekStart", "duration", "filename"}
 
 
 @every_mode
@@ -218,7 +230,7 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
             video(mode, retry(number)).run()
     trim_default.submission_outcome = "success"
     info = video(mode, retry(3)).run()
-    names = [task_trans_no(TaskInstance(), generation) for generation in range(3)]
+    names = [derived(attempt=attempt) for attempt in range(3)]
     assert submitted(trim_default) == names
     assert info == trim_default.video_info(names[2])
     assert video(mode, retry(4)).run() == info
@@ -228,26 +240,28 @@ def test_tries_in_a_row(trim_default: TrimEmulator, mode: str) -> None:
 @every_mode
 def test_finished_trim_is_not_reused_with_reuse_off(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.duration = 0
-    first = video(mode, reuse=False).run()
-    second = video(mode, retry(2), reuse=False).run()
+    first = video(mode, reuse_finished=False).run()
+    second = video(mode, retry(2), reuse_finished=False).run()
     assert second == trim_default.video_info(NEXT) != first
-    video(mode, retry(3), reuse=False).run()
-    assert submitted(trim_default) == [task_trans_no(TaskInstance(), generation) for generation in range(3)]
+    video(mode, retry(3), reuse_finished=False).run()
+    assert submitted(trim_default) == [derived(attempt=attempt) for attempt in range(3)]
 
 
 def test_running_trim_is_adopted_with_reuse_off(trim_default: TrimEmulator) -> None:
     trim_default.add_trim(OURS, seconds=math.inf)
-    assert video("worker", retry(), reuse=False, wait_for_completion=False).run() == OURS
+    assert video("worker", retry(), reuse_finished=False, wait_for_completion=False).run() == OURS
     assert submitted(trim_default) == []
 
 
-@pytest.mark.parametrize("reuse", [True, False])
+@pytest.mark.parametrize("reuse_finished", [True, False])
 @pytest.mark.parametrize("seconds", [0, math.inf])
-def test_without_waiting_a_retry_returns_the_same(trim_default: TrimEmulator, reuse: bool, seconds: float) -> None:
-    """The trans_no, whether the trim is done by then or not."""
+def test_without_waiting_a_retry_returns_the_same(
+    trim_default: TrimEmulator, reuse_finished: bool, seconds: float
+) -> None:
+    """Pitfall 16: trans_no, whether the trim is done by then or not."""
     trim_default.add_trim(OURS, seconds=seconds)
-    wait = video("worker", retry(), wait_for_completion=False, reuse=reuse)
-    expected = OURS if reuse or seconds else NEXT
+    wait = video("worker", retry(), wait_for_completion=False, reuse_finished=reuse_finished)
+    expected = OURS if reuse_finished or seconds else NEXT
     assert wait.run() == expected
     assert wait.ti.pushed == {"trans_no": expected}
 
@@ -255,7 +269,7 @@ def test_without_waiting_a_retry_returns_the_same(trim_default: TrimEmulator, re
 def test_failed_query_submits_nothing(trim_default: TrimEmulator) -> None:
     trim_default.misbehave(OURS, HttpError(429, headers={"Retry-After": "61"}))
     with pytest.raises(TrimError) as trouble:
-        video("worker", retry()).run()
+        video("worker", retry(), timeout=30).run()
     assert trouble.value.retryable
     assert (paths(trim_default), submitted(trim_default)) == ([Q], [])
 
@@ -270,8 +284,8 @@ def test_explicit_trans_no_is_queried_too(trim_default: TrimEmulator, seconds: f
 def test_explicit_trans_no_has_no_successor(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("done", seconds=0)
     trim_default.add_trim("failed", seconds=0, outcome="fail")
-    with pytest.raises(AirflowFailException, match=r"trim done is done already.*needs another trans_no"):
-        video("worker", retry(), trans_no="done", reuse=False).run()
+    with pytest.raises(AirflowFailException, match=r"trim done is already finished .*choose another trans_no"):
+        video("worker", retry(), trans_no="done", reuse_finished=False).run()
     with pytest.raises(AirflowFailException, match=r"trim failed .*status 3"):
         video("worker", retry(), trans_no="failed").run()
     assert submitted(trim_default) == []
@@ -303,10 +317,10 @@ def test_failed_trim_with_explicit_trans_no_is_not_worth_a_retry(trim_default: T
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"seek_start": "soon"}, "^seek_start: should be seconds, a timedelta or 'HH:MM:SS'"),
+        ({"seek_start": "soon"}, "^seek_start: must be seconds, a timedelta or 'HH:MM:SS'"),
         ({"seek_start": -1}, "^seek_start: "),
         ({"duration": ""}, "^duration: "),
-        ({"duration": 0}, "^duration: should be longer than 0 seconds"),
+        ({"duration": 0}, "^duration: must be > 0 seconds"),
         ({"video_id": ""}, "^video_id: "),
         ({"filename": None}, "^filename: "),
         ({"resolution": "640 x 480"}, "^resolution: "),
@@ -318,7 +332,10 @@ def test_failed_trim_with_explicit_trans_no_is_not_worth_a_retry(trim_default: T
         ({"notify_url": "example.com"}, "^notify_url: "),
         ({"enable_video_transcode": "maybe"}, "^enable_video_transcode: "),
         ({"trans_no": "x" * 33}, "trans_no has 33 characters; at most 32 are allowed"),
-        ({"trans_no": 7}, "trans_no should be a string, not int"),
+        ({"trans_no": 7.5}, r"trans_no must be a string, not float \(7\.5\); native rendering"),
+        ({"trans_no": ["a"]}, "trans_no must be one transNo, not a list"),
+        ({"video_id": "None"}, "^video_id: is the text 'None'"),
+        ({"trim_conn_id": "None"}, "^trim_conn_id: is the text 'None'"),
     ],
 )
 def test_a_wrong_parameter_fails_at_once_by_its_name(
@@ -335,8 +352,8 @@ def test_a_wrong_parameter_fails_at_once_by_its_name(
         (1561, "^frame_rate was refused"),
         (1565, "^resolution was refused"),
         (1000, "^a parameter was refused"),
-        (1301, "^the service says: no"),
-        (4711, "^the service says: no"),
+        (1301, "^API error: no"),
+        (4711, "^API error: no"),
     ],
 )
 def test_refused_submission_fails_at_once(trim_default: TrimEmulator, code: int, words: str) -> None:
@@ -368,7 +385,7 @@ def test_killing_the_task_leaves_the_trim_alone_and_says_so(
     running.execute(wait.context)
     with caplog.at_level(logging.WARNING):
         running.on_kill()
-    assert "Its trim goes on at the service, which has no call to cancel one" in capsys.readouterr().out + caplog.text
+    assert "The trim keeps running: the API has no cancel call" in capsys.readouterr().out + caplog.text
     assert (paths(trim_default), trim_default.running) == ([S], [OURS])
 
 
@@ -379,7 +396,7 @@ def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator)
     with pytest.raises(TaskDeferred) as deferred:
         wait.task().execute(wait.context)
     events = [run_trigger(deferred.value.trigger) for _ in range(2)]
-    assert events[0]["verdict"] == events[1]["verdict"] == "success"
+    assert all(isinstance(verdict, Success) for event in events for verdict in verdicts_of(event))
     assert paths(trim_default) == [S, Q, Q]
     assert wait.resume(events[1], **deferred.value.kwargs) == trim_default.video_info(OURS)
     assert submitted(trim_default) == [OURS]
@@ -391,9 +408,9 @@ def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         wait.task().execute(wait.context)
     event = run_trigger(deferred.value.trigger)
-    event["data"]["transNo"] = "another"
+    event["content"] = event["content"].replace(OURS, "another")
     for broken in (event, None, {"verdict": "?"}):
-        with pytest.raises(TrimError, match=r"the event about trim .* is not understood"):
+        with pytest.raises(TrimError, match=r"cannot decode the trigger event for trim "):
             wait.resume(broken, **deferred.value.kwargs)
 
 
@@ -402,20 +419,110 @@ def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
 
 def test_the_trans_no_never_changes() -> None:
     """Over tries, and over versions of this package, since a retry may run after an upgrade."""
-    assert OURS == "2ee0b1e0c0e2fdcc3848d3416d3cc8e4"
-    assert {task_trans_no(retry(number), 0) for number in range(1, 9)} == {OURS}
+    assert OURS == "3b5795be437be55bcd977beb28bd77b9"
+    assert {derived(retry(number)) for number in range(1, 9)} == {OURS}
 
 
 names = st.text(max_size=3)
-instances = st.tuples(names, names, names, st.integers(-1, 3), st.integers(0, 3))
+instances = st.tuples(names, names, names, st.integers(-1, 3), names, st.integers(0, 3))
 
 
 @given(instances, instances)
-def test_each_task_instance_has_its_own(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
+def test_each_task_instance_and_request_has_its_own(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     """Whatever dags, tasks and runs are called, as far as Airflow lets them be."""
-    digests = [task_trans_no(TaskInstance(*where), generation) for *where, generation in (one, other)]
+    digests = [task_trans_no(TaskInstance(*where), request, attempt) for *where, request, attempt in (one, other)]
     assert (digests[0] == digests[1]) == (one == other)
     assert all(len(digest) == 32 and int(digest, 16) >= 0 for digest in digests)
+
+
+CHANGES: dict[str, Any] = {
+    "video_id": "V2",
+    "seek_start": 31,
+    "duration": 13,
+    "filename": "goal-2",
+    "resolution": "640x480",
+    "frame_rate": 25,
+    "video_bit_rate": 100,
+    "audio_bit_rate": 50,
+    "sampling_rate": 22050,
+    "suffix": "mp4",
+    "enable_video_transcode": False,
+}
+
+
+@every_mode
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_request_is_another_trim(trim_default: TrimEmulator, mode: str, name: str) -> None:
+    """The DAG was corrected and the task cleared, or a list upstream has changed: not the old clip, green."""
+    trim_default.duration = 0
+    first = video(mode).run()
+    second = video(mode, retry(), **{name: CHANGES[name]}).run()
+    assert first["videoId"] != second["videoId"]
+    assert submitted(trim_default) == [OURS, derived(**{name: CHANGES[name]})]
+    assert video(mode, retry(3)).run() == first
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"seek_start": 30},
+        {"seek_start": "30.0"},
+        {"seek_start": pendulum.duration(seconds=30), "duration": "12"},
+        {"resolution": "", "suffix": None},
+        {"notify_url": "https://example.com/other"},
+        {"use_callback": False},
+    ],
+    ids=str,
+)
+def test_the_same_request_in_other_words_is_the_same_trim(trim_default: TrimEmulator, same: dict[str, Any]) -> None:
+    trim_default.duration = 0
+    first = video("worker").run()
+    assert video("worker", retry(), **same).run() == first
+    assert submitted(trim_default) == [OURS]
+
+
+# --- a first try whose transNo the service has already ---
+
+
+@every_mode
+@pytest.mark.parametrize("seconds", [0, 0.2], ids=["finished", "running"])
+def test_a_refused_duplicate_is_found(trim_default: TrimEmulator, mode: str, seconds: float) -> None:
+    """A deleted run was made anew, or ``airflow dags test`` runs a second time on 2.11: as a first try, again."""
+    trim_default.duration = seconds
+    first = video(mode).run()
+    trim_default.clear_calls()
+    assert video(mode).run() == first
+    assert paths(trim_default)[:2] == [S, Q]
+    assert submitted(trim_default) == [OURS]
+
+
+def test_a_refused_duplicate_that_failed_is_followed_by_another(trim_default: TrimEmulator) -> None:
+    trim_default.duration = 0
+    for name in (OURS, NEXT):
+        trim_default.add_trim(name, seconds=0, outcome="fail")
+    third = derived(attempt=2)
+    assert video("worker").run() == trim_default.video_info(third)
+    assert paths(trim_default) == [S, Q, Q, Q, S, Q]
+
+
+def test_a_refused_duplicate_that_is_not_to_be_reused_is_followed_by_another(trim_default: TrimEmulator) -> None:
+    trim_default.duration = 0
+    first = video("worker").run()
+    assert video("worker", reuse_finished=False).run() == trim_default.video_info(NEXT) != first
+
+
+def test_a_refusal_of_what_is_not_there_is_the_refusal(trim_default: TrimEmulator) -> None:
+    trim_default.fail_submission("before", ServiceCode(4711, "no"))
+    with pytest.raises(AirflowFailException, match=r"no .*code 4711"):
+        video("worker").run()
+    assert paths(trim_default) == [S, Q]
+
+
+def test_a_duplicate_of_a_trans_no_of_ones_own_may_be_anybodys(trim_default: TrimEmulator) -> None:
+    trim_default.add_trim("theirs", seconds=0)
+    with pytest.raises(AirflowFailException):
+        video("worker", trans_no="theirs").run()
+    assert paths(trim_default) == [S]
 
 
 def test_runs_and_map_indexes_submit_their_own(trim_default: TrimEmulator) -> None:
@@ -445,6 +552,22 @@ TEMPLATES = {
 }
 
 
+RENDERED = {
+    "video_id": "V7",
+    "seek_start": 90,
+    "duration": 12.5,
+    "filename": "V7-00:01:30",
+    "resolution": "640x480",
+    "frame_rate": 25,
+    "video_bit_rate": 100,
+    "audio_bit_rate": 50,
+    "sampling_rate": 22050,
+    "suffix": "flv",
+    "enable_video_transcode": True,
+}
+CLIPS = [{"seek_start": 60 * n, "duration": 10 + n, "filename": f"goal-{n}"} for n in range(3)]
+
+
 def test_everything_about_the_trim_is_templated() -> None:
     """Nothing is read from a template before it is rendered."""
     operator = TrimVideoOperator(task_id="clip", **TEMPLATES)
@@ -467,7 +590,7 @@ def test_templates(trim_default: TrimEmulator, run_dag: Any, xcom: Any, deferrab
     run = run_dag(dag)
     assert run.state == "success"
     (submission,) = trim_default.submissions
-    expected = trans_no or task_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id), 0)
+    expected = trans_no or derived(TaskInstance(dag.dag_id, "clip", run.run_id), **RENDERED)
     assert dict(submission.parameters) == {
         "transNo": expected,
         "videoId": "V7",
@@ -495,7 +618,7 @@ def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, defer
 
         @task
         def clips() -> list[dict[str, Any]]:
-            return [{"seek_start": 60 * n, "duration": 10 + n, "filename": f"goal-{n}"} for n in range(3)]
+            return CLIPS
 
         clip = TrimVideoOperator.partial(
             task_id="clip", video_id="V1", deferrable=deferrable, poll_interval=0.05, first_poll_after=0.05
@@ -513,7 +636,7 @@ def test_mapped_tasks(trim_default: TrimEmulator, run_dag: Any, xcom: Any, defer
     for n in range(3):
         mine: Submission = by_name[f"goal-{n}"]
         assert (mine.parameters["videoId"], mine.parameters["seekStart"]) == ("V1", 60 * n)
-        assert mine.trans_no == task_trans_no(TaskInstance(dag.dag_id, "clip", run.run_id, n), 0)
+        assert mine.trans_no == derived(TaskInstance(dag.dag_id, "clip", run.run_id, n), **CLIPS[n])
         assert xcom(run, "clip", map_index=n) == trim_default.video_info(mine.trans_no)
         assert xcom(run, "clip", "trans_no", map_index=n) == mine.trans_no
     assert xcom(run, "collect") == ["goal-0", "goal-1", "goal-2"]

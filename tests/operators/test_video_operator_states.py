@@ -34,9 +34,8 @@ from tests.support.emulators import set_connection
 from tests.support.waits import TaskInstance
 
 CLIP = {"video_id": "V1", "seek_start": 30, "duration": 12, "filename": "goal"}
-RUNS = 2000
-STEPS = 8
 
+STEPS = 8
 _runs = itertools.count()
 
 
@@ -118,15 +117,15 @@ class OneTaskInstance(RuleBasedStateMachine):
 
     # --- what the service knows ---
 
-    def name(self, generation: int) -> str:
-        while len(self.names) <= generation:
-            self.names.append(task_trans_no(TaskInstance(run_id=self.run_id), len(self.names)))
-        return self.names[generation]
+    def name(self, attempt: int) -> str:
+        while len(self.names) <= attempt:
+            self.names.append(task_trans_no(TaskInstance(run_id=self.run_id), "clip", len(self.names)))
+        return self.names[attempt]
 
     def accepted(self) -> list[str]:
         names = []
-        for generation in itertools.count():
-            name = self.name(generation)
+        for attempt in itertools.count():
+            name = self.name(attempt)
             if not self.emulator.submissions_for(name):
                 return names
             names.append(name)
@@ -151,8 +150,8 @@ class OneTaskInstance(RuleBasedStateMachine):
                 Mortal(self.hook, trouble.dies_at),
                 CLIP,
                 trans_no_of=self.name,
-                ask_first=self.tries > 1,
-                reuse=self.reuse,
+                query_first=self.tries > 1,
+                reuse_finished=self.reuse,
             )
         except Crash:
             return
@@ -254,7 +253,7 @@ def test_one_trim_and_never_a_lost_one(machine: type[OneTaskInstance]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=RUNS,
+            max_examples=8 * settings.default.max_examples,
             stateful_step_count=STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -38,6 +38,23 @@ def test_results_are_in_the_order_asked(trim_default: TrimEmulator, make: Any, m
 
 
 @every_wait
+@pytest.mark.parametrize("trans_no", ["['7', 'a']", '["7", "a"]', [7, "a"]])
+def test_a_list_that_was_rendered_as_text(trim_default: TrimEmulator, make: Any, mode: str, trans_no: Any) -> None:
+    """As templates without native rendering leave it, or with integers in it."""
+    for name in ("7", "a"):
+        trim_default.add_trim(name, seconds=0)
+    assert make(mode, trans_no=trans_no).run() == [trim_default.video_info("7"), trim_default.video_info("a")]
+
+
+@every_wait
+def test_one_that_fails_twice_is_counted_twice(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    trim_default.add_trim("bad", seconds=0, outcome="fail")
+    trim_default.add_trim("good", seconds=0)
+    with pytest.raises(AirflowFailException, match=r"^2 of 3 trims failed:(\n  bad  .*){2}$"):
+        make(mode, trans_no=["bad", "good", "bad"], on_failure="collect").run()
+
+
+@every_wait
 def test_empty_list(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     assert make(mode, trans_no=[]).run() == []
     assert not trim_default.calls
@@ -47,10 +64,8 @@ def test_empty_list(trim_default: TrimEmulator, make: Any, mode: str) -> None:
 def test_fail_ends_the_wait_at_the_first_failed_one(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     trim_default.add_trim("bad", seconds=0, outcome="fail")
     trim_default.add_trim("slow", seconds=math.inf)
-    started = time.monotonic()
     with pytest.raises(AirflowFailException, match=r"1 of 2 trims failed:\n  bad  .*status 3"):
-        make(mode, trans_no=["bad", "slow"], timeout=60).run()
-    assert time.monotonic() - started < 30
+        make(mode, trans_no=["bad", "slow"], timeout=3600).run()
 
 
 @every_wait
@@ -78,14 +93,14 @@ def test_ignore_leaves_none_in_its_place(
     with caplog.at_level(logging.INFO):
         result = make(mode, trans_no=["a", "b", "c"], on_failure="ignore").run()
     assert result == [trim_default.video_info("a"), None, trim_default.video_info("c")]
-    assert "Ignored, as on_failure asks for: trim b" in capsys.readouterr().out + caplog.text
+    assert "Ignoring failed trim b (on_failure='ignore')" in capsys.readouterr().out + caplog.text
 
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
 def test_soft_fail_and_timeout(trim_default: TrimEmulator, mode: str) -> None:
     trim_default.add_trim("a", seconds=0)
     trim_default.add_trim("slow", seconds=math.inf)
-    with pytest.raises(AirflowSensorTimeout, match="1 of 2 trims failed:\n  slow  was not done"):
+    with pytest.raises(AirflowSensorTimeout, match="1 of 2 trims failed:\n  slow  not finished"):
         sensor(mode, trans_no=["a", "slow"], timeout=0.2).run()
     with pytest.raises(AirflowSkipException):
         sensor(mode, trans_no=["a", "missing"], soft_fail=True).run()
@@ -104,9 +119,10 @@ def test_a_rescheduled_wait_for_several_comes_back_after_its_interval(trim_defau
     for trans_no in trans_nos:
         trim_default.add_trim(trans_no, seconds=0 if trans_no == "a" else math.inf)
     wait = sensor("reschedule", trans_no=trans_nos, poke_interval=60, timeout=600)
+    before = time.time()
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         wait.task().execute(wait.context)
-    assert rescheduled.value.reschedule_date.timestamp() > time.time() + 55
+    assert rescheduled.value.reschedule_date.timestamp() >= before + 60
     assert [call.trans_no for call in trim_default.calls] == ["a", "b"]
 
 
@@ -114,7 +130,7 @@ def test_without_waiting(trim_default: TrimEmulator) -> None:
     trim_default.add_trim("a", seconds=0)
     trim_default.add_trim("b", seconds=math.inf)
     assert operator("poke", trans_no=["a"], wait_for_completion=False).run() == [trim_default.video_info("a")]
-    with pytest.raises(TrimError, match="b is not done yet"):
+    with pytest.raises(TrimError, match="b is still processing"):
         operator("poke", trans_no=["a", "b"], wait_for_completion=False).run()
 
 
@@ -126,7 +142,7 @@ def test_a_list_with_one_that_cannot_be_fails_before_any_call(trim_default: Trim
 
 
 def test_an_unknown_policy_fails_the_import() -> None:
-    with pytest.raises(ValueError, match="on_failure should be 'fail', 'collect' or 'ignore', not 'skip'"):
+    with pytest.raises(ValueError, match="on_failure must be 'fail', 'collect' or 'ignore', not 'skip'"):
         sensor("poke", on_failure="skip").run()
 
 
@@ -145,19 +161,19 @@ def test_event_with_a_missing_item_is_no_success(trim_default: TrimEmulator) -> 
     trim_default.add_trim("a", seconds=0)
     event = run_trigger(TrimTaskStatusTrigger(["a"]))
     wait = sensor("deferrable", trans_no=["a", "b"])
-    for broken in (event, {"verdicts": None}, event["verdicts"][0]):
-        with pytest.raises(TrimError, match="the event about 2 trims is not understood"):
-            wait.resume(broken)
+    for broken in (event, {"verdicts": None}, {"verdicts": []}, {"content": event["content"].replace("a", "b")}):
+        with pytest.raises(TrimError, match="cannot decode the trigger event for 2 trims"):
+            wait.resume(broken, trans_no=["a", "b"])
 
 
 def test_progress_in_the_log() -> None:
     done = Success(TrimTask.model_validate({"status": 2, "videoInfo": {}}))
     tally = WaitGroup([PollState(f"clip-{n}", now=1000.0) for n in range(40)], stop_at_failure=False)
     for place in range(17):
-        tally.verdicts[place] = done
-    tally.verdicts[20] = Failure(TrimTaskFailedError("status 3"))
-    assert tally.progress(1250.0) == "17 of 40 done, 1 failed, oldest waiting 4 min 10 s"
-    assert tally.progress(1009.0).endswith("oldest waiting 9 s")
-    due = [second for second in range(0, 1000, 5) if tally.report_due(1000.0 + second)]
-    assert due == [60, 120, 240, 480, 960]
-    assert not WaitGroup([PollState("one", now=0.0)], stop_at_failure=True).report_due(1e9)
+        tally.record(place, done)
+    tally.record(20, Failure(TrimTaskFailedError("status 3")))
+    assert tally.progress_line(1250.0) == "17/40 done, 1 failed; longest wait 4 min 10 s"
+    assert tally.progress_line(1009.0).endswith("longest wait 9 s")
+    due = [second for second in range(0, 2500, 5) if tally.should_log(1000.0 + second)]
+    assert due == [60, 120, 240, 480, 960, 1560, 2160]
+    assert not WaitGroup([PollState("one", now=0.0)], stop_at_failure=True).should_log(1e9)

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.emulator import QUERY_PATH, SUBMIT_PATH, Hold, ServiceData, TrimEmulator
-from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from tests.support.tries import PATIENCE, Try
-from tests.support.waits import TaskInstance
+from tests.support.waits import derived
 
-OURS = task_trans_no(TaskInstance(), 0)
+OURS = derived()
 S, Q = SUBMIT_PATH, QUERY_PATH
 
 every_mode = pytest.mark.parametrize("mode", ["worker", "deferrable"])

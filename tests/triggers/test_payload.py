@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
-from airflow_provider_trim.triggers.payload import decode, encode
+from airflow_provider_trim.triggers.payload import decode_event, encode_event, encode_refusal
 from airflow_provider_trim.vod import errors
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.waiting.trans_nos import TransNos
 
 FACTS = {"code": 1234, "request_id": "r-1", "http_status": 418, "retryable": True, "retry_after": 2.5}
 DATA = {
@@ -33,8 +34,29 @@ ERROR = {"type": "TrimTaskFailedError", "message": "over"}
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TrimError)]
 
 
+T1 = TransNos(("t1",))
+
+
 def travel(verdict: Verdict) -> Any:
-    return decode(json.loads(json.dumps(encode(verdict), allow_nan=False)), "t1")
+    event = json.loads(json.dumps(encode_event(T1, [verdict]), allow_nan=False))
+    trans_nos, (arrived,) = decode_event(event, argument="another")
+    assert trans_nos == T1
+    return arrived
+
+
+def as_text(event: Any) -> dict[str, Any]:
+    """The same verdict, as triggers send it now."""
+    return {"content": json.dumps({"trans_nos": "t1", "verdicts": [event]})}
+
+
+def decode(event: Any) -> Verdict:
+    """What an event of a single trim says, whether its content is text or, as before, is not."""
+    _, (verdict,) = decode_event(event, deferred="t1")
+    assert verdict is not None
+    return verdict
+
+
+shapes = pytest.mark.parametrize("shape", [as_text, lambda event: event], ids=["text", "untexted"])
 
 
 def facts(error: TrimError) -> Any:
@@ -69,19 +91,20 @@ def test_a_timeout_without_an_error_stays_one() -> None:
     assert travel(TimedOut()) == TimedOut(None)
 
 
+@shapes
 @pytest.mark.parametrize("kind", ["Later", "dataclass", "Any", "annotations", "", None, "ValueError", "__builtins__"])
-def test_an_unknown_class_is_the_base_of_all(kind: Any) -> None:
+def test_an_unknown_class_is_the_base_of_all(kind: Any, shape: Any) -> None:
     """A triggerer of a later version may know more classes; the error stays an error."""
-    verdict = decode({"verdict": "failure", "error": {"type": kind, "message": "m", "code": 7}}, "t1")
+    verdict = decode(shape({"verdict": "failure", "error": {"type": kind, "message": "m", "code": 7}}))
     assert isinstance(verdict, Failure)
     assert type(verdict.error) is TrimError
     assert str(verdict.error) == "m (code 7)"
 
 
+@shapes
 @pytest.mark.parametrize(
     "event",
     [
-        None,
         [],
         {},
         "success",
@@ -114,26 +137,81 @@ def test_an_unknown_class_is_the_base_of_all(kind: Any) -> None:
     ],
     ids=lambda event: json.dumps(event)[:60],
 )
-def test_what_is_missing_or_malformed_is_an_error(event: Any) -> None:
-    with pytest.raises(TrimError, match="event about trim t1 is not understood") as caught:
-        decode(event, "t1")
+def test_what_is_missing_or_malformed_is_an_error(event: Any, shape: Any) -> None:
+    """Pitfalls 10 and 11."""
+    with pytest.raises(TrimError, match="cannot decode the trigger event for trim t1 ") as caught:
+        decode(shape(event))
     assert type(caught.value) is TrimError
-    assert "was the triggerer restarted after an upgrade" in str(caught.value)
+    assert "Restart triggerers after an upgrade" in str(caught.value)
+
+
+def test_no_event_is_an_error() -> None:
+    """Pitfall 11."""
+    with pytest.raises(TrimError, match=r"cannot decode the trigger event for trim t1 \(there is none\)"):
+        decode(None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "x", "[]", "null", "7", "{}", '{"trans_nos": "t1"}', '{"verdicts": []}', "[" * 100_000),
+        '{"trans_nos": "t1", "verdicts": []}',
+        '{"trans_nos": "t1", "verdicts": {}}',
+        '{"trans_nos": "t1", "verdicts": 7}',
+        '{"trans_nos": null, "verdicts": [null]}',
+        '{"trans_nos": ["t1", "t2"], "verdicts": [null]}',
+        '{"error": null}',
+        '{"error": {"message": "over"}}',
+    ],
+    ids=lambda content: content[:30],
+)
+def test_content_that_is_not_understood_is_an_error(content: str) -> None:
+    """Pitfall 11."""
+    with pytest.raises(TrimError, match="cannot decode the trigger event"):
+        decode_event({"content": content}, deferred="t1")
+
+
+def test_an_event_about_other_trims_is_an_error() -> None:
+    """Whatever it says of those, this task has waited for its own."""
+    event = encode_event(TransNos(("t2",)), [TimedOut()])
+    for deferred in ("t1", ["t2"], ["t2", "t1"]):
+        with pytest.raises(TrimError, match="it is about other trims"):
+            decode_event(event, deferred=deferred)
+    assert decode_event(event, argument="rendered anew") == (TransNos(("t2",)), [TimedOut()])
+
+
+@pytest.mark.parametrize("kind", [errors.TransNoEmptyError, errors.TransNoIllegalError])
+def test_an_argument_that_is_none_arrives_as_its_error(kind: type[TrimError]) -> None:
+    with pytest.raises(kind, match="what to write"):
+        decode_event(encode_refusal(kind("what to write")))
+
+
+@pytest.mark.parametrize("value", [10**19, -(10**30), "\0", "\ud800", math.inf, {"\0": 1}, "x\x1b[31m"], ids=repr)
+def test_an_event_fits_every_store(value: Any) -> None:
+    """Whatever comes: an event that can't be encoded ends the triggerer (Airflow 3.3.2)."""
+    error = TrimError("\0\ud800", request_id=value if isinstance(value, str) else None)
+    task = TrimTask.model_validate(DATA).model_copy(update={"raw": {**DATA, "value": value}})
+    for event in (encode_event(T1, [Success(task)]), encode_event(T1, [Failure(error)]), encode_refusal(error)):
+        (text,) = event.values()
+        assert text.isascii()
+        assert text.isprintable()
+        assert json.loads(text)
 
 
 def test_the_complaint_does_not_quote_the_event() -> None:
-    """Whatever it was, it may have held a secret."""
-    with pytest.raises(TrimError) as caught:
-        decode({"verdict": "success", "data": {"status": "s3cret", "videoInfo": "s3cret"}}, "t1")
-    error: BaseException | None = caught.value
-    assert "s3cret" not in f"{error!r} {error} {error.__cause__}"
-    assert error.__suppress_context__
+    """Pitfall 19: whatever it was, it may have held a secret."""
+    for event in ({"verdict": "success", "data": {"status": "s3cret", "videoInfo": "s3cret"}}, {"content": "s3cret"}):
+        with pytest.raises(TrimError) as caught:
+            decode(event)
+        error: BaseException | None = caught.value
+        assert "s3cret" not in f"{error!r} {error} {error.__cause__}"
+        assert error.__suppress_context__
 
 
-def test_a_success_without_a_trans_no_is_the_trims_own() -> None:
-    """As in an answer: the service may leave it out."""
-    event = {"verdict": "success", "data": {"status": 2, "videoInfo": {}}}
-    assert isinstance(decode(event, "t1"), Success)
+@shapes
+def test_a_success_without_a_trans_no_is_the_trims_own(shape: Any) -> None:
+    """As in a response: the service may leave it out."""
+    assert isinstance(decode(shape({"verdict": "success", "data": {"status": 2, "videoInfo": {}}})), Success)
 
 
 _JSON = st.recursive(
@@ -158,12 +236,15 @@ _EVENTS = _JSON | st.fixed_dictionaries(
 )
 
 
-@given(event=_EVENTS)
-def test_any_event_is_a_verdict_or_a_trim_error(event: Any) -> None:
-    """Nothing but a well-formed success of this trim is one."""
+@given(event=_EVENTS, shape=st.sampled_from([as_text, lambda event: event]))
+def test_any_event_is_a_verdict_or_a_trim_error(event: Any, shape: Any) -> None:
+    """Pitfall 11: nothing but a well-formed success of this trim is one."""
     try:
-        verdict = decode(event, "t1")
+        _, (verdict,) = decode_event(shape(event), deferred="t1")
     except TrimError:
+        return
+    if verdict is None:
+        assert event is None
         return
     assert isinstance(verdict, Verdict)
     if isinstance(verdict, Success):

@@ -7,8 +7,9 @@ import math
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.exceptions import AirflowException
 
+from airflow_provider_trim.compat import AirflowFailException
 from airflow_provider_trim.emulator import HttpError, ServiceCode, TrimEmulator
 from airflow_provider_trim.vod.errors import VideoProcessingError
 from tests.support.waits import operator

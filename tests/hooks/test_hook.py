@@ -128,9 +128,9 @@ def test_http_429_pauses_every_call_of_the_account(
     emulator.add_trim(TRANS_NO, seconds=0)
     emulator.misbehave(TRANS_NO, HttpError(429), HttpError(429))
     with pytest.raises(TrimQuotaExceededError):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     with pytest.raises(TrimQuotaExceededError) as closed:
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     assert emulator.call_count == 1
     assert closed.value.http_status is None
     assert 0 < closed.value.retry_after <= 1
@@ -170,7 +170,7 @@ def test_permanent_failure_is_not_retried(hook: TrimApiHook, emulator: TrimEmula
 def test_ask_never_retries(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     emulator.misbehave(None, HttpError(503))
     with pytest.raises(TrimTransportError):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
     assert (emulator.call_count, slept) == (1, [])
 
 
@@ -178,7 +178,7 @@ def test_a_call_does_not_wait_for_ever(connect: Connect, emulator: TrimEmulator)
     connect(timeout=0.1)
     emulator.misbehave(None, Hold(), repeat=True)
     with TrimApiHook("trim_test") as hook, pytest.raises(TrimTransportError, match="timed out"):
-        hook.ask(TRANS_NO)
+        hook.query_once(TRANS_NO)
 
 
 # --- the session ---
@@ -219,7 +219,7 @@ def test_refresh_sees_a_changed_connection(hook: TrimApiHook, emulator: TrimEmul
     connect()
     with pytest.raises(TrimAuthError):
         hook.get_task(TRANS_NO)
-    hook.refresh()
+    hook.reload_connection()
     assert hook.get_task(TRANS_NO).status is TrimStatus.PROCESSING
 
 
@@ -252,7 +252,10 @@ async def test_a_missing_connection_is_named(emulator: TrimEmulator) -> None:
 )
 async def test_what_is_wrong_with_a_connection_is_named(connect: Connect, extra: dict[str, Any], words: str) -> None:
     connect(**extra)
-    for attempt in (TrimApiHook("trim_test").aget_task(TRANS_NO), asyncio.to_thread(TrimApiHook("trim_test").ask, "t")):
+    for attempt in (
+        TrimApiHook("trim_test").aget_task(TRANS_NO),
+        asyncio.to_thread(TrimApiHook("trim_test").query_once, "t"),
+    ):
         with pytest.raises(TrimSettingsError, match=words) as caught:
             await attempt
         assert "s3cret" not in str(caught.value)
@@ -270,7 +273,7 @@ async def test_the_loop_and_the_thread_read_the_same_connection(connect: Connect
 @pytest.mark.parametrize("extra", [["auth"], "auth", 5], ids=repr)
 async def test_extras_that_are_no_object(monkeypatch: pytest.MonkeyPatch, extra: Any) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps({"conn_type": "trim", "extra": json.dumps(extra)}))
-    with pytest.raises(TrimSettingsError, match="connection extra should be a JSON object"):
+    with pytest.raises(TrimSettingsError, match="connection extra must be a JSON object"):
         await load_settings("trim_test")
     works, message = TrimApiHook("trim_test").test_connection()
     assert (works, message[:16]) == (False, "connection extra")
@@ -280,7 +283,7 @@ async def test_secrets_backend_failure_is_transient(monkeypatch: pytest.MonkeyPa
     """Whatever a backend raises, a wait in the triggerer is not ended by it."""
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "no_such_module.Backend")
     monkeypatch.setenv("AIRFLOW__WORKERS__SECRETS_BACKEND", "no_such_module.Backend")
-    with pytest.raises(TrimTransportError, match="connection 'trim_test' could not be looked up: Airflow") as caught:
+    with pytest.raises(TrimTransportError, match="connection 'trim_test' could not be loaded: Airflow") as caught:
         await load_settings("trim_test")
     assert caught.value.retryable
 
@@ -297,10 +300,10 @@ def test_a_connection_that_works(hook: TrimApiHook, emulator: TrimEmulator) -> N
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (HttpError(503), "the service is in trouble (HTTP status 503, request id "),
-        (ConnectionReset(), "no answer from "),
-        (RawResponse(b"hello"), "the answer is not of the documented shape (not JSON): 'hello'"),
-        (ServiceData({"status": 1}), "The service claims to know a transNo that was just made up"),
+        (HttpError(503), "service unavailable (HTTP status 503, request id "),
+        (ConnectionReset(), "request to "),
+        (RawResponse(b"hello"), "unexpected response (not JSON): 'hello'"),
+        (ServiceData({"status": 1}), "The service returned a result for a random transNo"),
     ],
     ids=repr,
 )
@@ -318,7 +321,7 @@ def test_a_connection_with_a_wrong_token(connect: Connect) -> None:
     connect(password="wr0ng")
     works, message = TrimApiHook("trim_test").test_connection()
     assert not works
-    assert message.startswith("the service refused the connection's credentials")
+    assert message.startswith("authentication failed")
     assert "wr0ng" not in message
 
 

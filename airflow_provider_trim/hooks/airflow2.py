@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The connection form as Airflow 2.11 asks the hook for it; Airflow 3 reads the provider info instead.
+
+Delete this module, and the hook's two methods that call it, when Airflow 2.11 is no longer supported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
+
+
+def ui_field_behaviour() -> dict[str, Any]:
+    """Return which standard fields the form hides, and what it calls the others."""
+    return {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
+
+
+def connection_form_widgets() -> dict[str, Any]:
+    """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told.
+
+    That form knows four kinds of fields and none of choices: those are named in the description, and checked.
+    """
+    # Airflow 2.11 has these; Airflow 3 may not.
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField
+    from wtforms.validators import AnyOf, NumberRange, Optional
+
+    def field(definition: dict[str, Any]) -> Any:
+        schema, description = definition["schema"], definition["description"]
+        if "boolean" in schema["type"]:
+            return BooleanField(definition["label"], description=description)
+        kind, widget, checks = StringField, BS3TextFieldWidget(), [Optional()]
+        if "number" in schema["type"]:
+            kind = IntegerField
+            checks.append(NumberRange(schema["minimum"], schema["maximum"]))
+        elif schema.get("format") == "password":
+            kind, widget = PasswordField, BS3PasswordFieldWidget()
+        elif "enum" in schema:
+            checks.append(AnyOf(schema["enum"]))
+            description = f"{description} One of: {', '.join(schema['enum'])}. Empty: {schema['default']}."
+        return kind(definition["label"], validators=checks, description=description, widget=widget)
+
+    return {name: field(definition) for name, definition in CONNECTION_TYPE["conn-fields"].items()}

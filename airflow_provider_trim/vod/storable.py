@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which JSON values fit every store between the service and a downstream task: msgpack, JSON text, PostgreSQL's JSONB.
+
+Airflow's triggerer process ends, with all of its triggers, if an event can't be encoded, and begins again with the same
+event. So such a value is refused where a response is parsed, and fails only the wait it belongs to.
+"""
+
+from __future__ import annotations
+
+import math
+
+MAX_DEPTH = 64
+"""Objects and arrays within each other. A documented response has five; encoders recurse, and give up far beyond it."""
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def unstorable(value: object, path: str) -> str | None:
+    """Say what in a JSON value some store can't hold, or return None.
+
+    :param value: of plain JSON types
+    :param path: the value's name, for the message
+    :returns: the field and the reason, such as ``data.taskId is an integer of more than 64 bits``
+    """
+    todo = [(path, value, 0)]
+    while todo:
+        where, part, depth = todo.pop()
+        if isinstance(part, dict | list):
+            if depth == MAX_DEPTH:
+                return f"{where} has more than {MAX_DEPTH} levels"
+            named = part.items() if isinstance(part, dict) else enumerate(part)
+            for name, inner in named:
+                if isinstance(name, str) and (why := _text_fault(name)):
+                    return f"a name in {where} {why}"
+                todo.append((f"{where}.{name}", inner, depth + 1))
+        elif why := _scalar_fault(part):
+            return f"{where} {why}"
+    return None
+
+
+def _scalar_fault(value: object) -> str | None:
+    if isinstance(value, str):
+        return _text_fault(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is not a finite number"
+    if isinstance(value, int) and value not in _INT64:
+        return "is an integer of more than 64 bits"
+    return None
+
+
+def _text_fault(text: str) -> str | None:
+    if "\0" in text:
+        return "contains the character NUL"
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "contains an unpaired surrogate"
+    return None

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values as templates leave them, read as a person means them.
+
+Jinja makes text of everything: of a value that is missing, the text ``None``; of a list, its Python notation. Native
+rendering (``render_template_as_native_obj``) makes a number of digits. XComs bring numpy's types along.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import numbers
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimParameterError
+from airflow_provider_trim.vod.protocol import TRANS_NO_MAX_LENGTH, check_trans_no
+
+MAX_LIST_TEXT = 2**20
+"""Characters of a list that was rendered as text; Python's notation takes much memory to parse."""
+
+_BRACKETS = {"[": "]", "(": ")", "{": "}"}
+_TEMPLATE_HINT = "as a template renders a value that is missing; check what the template refers to"
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a value counts as not given."""
+    return value is None or (isinstance(value, str) and value in ("", "None"))
+
+
+def plain(value: object) -> Any:
+    """Return a number or a text as Python's own type; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real | Decimal):
+        return float(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def optional(value: object) -> Any:
+    """Return a value that may be left out, None where it is missing."""
+    return None if is_missing(value) else plain(value)
+
+
+def required(name: str, value: object) -> Any:
+    """Return a value that must be there.
+
+    :param name: the argument's name, for the message
+    :raises TrimParameterError: it is missing
+    """
+    if is_missing(value):
+        what = f"is the text 'None', {_TEMPLATE_HINT}" if value == "None" else "is empty"
+        raise TrimParameterError(f"{name}: {what}", parameter=name)
+    return plain(value)
+
+
+def trans_nos(value: object) -> tuple[tuple[str, ...], bool]:
+    """Read one transNo or several.
+
+    :returns: the transNos, and whether they were a list
+    :raises TransNoEmptyError: one is missing
+    :raises TransNoIllegalError: one is no text, too long, or holds what can't be sent or stored
+    """
+    parts = _listed(value) if isinstance(value, str) else value
+    if isinstance(parts, Mapping):
+        raise TransNoIllegalError("trans_no must be a string or a list, not an object; name the field that holds it")
+    if isinstance(parts, Iterable) and not isinstance(parts, str | bytes):
+        return tuple(_trans_no(part, f"trans_no[{place}]") for place, part in enumerate(parts)), True
+    return (_trans_no(parts, "trans_no"),), False
+
+
+def _listed(text: str) -> object:
+    """Return the list that a text is the notation of, in JSON or in Python, or else the text."""
+    stripped = text.strip()
+    if not stripped or _BRACKETS.get(stripped[0]) != stripped[-1] or len(stripped) > MAX_LIST_TEXT:
+        return text
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(stripped)
+        # What neither can read is a transNo with brackets in it, and refused for its length if it is long.
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(value, list | tuple | set | Mapping):
+            return sorted(value, key=str) if isinstance(value, set) else value
+    return text
+
+
+def _trans_no(value: object, name: str) -> str:
+    if is_missing(value):
+        what = f"is the text 'None', {_TEMPLATE_HINT}" if value == "None" else "is empty"
+        raise TransNoEmptyError(f"{name} {what}; it must be the transNo with which the trim was submitted")
+    text = plain(value)
+    if isinstance(text, bool | float):
+        raise TransNoIllegalError(
+            f"{name} must be a string, not {type(text).__name__} ({text!r}); native rendering "
+            "(render_template_as_native_obj) makes such a value of a text that looks like one"
+        )
+    if isinstance(text, int) and abs(text) < 10**TRANS_NO_MAX_LENGTH:
+        text = str(text)
+    try:
+        return check_trans_no(text)
+    except TransNoIllegalError as error:
+        raise TransNoIllegalError(error.message.replace("trans_no", name, 1)) from None

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator's numbers are checked when the DAG is read, mapped or not, and whoever they are for."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from airflow_provider_trim.waiting.options import MAX_SECONDS, to_failure_limit, to_reusable, to_seconds
+
+CLIP = {"video_id": "V", "seek_start": 0, "duration": 1, "filename": "f"}
+OPERATORS = {
+    TrimTaskStatusSensor: ("poke_interval", {"trans_no": "T"}),
+    TrimVideoInfoOperator: ("poll_interval", {"trans_no": "T"}),
+    TrimVideoOperator: ("poll_interval", CLIP),
+}
+WRONG = ["10", math.nan, math.inf, -1, 10**12, True, [10], timedelta(seconds=-1), timedelta.max, "{{ params.x }}"]
+
+
+@pytest.fixture(params=["unmapped", "mapped", "default_args"])
+def make(request: pytest.FixtureRequest) -> Any:
+    """Make a task as it stands in a DAG."""
+
+    def make(kind: Any, required: dict[str, Any], **arguments: Any) -> Any:
+        if request.param == "unmapped":
+            return kind(task_id="t", **required, **arguments)
+        if request.param == "default_args":
+            return kind(task_id="t", default_args=arguments, **required)
+        mapped = {name: [value] for name, value in required.items()}
+        return kind.partial(task_id="t", **arguments).expand(**mapped)
+
+    return make
+
+
+@pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+@pytest.mark.parametrize("name", ["interval", "timeout", "first_poll_after"])
+def test_a_wrong_duration_fails_the_import(kind: Any, name: str, value: Any, make: Any) -> None:
+    interval, required = OPERATORS[kind]
+    name = interval if name == "interval" else name
+    with pytest.raises(ValueError, match=rf"^{name} must be .*, not "):
+        make(kind, required, **{name: value})
+
+
+@pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("value", ["3", 0, -1, 1.5, True, math.inf], ids=repr)
+def test_a_wrong_limit_fails_the_import(kind: Any, value: Any, make: Any) -> None:
+    with pytest.raises(ValueError, match=r"^max_consecutive_failures must be an integer of at least 1, or None"):
+        make(kind, OPERATORS[kind][1], max_consecutive_failures=value)
+
+
+@pytest.mark.parametrize("kind", [TrimTaskStatusSensor, TrimVideoInfoOperator], ids=lambda kind: kind.__name__)
+def test_a_wrong_policy_fails_the_import(kind: Any, make: Any) -> None:
+    with pytest.raises(ValueError, match=r"^on_failure must be 'fail', 'collect' or 'ignore', not 'skip'"):
+        make(kind, {"trans_no": "T"}, on_failure="skip")
+
+
+@pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
+def test_what_is_right_is_taken(kind: Any, make: Any) -> None:
+    interval, required = OPERATORS[kind]
+    arguments = {interval: timedelta(seconds=7), "timeout": 60, "max_consecutive_failures": None}
+    make(kind, required, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(0, 0), (2.5, 2.5), (timedelta(minutes=1), 60), (Decimal("0.5"), 0.5), (Fraction(1, 2), 0.5), (MAX_SECONDS,) * 2],
+)
+def test_durations(value: Any, seconds: float) -> None:
+    assert to_seconds("timeout", value) == seconds
+    assert type(to_seconds("timeout", value)) is float
+
+
+def test_a_limit_of_none_is_no_limit() -> None:
+    assert (to_failure_limit(None), to_failure_limit(3)) == (None, 3)
+
+
+def test_what_can_be_read_once_only_is_kept() -> None:
+    """A sensor reads its argument at each poke, and a trigger's arguments are stored."""
+    assert to_reusable(name for name in "ab") == ["a", "b"]
+    assert to_reusable({"b", "a"}) == ["a", "b"]
+    assert to_reusable("ab") == "ab"
+
+
+def test_the_sensors_longest_interval_is_checked_too() -> None:
+    with pytest.raises(ValueError, match=r"^max_wait must be "):
+        TrimTaskStatusSensor(task_id="t", trans_no="T", max_wait=math.nan)

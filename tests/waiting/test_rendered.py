@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What templates, native rendering and XComs leave of an argument is read as a person means it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimError, TrimParameterError
+from airflow_provider_trim.waiting import rendered
+from airflow_provider_trim.waiting.trans_nos import TransNos
+
+
+class Number(int):
+    """As numpy's integers are: no ``int``'s own type, but an integer."""
+
+
+class Text(str):
+    """As ``numpy.str_`` or an enumeration's member is."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("T", ["T"]),
+        (123, ["123"]),
+        (Number(7), ["7"]),
+        (Text("T"), ["T"]),
+        ("[x]", ["[x]"]),
+        ("{{", ["{{"]),
+        ("None of them", ["None of them"]),
+        ("-1", ["-1"]),
+    ],
+    ids=repr,
+)
+def test_one(value: Any, names: list[str]) -> None:
+    trans_nos = TransNos.parse(value)
+    assert (list(trans_nos), trans_nos.is_list) == (names, False)
+    assert all(type(name) is str for name in trans_nos)
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (("a", 7), ["a", "7"]),
+        ([], []),
+        pytest.param({"b", "a"}, None, id="set"),
+        pytest.param((name for name in "ab"), ["a", "b"], id="generator"),
+        (["a", "a"], ["a", "a"]),
+        ("['a', 'b']", ["a", "b"]),
+        (' ["a", "b"] ', ["a", "b"]),
+        ("('a', 'b')", ["a", "b"]),
+        ("{'b', 'a'}", ["a", "b"]),
+        ("[1, 'b']", ["1", "b"]),
+        ("[]", []),
+        (str([f"{n:032}" for n in range(3)]), [f"{n:032}" for n in range(3)]),
+    ],
+)
+def test_several(value: Any, names: list[str] | None) -> None:
+    trans_nos = TransNos.parse(value)
+    assert trans_nos.is_list
+    assert sorted(trans_nos) == ["a", "b"] if names is None else list(trans_nos) == names
+    assert TransNos.parse(trans_nos.argument) == trans_nos
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "words"),
+    [
+        (None, TransNoEmptyError, "trans_no is empty"),
+        ("", TransNoEmptyError, "trans_no is empty"),
+        ("None", TransNoEmptyError, r"trans_no is the text 'None', .*check what the template refers to"),
+        (["a", None], TransNoEmptyError, r"trans_no\[1\] is empty"),
+        ("['a', None]", TransNoEmptyError, r"trans_no\[1\] is empty"),
+        ("[null]", TransNoEmptyError, r"trans_no\[0\] is empty"),
+        (["None"], TransNoEmptyError, r"trans_no\[0\] is the text 'None'"),
+        (True, TransNoIllegalError, r"not bool \(True\); native rendering"),
+        (12.5, TransNoIllegalError, r"not float \(12\.5\); native rendering"),
+        (Decimal("1"), TransNoIllegalError, "not float"),
+        (["a", False], TransNoIllegalError, r"trans_no\[1\] must be a string, not bool"),
+        (b"T", TransNoIllegalError, "not bytes"),
+        ({"videoId": "V"}, TransNoIllegalError, "name the field that holds it"),
+        ("{'videoId': 'V'}", TransNoIllegalError, "name the field that holds it"),
+        ([["a"]], TransNoIllegalError, r"trans_no\[0\] must be a string, not list"),
+        ("x" * 33, TransNoIllegalError, "trans_no has 33 characters"),
+        (["a", "x" * 33], TransNoIllegalError, r"trans_no\[1\] has 33 characters"),
+        (10**40, TransNoIllegalError, "trans_no must be a string, not int"),
+        ("a\0b", TransNoIllegalError, "trans_no contains the character NUL"),
+        ("\ud800", TransNoIllegalError, "trans_no contains an unpaired surrogate"),
+        ("[" * 100_000 + "]" * 100_000, TransNoIllegalError, "trans_no has 200000 characters"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_can_be_none_is_refused_and_says_what_to_do(value: Any, kind: type[TrimError], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        TransNos.parse(value)
+
+
+@given(st.text() | st.integers() | st.floats() | st.booleans() | st.none() | st.lists(st.text() | st.integers()))
+def test_any_value_is_read_or_refused(value: Any) -> None:
+    try:
+        trans_nos = TransNos.parse(value)
+    except (TransNoEmptyError, TransNoIllegalError):
+        return
+    assert TransNos.parse(trans_nos.argument) == trans_nos
+
+
+def test_what_may_be_left_out() -> None:
+    assert [rendered.optional(value) for value in (None, "", "None")] == [None] * 3
+    assert [rendered.optional(value) for value in (0, False, "x", Number(7), Decimal("2.5"))] == [0, False, "x", 7, 2.5]
+
+
+@pytest.mark.parametrize(("value", "words"), [(None, "is empty"), ("", "is empty"), ("None", "is the text 'None'")])
+def test_what_must_be_there(value: Any, words: str) -> None:
+    with pytest.raises(TrimParameterError, match=f"^video_id: {words}"):
+        rendered.required("video_id", value)
+    assert rendered.required("video_id", 7) == 7
