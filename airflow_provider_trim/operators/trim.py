@@ -224,11 +224,12 @@ class TrimVideoOperator(TrimWaitingMixin):
         """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if told not to wait."""
         trans_no, task, expects_callback = self._submit(context["ti"])
         if not self.wait_for_completion:
-            context["ti"].xcom_push(key="trans_no", value=trans_no)
+            self._xcom_push({"trans_no": trans_no}, context)
+            self._annotate_outlets({"trans_no": trans_no}, context)
             return trans_no
         trans_nos = self._parse_trans_nos(trans_no)
         if task is not None:
-            self.log.info("Trim %s was already finished by an earlier attempt", trans_no)
+            self.log.info("Trim %s was already finished by an earlier attempt", lazy.truncate(trans_no))
             return self._push(lazy.TrimResults(trans_nos, [task]), context)
         if self.first_poll_after is None:
             self.first_poll_after = min(30.0, max(2.0, lazy.as_seconds(self.duration) / 20))
@@ -311,7 +312,7 @@ class TrimVideoOperator(TrimWaitingMixin):
                     raise
                 raise AirflowFailException(str(error)) from error
         if task is None:
-            self.log.info("Trim %s of video %s is running", trans_no, self.video_id)
+            self.log.info("Trim %s of video %s is running", lazy.truncate(trans_no), lazy.truncate(str(self.video_id)))
         return trans_no, task, expects_callback
 
     def _results(self, trans_nos: TransNos, verdicts: Verdicts) -> TrimResults:
