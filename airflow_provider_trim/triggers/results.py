@@ -19,13 +19,13 @@ from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.waiting.protocols import Log
 
 _MAX_SHOWN = 10**18
-"""A number of the service's beyond this is a fault of its own, and left out of the log: a float can't hold any."""
+"""Greater numbers are no sizes, and left out of the log: a float can't hold all of them."""
 
 
 def unwrap_verdicts(
     trans_nos: Iterable[str], verdicts: Sequence[Verdict | None], on_failure: str, log: Log
 ) -> list[TrimTask | None]:
-    """Return the finished trims in the order asked, with None for those that failed and are ignored.
+    """Return the finished trims in the order of the transNos, with None for those that failed and are ignored.
 
     :param on_failure: ``ignore`` to log failures; anything else raises them, naming all
     :raises AirflowFailException: a trim has failed for good

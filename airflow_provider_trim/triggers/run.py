@@ -66,7 +66,7 @@ class TriggerRun:
         return await poller_for(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(state)
 
     async def _event(self, trans_nos: TransNos, verdicts: Verdicts) -> TriggerEvent:
-        """Tell a worker the verdicts, or end the task where all trims were successful and no worker is needed."""
+        """Hand the verdicts to a worker, or end the task where all trims were successful and no worker is needed."""
         # dag.test() runs triggers without a task instance, which can't be ended here.
         if self.finish and self.task_instance and all(isinstance(verdict, Success) for verdict in verdicts):
             tasks = unwrap_verdicts(trans_nos, verdicts, "fail", self.log)

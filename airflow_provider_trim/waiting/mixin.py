@@ -28,7 +28,7 @@ TRIGGER_TIMED_OUT = "Trigger timeout"
 
 
 class TrimWaitingMixin(BaseOperator):
-    """Waits for trims. Used beside Airflow's own base classes."""
+    """Waits for trims. A mixin for Airflow's own base classes."""
 
     trans_no: Any
     trim_conn_id: str
@@ -75,7 +75,7 @@ class TrimWaitingMixin(BaseOperator):
         return lazy.TrimApiHook(conn_id, quota_timeout=quota_timeout)
 
     def _parse_trans_nos(self, trans_no: object) -> TransNos:
-        """Tell one transNo from several.
+        """Read one transNo or several.
 
         :raises AirflowFailException: the service can't know such a transNo
         """
