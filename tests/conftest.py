@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: an Airflow of their own, and the emulator."""
 
+import functools
 import gc
 import importlib.metadata
 import json
@@ -34,7 +35,7 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
     os.environ["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"  # the only one that takes SQLite there
 
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
-from airflow_provider_trim.ratelimit.limiter import limiters  # noqa: E402
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters  # noqa: E402
 
 # An example takes as long as the machine has it take.
 _ANY_SPEED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
@@ -163,4 +164,5 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         # Airflow's own clock, which time_machine leaves alone.
         monkeypatch.setattr(time, "monotonic", lambda: ran + time.time() - begun)
         monkeypatch.setattr(time, "sleep", sleep)
+        limiters.clear(functools.partial(RateLimiter, clock=lambda: time.monotonic()))  # not the one of before
         yield

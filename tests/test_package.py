@@ -15,7 +15,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT, anchors, links, name_of
+
+from tests.support.pages import PAGES, ROOT, anchors, links, name_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESSES: dict[str, str] = PROJECT["urls"]

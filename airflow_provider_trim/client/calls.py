@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, build_submission, parse_submission, parse_task
+from airflow_provider_trim.vod.response import ParserOptions
 from airflow_provider_trim.vod.settings import TrimSettings
 
 
@@ -28,10 +29,8 @@ class Query:
 
     def parse(self, response: Response, settings: TrimSettings, now: float) -> TrimTask:
         """Return the trim; raise a :class:`TrimError` unless it is processing or successful."""
-        secret = settings.password.get_secret_value()
-        return parse_task(
-            response.status, response.headers, response.body, trans_no=self.trans_no, secret=secret, now=now
-        )
+        options = _options(settings, now)
+        return parse_task(response.status, response.headers, response.body, options, trans_no=self.trans_no)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +48,8 @@ class Submission:
 
     def parse(self, response: Response, settings: TrimSettings, now: float) -> str:
         """Return ``data`` of the response; raise a :class:`TrimError` where the submission was refused."""
-        secret = settings.password.get_secret_value()
-        return parse_submission(response.status, response.headers, response.body, secret=secret, now=now)
+        return parse_submission(response.status, response.headers, response.body, _options(settings, now))
+
+
+def _options(settings: TrimSettings, now: float) -> ParserOptions:
+    return ParserOptions(settings.password.get_secret_value(), now, settings.max_retry_after)

@@ -6,41 +6,52 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tenacity import RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import RetryCallState, retry_if_exception
 from tenacity.wait import wait_exponential, wait_random
 
-from airflow_provider_trim.vod.errors import TrimError, VideoProcessingError
+from airflow_provider_trim.vod.errors import TrimError, TrimQuotaExceededError, VideoProcessingError
 
 MAX_ATTEMPTS = 4
 """Calls of one method of the hook, where the earlier ones fail for a passing reason."""
 
 MAX_DELAY = 60.0
-"""Seconds between two of them. A service that wants to be left alone for longer is not asked again."""
+"""Seconds between two of them. A service that wants to be left alone for longer is not called again."""
 
 _backoff = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
 
 
-def retry_options(log: Any) -> dict[str, Any]:
+def retry_options(log: Any, quota_timeout: float | None = None) -> dict[str, Any]:
     """Return what :class:`tenacity.Retrying` and :class:`tenacity.AsyncRetrying` take, apart from ``sleep``.
 
     :param log: the :class:`logging.Logger` that is told of each call that failed
+    :param quota_timeout: seconds for which HTTP 429 may hold a call up, however often; None for what holds for others
     """
     return {
-        "retry": retry_if_exception(_is_retryable),
-        "stop": stop_after_attempt(MAX_ATTEMPTS),
+        "retry": retry_if_exception(functools.partial(_is_retryable, quota_timeout)),
+        "stop": functools.partial(_is_over, quota_timeout),
         "wait": _delay,
         "before_sleep": functools.partial(_log_retry, log),
         "reraise": True,
     }
 
 
-def _is_retryable(error: BaseException) -> bool:
-    return (
-        isinstance(error, TrimError)
-        and error.retryable
-        and not isinstance(error, VideoProcessingError)
-        and (error.retry_after or 0.0) <= MAX_DELAY
-    )
+def _is_retryable(quota_timeout: float | None, error: BaseException) -> bool:
+    if not isinstance(error, TrimError) or not error.retryable or isinstance(error, VideoProcessingError):
+        return False
+    longest = max(MAX_DELAY, quota_timeout or 0.0) if _is_http_429(error) else MAX_DELAY
+    return (error.retry_after or 0.0) <= longest
+
+
+def _is_over(quota_timeout: float | None, state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    if quota_timeout is not None and _is_http_429(error):
+        return state.idle_for + state.upcoming_sleep > quota_timeout
+    return state.attempt_number >= MAX_ATTEMPTS
+
+
+def _is_http_429(error: BaseException | None) -> bool:
+    """Return whether the service has refused a call; a permit that does not come in time is waited for elsewhere."""
+    return isinstance(error, TrimQuotaExceededError) and error.http_status is not None
 
 
 def _delay(state: RetryCallState) -> float:

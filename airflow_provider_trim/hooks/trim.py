@@ -43,8 +43,8 @@ class TrimApiHook(BaseHook):
     One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
 
     :param trim_conn_id: Airflow connection of type ``trim``
-    :param quota_timeout: seconds for which a call waits for its turn under the account's quota, at most; by default the
-        connection's ``timeout``
+    :param quota_timeout: seconds for which the account's quota, and HTTP 429, may hold a call up; by default the
+        connection's ``timeout``, and up to a minute after HTTP 429
     """
 
     conn_name_attr = "trim_conn_id"
@@ -162,14 +162,14 @@ class TrimApiHook(BaseHook):
         self.log.info("Quota exhausted; waiting %.0f s", seconds)
 
     def _retrying(self) -> Retrying:
-        return Retrying(sleep=self._sleep, **retry_options(self.log))
+        return Retrying(sleep=self._sleep, **retry_options(self.log, self._given_quota_timeout))
 
     async def aget_task(self, trans_no: str) -> TrimTask:
         """Ask how far a trim is, from within an event loop; otherwise as :meth:`get_task`.
 
         The session belongs to the first event loop that asks; call :meth:`aclose` there, or use ``async with``.
         """
-        retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log))
+        retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log, self._given_quota_timeout))
         return await retrying(self._aquery_once, trans_no)
 
     async def _aquery_once(self, trans_no: str) -> TrimTask:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
@@ -21,10 +20,12 @@ class Permits:
     """Acquires permits for one poller.
 
     :param schedule: is told the quota to plan with
+    :param timeout: seconds that a limiter may take
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, *, timeout: float = ACQUIRE_TIMEOUT) -> None:
         self._schedule = schedule
+        self._timeout = timeout
         self._limiter: RateLimiter | None = None
 
     async def acquire(self, limiter: RateLimiter, trims: int) -> float:
@@ -39,17 +40,18 @@ class Permits:
             self.forget()
             self._limiter = limiter
         try:
-            async with asyncio.timeout(ACQUIRE_TIMEOUT):
+            async with asyncio.timeout(self._timeout):
                 limiter.report_waiting(self, trims)
                 pause = await limiter.aacquire()
+            pause = max(pause, 0.0) if pause <= MAX_PERMIT_WAIT else MAX_PERMIT_WAIT  # which no NaN passes
             self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
         except TimeoutError:
-            reason = f"the rate limiter did not answer within {ACQUIRE_TIMEOUT:.0f} s"
+            reason = f"the rate limiter did not answer within {self._timeout:.0f} s"
             raise TrimTransportError(reason) from None
         # Whatever its fault is, it fails this poll, and not the waits of the connection.
         except Exception as error:
             raise TrimTransportError(f"the rate limiter failed: {type(error).__name__}: {error}") from error
-        return min(pause, MAX_PERMIT_WAIT) if 0.0 <= pause < math.inf else MAX_PERMIT_WAIT
+        return pause
 
     def release(self) -> None:
         """Give back the permit that was acquired last, since no call was made."""

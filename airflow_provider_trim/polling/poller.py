@@ -82,6 +82,7 @@ class Poller:
     :param on_idle: called when the last wait has ended
     :param schedule: which trim is next; by default by the expected delay
     :param connection: caches the connection; by default with this poller's clock
+    :param expiry_interval: seconds between two checks of the waits' deadlines
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Poller:
         on_idle: Callable[[], None] = lambda: None,
         schedule: Schedule | None = None,
         connection: ConnectionCache | None = None,
+        expiry_interval: float = EXPIRY_INTERVAL,
     ) -> None:
         self._clock = clock
         self._on_idle = on_idle
@@ -106,6 +108,7 @@ class Poller:
         self._listen_again_at = -math.inf
         self._in_flight: dict[str, _Poll] = {}
         self._expiry = Expiry(self._subscriptions, self._in_flight)
+        self._expiry_interval = expiry_interval
         self._concurrency = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
         self._wakeup = Wakeup()
         self._task: asyncio.Task[None] | None = None
@@ -171,7 +174,7 @@ class Poller:
 
     async def _expiry_loop(self) -> None:
         while True:
-            await asyncio.sleep(EXPIRY_INTERVAL)
+            await asyncio.sleep(self._expiry_interval)
             self._expiry.check(self._clock())
 
     # --- which trim is polled when ---

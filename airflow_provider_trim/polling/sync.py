@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.state import PollState, State
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
 from airflow_provider_trim.vod.models import TrimTask
@@ -77,20 +77,35 @@ class SyncPoller:
             self.poll_due(group)
         return group.verdicts
 
-    def poll_due(self, group: WaitGroup, *, in_order: bool = False) -> None:
-        """Poll all trims of a group that are due, until it is finished.
-
-        :param in_order: stop at the first that has no verdict, since those after it would have to be polled again
-        """
+    def poll_due(self, group: WaitGroup) -> None:
+        """Poll all trims of a group that are due, until it is finished."""
         for place, state in group.pending():
             now = self._clock()
             if group.verdicts[place] is None and self._due_at(state, now) <= now:
                 self._record(group, place, self.poll(state))
             self._record_refusal(group)
-            if group.finished or (in_order and group.verdicts[place] is None):
+            if group.finished:
                 break
         if group.should_log(self._clock()):
             self._log.log(logging.INFO, "Trims: %s", group.progress_line(self._clock()))
+
+    def poll_in_order(self, group: WaitGroup) -> None:
+        """Poll the trims of a group one after another, up to the first that is not finished.
+
+        This is for a process that ends then, and whose successor begins anew. So verdicts that it has are not given up
+        for want of a permit: it waits for one, else a list that is longer than the quota would never end.
+        """
+        for place, state in group.pending():
+            while group.verdicts[place] is None:
+                now = self._clock()
+                if (due := self._due_at(state, now)) > now:
+                    if state.state is not State.RATE_LIMITED or not group.successful + group.failed:
+                        return
+                    self._sleep(due - now)
+                self._record(group, place, self.poll(state))
+                self._record_refusal(group)
+            if group.finished:
+                return
 
     def poll(self, state: PollState) -> Decision:
         """Poll a trim: one call, and one more at once where the last poll is repeated."""

@@ -180,8 +180,10 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
                 if self.reschedule:
                     # Nothing counts failed polls there, and a mistyped trim_conn_id must not last until the timeout.
                     self._open_hook.require_connection()
-            # A rescheduled sensor forgets what it has seen, so it does not poll beyond the first unfinished trim.
-            self._poller.poll_due(self._group, in_order=self.reschedule)
+            if self.reschedule:  # and so this process forgets what it has seen
+                self._poller.poll_in_order(self._group)
+            else:
+                self._poller.poll_due(self._group)
         except Exception:
             for _, state in self._group.pending():
                 state.skip_poll(time.monotonic())  # silent_fail has Airflow go on

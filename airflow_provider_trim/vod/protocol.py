@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trimming interface in two steps: build a request, parse_task its response.
+"""The API in two steps: build a request, parse its response.
 
-Source: the vendor's page "Get Trimming Task Status" (Cloud VoD API). Errors of the service's logic come with HTTP
-status 200 and another ``code``, so neither status nor code is enough alone.
+Sources: the vendor's pages `Get Trimming Task Status
+<https://documents.cdnetworks.com/document/cloud-vod/20391-get-trimming-task-status>`_ and `Video Trimming
+<https://documents.cdnetworks.com/document/cloud-vod/20390-video-trimming>`_. Errors of the service's logic have HTTP
+status 200 and a ``code`` other than 200, so neither status nor code is enough alone.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
-from airflow_provider_trim.vod.response import ParsedResponse
+from airflow_provider_trim.vod.response import DEFAULT_OPTIONS, ParsedResponse, ParserOptions
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable
 
@@ -40,7 +42,7 @@ _JSON_SCHEMES = ("cnc-hmac-sha256", "api-key")
 
 
 def check_trans_no(trans_no: object) -> str:
-    """Return a transNo that the service can know; every caller comes through here before any call.
+    """Return a transNo that the service may know; each one passes here before any call.
 
     :raises TransNoEmptyError: it is empty or None
     :raises TransNoIllegalError: it is no string, or longer than 32 characters
@@ -59,35 +61,37 @@ def check_trans_no(trans_no: object) -> str:
 
 
 def build_query(settings: TrimSettings, trans_no: str, now: float) -> Request:
-    """Build the request "Get Trimming Task Status" for one trim.
+    """Build and sign a query for a trim's status (``videoClipQuery``).
 
-    :param now: Unix seconds, for the proof of identity
+    :param now: Unix seconds, for the signature
     :raises TransNoEmptyError, TransNoIllegalError: see :func:`check_trans_no`
     """
     return _build(settings, "videoClipQuery", {"transNo": check_trans_no(trans_no)}, now)
 
 
 def build_submission(settings: TrimSettings, parameters: Mapping[str, Any], now: float) -> Request:
-    """Build the request "videoClip", which starts a trim.
+    """Build and sign a submission of a trim (``videoClip``).
 
     :param parameters: as they go over the wire; see :class:`airflow_provider_trim.vod.submission.TrimSubmission`
-    :param now: Unix seconds, for the proof of identity
+    :param now: Unix seconds, for the signature
     """
     return _build(settings.model_copy(update={"method": "POST"}), "videoClip", parameters, now)
 
 
 def parse_submission(
-    http_status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "", now: float | None = None
+    http_status: int, headers: Mapping[str, str], body: bytes, options: ParserOptions = DEFAULT_OPTIONS
 ) -> str:
-    """Read the answer to a submission.
+    """Parse the response to a submission.
 
-    :param secret: not to be quoted, whatever the answer says
-    :param now: Unix seconds, by this machine's clock
-    :returns: ``data``, the service's own word for what it has accepted
-    :raises TrimParameterError: the service refuses a parameter
+    :param http_status: of the response
+    :param headers: of the response, their names in any case
+    :param body: of the response, decompressed
+    :param options: what the response is parsed beside
+    :returns: ``data``, which the vendor does not document
+    :raises TrimParameterError: the service refused a parameter
     :raises TrimError: anything else, as for :func:`parse_task`
     """
-    response = ParsedResponse(http_status, headers, body, secret, now)
+    response = ParsedResponse(http_status, headers, body, options)
     try:
         data = response.data()
     except TrimApiError as error:
@@ -122,26 +126,24 @@ def parse_task(
     http_status: int,
     headers: Mapping[str, str],
     body: bytes,
+    options: ParserOptions = DEFAULT_OPTIONS,
     *,
     trans_no: str | None = None,
-    secret: str = "",
-    now: float | None = None,
 ) -> TrimTask:
-    """Read the answer to a query.
+    """Parse the response to a query.
 
-    :param http_status: of the answer
-    :param headers: of the answer, in any case
-    :param body: of the answer, decompressed
-    :param trans_no: what was asked for; an answer for another one is refused
-    :param secret: not to be quoted, whatever the answer says
-    :param now: Unix seconds by this machine's clock, which is compared with the service's where it refuses
+    :param http_status: of the response
+    :param headers: of the response, their names in any case
+    :param body: of the response, decompressed
+    :param options: what the response is parsed beside
+    :param trans_no: of the query; a response about another one is an error
     :returns: a trim whose status is processing or successful
     :raises TrimTaskFailedError: status 3
     :raises TrimApiError: a status or code that is not documented
-    :raises TrimResponseError: unexpected response
-    :raises TrimError: the answer's code or HTTP status, as in :mod:`airflow_provider_trim.vod.errors`
+    :raises TrimResponseError: the response is not of the documented shape
+    :raises TrimError: for the response's code or HTTP status, as in :mod:`airflow_provider_trim.vod.errors`
     """
-    response = ParsedResponse(http_status, headers, body, secret, now)
+    response = ParsedResponse(http_status, headers, body, options)
     data = response.data()
     if not isinstance(data, dict):
         raise response.malformed("data must be an object")

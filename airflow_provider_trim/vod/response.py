@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -23,7 +24,8 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.models import Integer
-from airflow_provider_trim.vod.redaction import excerpt, redact
+from airflow_provider_trim.vod.redaction import excerpt, redact, redact_json
+from airflow_provider_trim.vod.settings import DEFAULT_WINDOW
 from airflow_provider_trim.vod.validation import first_problem
 
 _SUCCESS = 200
@@ -38,7 +40,7 @@ def _as_text(value: object) -> str:
 
 
 class _Envelope(BaseModel):
-    """What every answer is wrapped in."""
+    """What every response is wrapped in (`Return Result` of the vendor's documentation)."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -47,18 +49,36 @@ class _Envelope(BaseModel):
     data: Any = None
 
 
-class ParsedResponse:
-    """One answer on its way from HTTP to ``data``."""
+@dataclass(frozen=True, slots=True)
+class ParserOptions:
+    """What a response is parsed beside.
 
-    def __init__(
-        self, http_status: int, headers: Mapping[str, str], body: bytes, secret: str, now: float | None
-    ) -> None:
+    :param secret: of the connection, which no error shows
+    :param now: Unix seconds by this machine's clock, which is compared with the service's if authentication failed
+    :param max_retry_after: seconds of a ``Retry-After`` that are honoured; more is an error of a service or a proxy
+    """
+
+    secret: str = field(default="", repr=False)
+    now: float | None = None
+    max_retry_after: float = DEFAULT_WINDOW
+
+
+DEFAULT_OPTIONS = ParserOptions()
+
+
+class ParsedResponse:
+    """One response on its way from HTTP to ``data``.
+
+    :param headers: their names in any case
+    :param body: without its content encoding
+    """
+
+    def __init__(self, http_status: int, headers: Mapping[str, str], body: bytes, options: ParserOptions) -> None:
         self.http_status = http_status
         self.headers = {name.lower(): value for name, value in headers.items()}
         self.body = body
         self.code: int | None = None
-        self._secret = secret
-        self._now = now
+        self._options = options
         request_id = self.headers.get("x-ws-requestid") or self.headers.get("x-cnc-request-id")
         self.request_id = None if request_id is None else self.excerpt(request_id)
 
@@ -76,10 +96,10 @@ class ParsedResponse:
         self._raise_for_http_status(envelope.message)
         if envelope.code != _SUCCESS:
             kind = ERRORS_BY_CODE.get(envelope.code, TrimApiError)
-            raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'nothing'}")
+            raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'no message'}")
         if self.http_status != HTTPStatus.OK:
             raise self.malformed(f"HTTP status {self.http_status} beside code 200")
-        return envelope.data
+        return redact_json(envelope.data, self._options.secret)
 
     def _envelope(self) -> _Envelope:
         try:
@@ -99,11 +119,21 @@ class ParsedResponse:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             text = f"authentication failed{said}{self._clock_skew_note()}"
             raise self.error(TrimAuthError, text)
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            text = "the proxy answered with HTTP status 407 (check the proxy's user and password)"
+            raise self.error(TrimTransportError, f"{text}{said}")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             raise self.error(TrimTransportError, f"service unavailable{said}")
 
     def _retry_after(self) -> float | None:
-        """Seconds (RFC 9110 §10.2.3); a date counts from the answer's own ``Date``, since clocks differ."""
+        """Seconds (`RFC 9110 §10.2.3 <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>`_), bounded.
+
+        A date counts from the response's own ``Date``, since clocks differ.
+        """
+        seconds = self._given_retry_after()
+        return None if seconds is None else min(seconds, self._options.max_retry_after)
+
+    def _given_retry_after(self) -> float | None:
         value = self.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
             return float(value[:9])
@@ -115,7 +145,7 @@ class ParsedResponse:
 
     def error(self, kind: type[TrimError], message: str) -> TrimError:
         """Return an error with this response's context; the secret is masked in its message."""
-        return kind(redact(message, self._secret), **self.context())
+        return kind(redact(message, self._options.secret), **self.context())
 
     def malformed(self, why: str) -> TrimError:
         """Return the error of a response that is not of the documented shape."""
@@ -125,7 +155,7 @@ class ParsedResponse:
 
     def excerpt(self, text: str) -> str:
         """Return the beginning of a text of the service as it may be shown."""
-        return excerpt(text, self._secret)
+        return excerpt(text, self._options.secret)
 
     def location(self, error: ValidationError, *prefix: str) -> str:
         """Return the path of the first field that is wrong, and what is wrong with it."""
@@ -147,7 +177,8 @@ class ParsedResponse:
             theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
         except (ValueError, TypeError, KeyError, OverflowError):
             return ""
-        off = 0.0 if self._now is None else self._now - theirs
+        now = self._options.now
+        off = 0.0 if now is None else now - theirs
         if abs(off) < MIN_REPORTED_SKEW:
             return ""
         return f"; your clock is off by {abs(off):.0f} s ({'ahead' if off > 0 else 'behind'})"

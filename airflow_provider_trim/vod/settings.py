@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse_many
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -23,40 +22,42 @@ from pydantic import (
     model_validator,
 )
 
+from airflow_provider_trim.vod.addresses import (
+    is_loopback,
+    join_base_url,
+    parse_base_url,
+    parse_path,
+    parse_proxy_url,
+    parse_storage_url,
+    proxy_to_url,
+    split_listen_address,
+)
 from airflow_provider_trim.vod.errors import TrimSettingsError
-from airflow_provider_trim.vod.redaction import truncate
+from airflow_provider_trim.vod.redaction import redact, truncate
 from airflow_provider_trim.vod.validation import first_problem
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
-"""The front door named by the vendor's documentation of "Get Trimming Task Status"."""
+"""The host of the vendor's page `Get Trimming Task Status
+<https://documents.cdnetworks.com/document/cloud-vod/20391-get-trimming-task-status>`_."""
 
-_PORTS = {"http": 80, "https": 443}
-
-_REDIS_OPTIONS = {"client_name", "db", "health_check_interval", "max_connections", "password", "protocol", "username"}
-"""Options of a Redis URL that are allowed. Others break calls (``decode_responses``), are another library's
-(``visibility_timeout``), or are this package's to choose (timeouts)."""
-
-_REDIS_TLS_OPTIONS = {
-    "ssl_ca_certs",
-    "ssl_ca_path",
-    "ssl_cert_reqs",
-    "ssl_certfile",
-    "ssl_check_hostname",
-    "ssl_keyfile",
-    "ssl_password",
-}
-"""And with ``rediss://``."""
+DEFAULT_WINDOW = 300.0
+"""Seconds in which the vendor counts an account's calls (`overview of the API
+<https://documents.cdnetworks.com/document/15923/cloudvod-newapi-overview>`_)."""
 
 Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
 
 
+_SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
 def _parse_rate(value: object) -> RateLimitItem | None:
-    if value is None or isinstance(value, RateLimitItem):
-        return value
-    if value == "off":
+    if value is None or value is False or isinstance(value, RateLimitItem):
+        return value or None
+    text = str(value)
+    if text.lower() == "off":
         return None
     try:
-        rates = parse_many(str(value))
+        rates = parse_many(text)
     except ValueError:
         rates = []
     if len(rates) != 1 or rates[0].amount < 1:
@@ -65,53 +66,19 @@ def _parse_rate(value: object) -> RateLimitItem | None:
 
 
 def _parse_verify(value: object) -> bool | str:
-    if isinstance(value, bool):
-        return value
+    if isinstance(value, bool | int) and value in (0, 1):
+        return bool(value)
     if isinstance(value, str) and value:
-        return {"true": True, "false": False}.get(value.lower(), value)
+        return _SWITCH.get(value.lower(), value)
     raise ValueError("must be true, false, or the path of a CA file")
 
 
-def _parse_base_url(value: str, example: str) -> str:
-    """Return the base URL of a web address, which holds nothing but scheme, host, port and path."""
-    if not value.isascii() or any(character in value for character in "@?#"):
-        raise ValueError(f"must be {example}")
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError(f"scheme {parts.scheme!r} must be http or https")
-    if not parts.hostname:
-        raise ValueError(f"must be {example}")
-    if any(not "!" <= character <= "~" for character in value):
-        raise ValueError("must not contain spaces or control characters")
-    _ = parts.port  # raises ValueError for one out of range
-    return value.rstrip("/")
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
-def _split_address(value: str) -> tuple[str, int]:
-    """Return host and port, or port 0 for what is neither."""
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+)):([0-9]{1,5})", value)
-    return (match[1] or match[2], int(match[3])) if match else ("", 0)
-
-
-def _check_redis_options(url: str) -> None:
-    """Raise ValueError for an option of a Redis URL that is not a known one. Shows no part of a password."""
-    try:
-        query = urlsplit(url).query
-    except ValueError:
-        raise ValueError("must be a URL such as redis://host:6379/0") from None
-    if "@" in query:
-        raise ValueError("the password holds a '?', which must be written as %3F")
-    allowed = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if url.startswith("rediss://") else set())
-    for name, _ in parse_qsl(query, keep_blank_values=True):
-        if name not in allowed:
-            raise ValueError(f"option {truncate(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 class TrimSettings(BaseModel):
@@ -127,15 +94,15 @@ class TrimSettings(BaseModel):
     login: str = Field(default="", repr=False)
     password: SecretStr = SecretStr("")
 
-    auth: Scheme = "token"
+    auth: Annotated[Scheme, BeforeValidator(_lower)] = "token"
     token_header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = None
     """Name of a header (RFC 9110, token) that takes the verification token, instead of a request parameter."""
-    method: Literal["POST", "GET"] = "POST"
+    method: Annotated[Literal["POST", "GET"], BeforeValidator(_upper)] = "POST"
     timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
-    """Seconds for one whole call; to connect, at most 10 of them."""
+    """Seconds for one whole call; at most 10 of them to connect."""
     verify: Annotated[bool | str, PlainValidator(_parse_verify)] = True
     proxy: SecretStr | None = None
-    """URL of a proxy, which may hold a password. Without it the environment's HTTPS_PROXY and NO_PROXY count."""
+    """URL of an HTTP proxy, which may hold a password; by default what HTTPS_PROXY and NO_PROXY say."""
     allow_http: bool = False
     allow_token_in_url: bool = False
     quota: Annotated[RateLimitItem | None, PlainValidator(_parse_rate)] = Field(
@@ -144,32 +111,24 @@ class TrimSettings(BaseModel):
     """Calls that the account may make; by default what the vendor's documentation allows; None for no quota."""
     quota_storage: SecretStr = SecretStr("memory://")
     """Where calls are counted: ``memory://`` for this process, or the URL of a Redis for all processes that name it."""
-    api_path: Annotated[str, Field(pattern=r"^/[!$-;=@-Z_a-z~]*$"), AfterValidator(lambda path: path.rstrip("/"))] = (
-        "/vod/videoManage"
-    )
-    """Where below the host the interface is served."""
+    api_path: Annotated[str, Field(pattern=r"^/[!$-;=@-Z_a-z~]*$"), AfterValidator(parse_path)] = "/vod/videoManage"
+    """Path of the API on the host."""
     callback_listen: str | None = None
     """Address and port at which a triggerer listens for callbacks, such as ``0.0.0.0:8790``."""
     callback_url: str | None = None
     """Base URL of that address, as the service sees it."""
     callback_poll_factor: Annotated[float, Field(ge=1, le=100_000)] = 60.0
-    """How many times rarer a trim is asked about while a callback is expected of it."""
+    """By how much the poll interval of a trim is multiplied while its callback is expected."""
 
     @field_validator("quota_storage")
     @classmethod
     def _known_storage(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if not url.startswith(("memory://", "redis://", "rediss://")):
-            raise ValueError("must be memory://, redis://… or rediss://…")
-        _check_redis_options(url)
-        return value
+        return SecretStr(parse_storage_url(value.get_secret_value()))
 
     @field_validator("proxy")
     @classmethod
-    def _proxy_is_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("must be a URL such as http://proxy.example.com:3128")
-        return value
+    def _http_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(proxy_to_url(parse_proxy_url(value.get_secret_value())))
 
     @field_validator("login", "password")
     @classmethod
@@ -177,30 +136,29 @@ class TrimSettings(BaseModel):
         text = value if isinstance(value, str) else value.get_secret_value()
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
             raise ValueError("contains control characters (a stray newline from pasting?)")
-        return value
+        return value.strip() if isinstance(value, str) else value
 
     @field_validator("base_url")
     @classmethod
     def _absolute_url(cls, value: str) -> str:
-        return _parse_base_url(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
+        return parse_base_url(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
 
     @field_validator("callback_url")
     @classmethod
     def _public_url(cls, value: str | None) -> str | None:
-        return None if value is None else _parse_base_url(value, "a base URL such as https://airflow.example.com/trims")
+        return None if value is None else parse_base_url(value, "a base URL such as https://airflow.example.com/trims")
 
     @field_validator("callback_listen")
     @classmethod
     def _address_and_port(cls, value: str | None) -> str | None:
-        if value is not None and not (0 < _split_address(value)[1] < 65536):
-            raise ValueError("must be address:port, such as 0.0.0.0:8790 or [::]:8790")
+        if value is not None:
+            split_listen_address(value)
         return value
 
     @model_validator(mode="after")
     def _reject_insecure(self) -> Self:
         for name, url in (("host", self.base_url), ("callback_url", self.callback_url or "")):
-            parts = urlsplit(url)
-            if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
+            if url.startswith("http://") and not self.allow_http and not is_loopback(url):
                 raise ValueError(
                     f"{name}: plain http would show the credentials to the network; use https, or set allow_http"
                 )
@@ -220,16 +178,19 @@ class TrimSettings(BaseModel):
     @property
     def account(self) -> str:
         """What the service counts its quota by: host and login, in one spelling."""
-        parts = urlsplit(self.base_url)
-        port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
-        return f"{(parts.hostname or '').removesuffix('.')}{port}/{self.login.strip()}"
+        return f"{urlsplit(self.base_url).netloc}/{self.login}"
+
+    @property
+    def max_retry_after(self) -> float:
+        """Seconds of a ``Retry-After`` that are honoured: after one window the account has its whole quota again."""
+        return DEFAULT_WINDOW if self.quota is None else float(self.quota.get_expiry())
 
     @property
     def callback_socket(self) -> tuple[str, int] | None:
         """Host and port to listen on for callbacks; None without ``callback_listen``, or a secret to sign with."""
         if self.callback_listen is None or not self.password.get_secret_value():
             return None
-        return _split_address(self.callback_listen)
+        return split_listen_address(self.callback_listen)
 
     @classmethod
     def from_connection(
@@ -252,30 +213,20 @@ class TrimSettings(BaseModel):
         :param extra: the connection's extras; an empty value counts as not given
         :raises TrimSettingsError: naming the field and what is allowed
         """
-        given = {name: value for name, value in (extra or {}).items() if value not in (None, "")}
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in (extra or {}).items()}
+        given = {name: value for name, value in stripped.items() if value not in (None, "")}
         reserved = given.keys() & {"base_url", "login", "password"}
         if reserved:
             raise TrimSettingsError(f"extra {sorted(reserved)[0]!r} is a connection field, not an extra")
         try:
             return cls(
-                base_url=_base_url(host or "", schema or "", port),
+                base_url=join_base_url(host, schema or "", port) if host and host.strip() else DEFAULT_HOST,
                 login=login or "",
                 password=SecretStr(password or ""),
                 **given,
             )
         except ValidationError as error:
-            raise TrimSettingsError(_error_message(error)) from None
-
-
-def _base_url(host: str, schema: str, port: int | None) -> str:
-    host = host.strip()
-    if not host:
-        return DEFAULT_HOST
-    scheme, separator, rest = host.rpartition("://")
-    name, slash, path = rest.partition("/")
-    if port and not re.search(r":\d*$", name):
-        name = f"{name}:{port}"
-    return f"{scheme if separator else schema or 'https'}://{name}{slash}{path}"
+            raise TrimSettingsError(redact(_error_message(error), password or "")) from None
 
 
 def _error_message(error: ValidationError) -> str:
@@ -283,7 +234,7 @@ def _error_message(error: ValidationError) -> str:
     name = path[0] if path else ""
     if unknown:
         extras = sorted(TrimSettings.model_fields.keys() - {"base_url", "login", "password"})
-        return f"connection extra {name!r} is unknown; allowed are {', '.join(extras)}"
+        return f"connection extra {truncate(name)!r} is unknown; allowed are {', '.join(extras)}"
     if not name:
         return f"connection {text}"
     fields = {"base_url": "host", "login": "login", "password": "password"}

@@ -111,6 +111,30 @@ def test_a_rescheduled_wait_gives_the_worker_back_instead(counting: TrimEmulator
 
 
 @pytest.mark.usefixtures("standing_clock")
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_list_longer_than_the_quota_ends(counting: TrimEmulator, mode: str) -> None:
+    """A rescheduled process begins anew, so it waits for the quota rather than forget what it has seen."""
+    names = [f"clip-{number}" for number in range(3 * CALLS)]
+    for name in names:
+        counting.add_trim(name, seconds=0)
+    wait = sensor(mode, trans_no=names)
+    assert wait.run() == [counting.video_info(name) for name in names]
+    assert (counting.call_count, wait.reschedules) == (len(names), [])
+
+
+@pytest.mark.usefixtures("standing_clock")
+def test_a_rescheduled_list_gives_the_worker_back_at_the_first_unfinished(counting: TrimEmulator) -> None:
+    names = [*(f"clip-{number}" for number in range(CALLS)), "slow", "later"]
+    for name in names:
+        counting.add_trim(name, seconds=0)
+    counting.misbehave("slow", PROCESSING)
+    wait = sensor("reschedule", trans_no=names)
+    assert wait.run() == [counting.video_info(name) for name in names]
+    assert len(wait.reschedules) == 1
+    assert counting.call_count == (CALLS + 1) + len(names)
+
+
+@pytest.mark.usefixtures("standing_clock")
 def test_test_connection_and_retries_wait_their_turn(counting: TrimEmulator) -> None:
     counting.add_trim("T", seconds=0)
     counting.misbehave("T", HttpError(500), HttpError(500))

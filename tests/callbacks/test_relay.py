@@ -19,12 +19,13 @@ import pytest
 from redis import Redis
 
 from airflow_provider_trim.callbacks import relay
-from airflow_provider_trim.callbacks.relay import channel_of
+from airflow_provider_trim.callbacks.relay import CallbackRelay, channel_of
 from airflow_provider_trim.emulator import Lost, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success
+from airflow_provider_trim.vod.callbacks import Claim
 from tests.support import callback_waiter
 from tests.support.callback_calls import Callbacks, until
 from tests.support.emulators import connection_parts
@@ -202,3 +203,40 @@ async def test_relay_ends_with_the_last_watch(redis: RedisServer, emulator: Trim
     emulator.finish("t1")
     await done(wait)
     await until(lambda: subscribers(redis, callbacks) == 0)
+
+
+async def test_an_unexpected_exception_ends_neither_relay_nor_wait(
+    redis: RedisServer, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault 1.7: it was gone without a line, and so were the callbacks of other triggerers."""
+    callbacks = Callbacks(emulator, quota_storage=redis.url)
+    received: list[str] = []
+    gaps = 0
+
+    def on_claim(claim: Claim) -> None:
+        received.append(claim.trans_no)
+        if claim.trans_no == "t1":
+            raise LookupError("a bug of whoever takes it")
+
+    def on_gap() -> None:
+        nonlocal gaps
+        gaps += 1
+        if gaps == 1:
+            raise LookupError("a bug")
+
+    redis.stop()
+    own = CallbackRelay(callbacks.settings, on_claim, on_gap)
+    await until(lambda: any("relay down" in message for message in caplog.messages))
+    redis.start()  # the first connection meets the bug
+    await until(lambda: gaps == 2)
+    await own.wait_until_connected()
+    with Redis.from_url(redis.url) as client:
+        for trans_no in ("t1", "t2"):
+            client.publish(channel_of(callbacks.settings.account), callbacks.target(trans_no))
+    await until(lambda: received == ["t1", "t2"])
+    await asyncio.gather(own.close(), return_exceptions=True)
+    failures = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert failures == [
+        "the callback relay failed unexpectedly; restarting it in 0.1 s",
+        "A callback could not be handled",
+    ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 
-from pages import ROOT
 from pydantic import SecretStr
 
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.pages import ROOT
 
 FORM = CONNECTION_TYPE["conn-fields"]
 PAGE = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8").partition("\n## Extras\n")[2].partition("\n## ")[0]

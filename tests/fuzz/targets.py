@@ -49,6 +49,7 @@ from airflow_provider_trim.vod.protocol import (
     parse_submission,
     parse_task,
 )
+from airflow_provider_trim.vod.response import ParserOptions
 from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
 
@@ -120,7 +121,7 @@ def check_answer(
     http_status: int, headers: Mapping[str, str], body: bytes, *, trans_no: str | None, secret: str, now: float | None
 ) -> None:
     try:
-        task = parse_task(http_status, headers, body, trans_no=trans_no, secret=secret, now=now)
+        task = parse_task(http_status, headers, body, ParserOptions(secret, now), trans_no=trans_no)
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)
@@ -135,7 +136,7 @@ def check_answer_to_submission(
     http_status: int, headers: Mapping[str, str], body: bytes, *, secret: str, now: float | None
 ) -> None:
     try:
-        said = parse_submission(http_status, headers, body, secret=secret, now=now)
+        said = parse_submission(http_status, headers, body, ParserOptions(secret, now))
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)

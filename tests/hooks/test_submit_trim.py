@@ -312,6 +312,28 @@ def test_http_429_for_longer_than_a_minute(hook: TrimApiHook, emulator: TrimEmul
     assert (emulator.call_count, slept, emulator.submissions) == (1, [], [])
 
 
+@pytest.mark.parametrize(("retry_after", "times"), [(90, 1), (90, 6), (1, 10)])
+def test_http_429_waits_as_long_as_it_may(
+    hook: TrimApiHook, emulator: TrimEmulator, slept: list[float], retry_after: int, times: int
+) -> None:
+    hook._given_quota_timeout = 3600.0
+    for _ in range(times):
+        emulator.fail_submission("before", HttpError(429, headers={"Retry-After": str(retry_after)}))
+    assert hook.submit_trim(**CLIP, trans_no="T") == "T"
+    assert len(emulator.submissions) == 1
+    assert sum(slept) >= retry_after * times
+
+
+def test_http_429_that_lasts_ends_at_the_limit(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+    hook._given_quota_timeout = 200.0
+    for _ in range(10):
+        emulator.fail_submission("before", HttpError(429, headers={"Retry-After": "90"}))
+    with pytest.raises(TrimQuotaExceededError):
+        hook.submit_trim(**CLIP, trans_no="T")
+    assert sum(slept) <= 200 + 1
+    assert emulator.submissions == []
+
+
 def test_a_quota_that_is_used_up_costs_no_call(connect: Connect, emulator: TrimEmulator) -> None:
     connect(quota="2/hour")
     with TrimApiHook("trim_test") as hook:

@@ -269,7 +269,7 @@ def test_without_waiting_a_retry_returns_the_same(
 def test_failed_query_submits_nothing(trim_default: TrimEmulator) -> None:
     trim_default.misbehave(OURS, HttpError(429, headers={"Retry-After": "61"}))
     with pytest.raises(TrimError) as trouble:
-        video("worker", retry()).run()
+        video("worker", retry(), timeout=30).run()
     assert trouble.value.retryable
     assert (paths(trim_default), submitted(trim_default)) == ([Q], [])
 

@@ -4,12 +4,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Callable
+from types import FrameType, ModuleType
+from typing import Any
 
 import pytest
 
+from airflow_provider_trim.polling import group as group_module
 from airflow_provider_trim.polling.group import WaitGroup, wait_for_group
 from airflow_provider_trim.polling.state import PollState
-from airflow_provider_trim.polling.verdicts import TimedOut, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.vod.errors import TransNoNotFoundError
+from tests.callbacks.test_expectation import DONE
 
 NOW = 1_796_000_000.0
 
@@ -36,3 +43,75 @@ async def test_progress_report_sleeps_between_two_lines(waits: int, lines: int) 
     over.set()
     assert await waiting == [TimedOut()] * waits
     assert len(reported) == lines
+
+
+def lines_run(module: ModuleType, work: Callable[[], object]) -> int:
+    """Return how many lines of a module's code are run, each turn of a loop counted."""
+    lines = 0
+
+    def count(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != module.__file__:
+            return None
+        lines += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+@pytest.mark.parametrize("stop_at_failure", [False, True])
+def test_costs_are_linear_in_the_number_of_waits(stop_at_failure: bool) -> None:
+    """Fault 1.13: a list of 4,000 waits in one task was quadratic. Operations are counted, not seconds."""
+
+    async def wait(state: PollState) -> Verdict:
+        await asyncio.sleep(0)
+        return Success(DONE)
+
+    def work(size: int) -> int:
+        states = [PollState(f"t{number}", now=NOW) for number in range(size)]
+        group = WaitGroup(states, stop_at_failure=stop_at_failure)
+        waiting = wait_for_group(wait, group, lambda _: None, clock=lambda: NOW)
+        lines = lines_run(group_module, lambda: asyncio.run(waiting))
+        assert group.successful == size
+        return lines
+
+    assert work(4000) < 10 * work(500)
+
+
+async def test_waits_that_are_ended_without_a_verdict_are_cancelled() -> None:
+    """By the first that fails, where that ends them all."""
+    cancelled = []
+
+    async def wait(state: PollState) -> Verdict:
+        if state.trans_no == "t1":
+            return Failure(TransNoNotFoundError("unknown"))
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(state.trans_no)
+            raise
+        raise AssertionError
+
+    group = WaitGroup([PollState(f"t{number}", now=NOW) for number in range(3)], stop_at_failure=True)
+    verdicts = await wait_for_group(wait, group, lambda _: None, clock=lambda: NOW)
+    assert [type(verdict) for verdict in verdicts] == [type(None), Failure, type(None)]
+    assert sorted(cancelled) == ["t0", "t2"]
+
+
+async def test_exception_of_one_wait_is_raised_and_cancels_the_others() -> None:
+    async def wait(state: PollState) -> Verdict:
+        if state.trans_no == "t1":
+            raise LookupError("a bug")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    group = WaitGroup([PollState(f"t{number}", now=NOW) for number in range(3)], stop_at_failure=False)
+    with pytest.raises(LookupError, match="a bug"):
+        await wait_for_group(wait, group, lambda _: None, clock=lambda: NOW)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

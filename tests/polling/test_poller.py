@@ -14,15 +14,18 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import time_machine
 
 from airflow_provider_trim.client.session import LIFETIME, ConnectionCache
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
+from airflow_provider_trim.polling.expiry import EXPIRY_GRACE, MAX_EXPIRY_GRACE
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
-from airflow_provider_trim.polling.poller import Poller, poller_for
+from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller, poller_for
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut
+from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
     TransNoIllegalError,
@@ -561,6 +564,123 @@ async def test_a_bug_while_a_response_is_recorded_reaches_those_that_wait_for_th
         await finished(waits[1])
     hold.release()
     assert isinstance((await finished(waits[2]))[0], Success)
+
+
+# --- deadlines ---
+
+
+async def test_last_poll_that_failed_is_repeated_over_a_new_connection(poller: Poller, emulator: TrimEmulator) -> None:
+    emulator.add_trim("t1", seconds=0)
+    emulator.misbehave("t1", ServiceCode(1560), HttpError(503))
+    verdict = await poller.wait(begin("t1", interval=60, deadline=time.monotonic() + 0.1))
+    assert isinstance(verdict, Success)
+    assert [call.http_status for call in emulator.calls] == [200, 503, 200]
+    assert emulator.connections_opened == 2
+
+
+async def test_last_poll_that_fails_twice_is_a_timeout(poller: Poller, emulator: TrimEmulator) -> None:
+    emulator.misbehave("t1", HttpError(503), repeat=True)
+    verdict = await poller.wait(begin("t1", deadline=time.monotonic()))
+    assert isinstance(verdict, TimedOut)
+    assert isinstance(verdict.last_error, TrimTransportError)
+    assert emulator.call_count == 2
+
+
+async def timed_out(wait: asyncio.Task[Any], text: str) -> None:
+    verdict = (await finished(wait))[0]
+    assert isinstance(verdict, TimedOut)
+    assert text in str(verdict.last_error)
+
+
+async def test_load_that_hangs_holds_up_no_deadline(emulator: TrimEmulator) -> None:
+    """Fault 1.4: all waits of the connection stood still, past their timeouts."""
+    clock, loading = Clock(0, time.monotonic), asyncio.Event()
+
+    async def hang() -> TrimSettings:
+        loading.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    wait = start(Poller(hang, clock=clock, expiry_interval=0.01), "t1", deadline=clock() + 60)
+    await loading.wait()
+    clock.advance(60 + EXPIRY_GRACE)
+    await timed_out(wait, "the last poll could not be made within 30 s")
+
+
+async def test_reload_that_hangs_holds_up_no_poll(emulator: TrimEmulator, load: Loader) -> None:
+    """Fault 1.4: the session in hand serves."""
+    emulator.add_trim("t1")
+    clock, hanging = Clock(0, time.monotonic), False
+
+    async def hang_later() -> TrimSettings:
+        if hanging:
+            await asyncio.Event().wait()
+        return await load()
+
+    wait = start(Poller(hang_later, clock=clock), "t1")
+    await emulator.async_wait_for_calls(2)
+    hanging = True
+    clock.advance(LIFETIME)
+    await emulator.async_wait_for_calls(emulator.call_count + 5)
+    emulator.finish("t1")
+    assert isinstance((await finished(wait))[0], Success)
+
+
+async def test_calls_that_hang_hold_up_no_deadline(emulator: TrimEmulator, load: Loader) -> None:
+    """Faults 1.14 and 4.7: all of the poller's calls hang."""
+    clock, hold = Clock(0, time.monotonic), Hold()
+    emulator.misbehave(None, hold, repeat=True)
+    poller = Poller(load, clock=clock, expiry_interval=0.01)
+    stuck = [start(poller, f"t{number}", deadline=clock() + 60) for number in range(MAX_CONCURRENT_CALLS)]
+    await held(hold, MAX_CONCURRENT_CALLS)
+    waiting = start(poller, "waiting", deadline=clock() + 60)
+    await asyncio.sleep(0)
+    clock.advance(60 + EXPIRY_GRACE)
+    await timed_out(waiting, "the last poll could not be made within 30 s")
+    assert not any(wait.done() for wait in stuck)
+    clock.advance(MAX_EXPIRY_GRACE - EXPIRY_GRACE)
+    await timed_out(stuck[0], "the last poll did not end within 90 s")
+    await finished(*stuck)
+    await asyncio.to_thread(hold.wait_until_left)
+
+
+async def test_quota_that_is_used_up_holds_up_no_deadline(emulator: TrimEmulator) -> None:
+    clock = Clock(0, time.monotonic)
+    settings = settings_for(emulator, quota="1/hour")
+    assert limiter_for(settings).acquire() == 0.0
+
+    async def load() -> TrimSettings:
+        return settings
+
+    wait = start(Poller(load, clock=clock, expiry_interval=0.01), "t1", deadline=clock() + 60)
+    await asyncio.sleep(0)
+    clock.advance(60 + EXPIRY_GRACE)
+    await timed_out(wait, "the last poll could not be made within 30 s")
+    assert emulator.call_count == 0
+
+
+# --- delays ---
+
+
+async def test_retry_after_of_a_service_in_trouble_is_honoured(poller: Poller, emulator: TrimEmulator) -> None:
+    """Fault 1.8: it was polled at its interval, and failed after ten."""
+    emulator.add_trim("t1", seconds=0)
+    emulator.misbehave("t1", HttpError(503, headers={"Retry-After": "1"}))
+    assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=2)), Success)
+    first, second = emulator.calls
+    assert second.time - first.time >= 1.0
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_system_clock_may_be_set(poller: Poller, emulator: TrimEmulator, hours: int) -> None:
+    """Fault 1.9: no poll for an hour."""
+    emulator.add_trim("t1")
+    wait = start(poller, "t1", deadline=time.monotonic() + 60)
+    await emulator.async_wait_for_calls(2)
+    with time_machine.travel(time.time() + hours * 3600):
+        await emulator.async_wait_for_calls(emulator.call_count + 5)
+        emulator.finish("t1")
+        assert isinstance((await finished(wait))[0], Success)
 
 
 # --- the log ---

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 import pickle
 import random
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trim.polling.duration_model import DurationModel
-from airflow_provider_trim.polling.policy import MAX_POLL_INTERVAL, ExpectedDelayPolicy
+from airflow_provider_trim.polling.policy import MAX_POLL_INTERVAL, ExpectedDelayPolicy, RoundRobinPolicy
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.ratelimit.window import WINDOW_MARGIN
@@ -318,3 +319,109 @@ def test_hint_about_a_trim_that_is_polled_or_unknown_is_ignored() -> None:
     schedule.expedite("asked", NOW)
     schedule.expedite("unknown", NOW)
     assert picked(schedule, NOW + 100) == []
+
+
+# --- a policy that fails ---
+
+
+class FaultyPolicy(ExpectedDelayPolicy):
+    """A policy of which one answer is wrong, or an exception.
+
+    :param method: that gives it
+    """
+
+    def __init__(self, method: str, answer: float | Exception) -> None:
+        super().__init__()
+        self.asked = 0
+
+        def fail(*_: Any) -> float:
+            self.asked += 1
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        setattr(self, method, fail)
+
+
+METHODS = ["replan", "due_at", "early_at", "not_before"]
+
+
+@pytest.mark.parametrize("calls", [None, 30])
+@pytest.mark.parametrize("answer", [LookupError("a bug"), math.nan], ids=["raises", "nan"])
+@pytest.mark.parametrize("method", METHODS)
+def test_policy_that_fails_is_replaced_by_round_robin(
+    method: str, answer: float | Exception, calls: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked once, and no trim is lost."""
+    policy, size = FaultyPolicy(method, answer), 100
+    schedule = Schedule(policy)
+    schedule.set_quota(calls, 300.0)
+    for number in range(size):
+        put(schedule, str(number), NOW)
+    polled = [key for second in range(3000) if (key := schedule.pop_due(NOW + second)) is not None]
+    polled += picked(schedule, NOW + 3000)
+    assert sorted(polled, key=int) == [str(number) for number in range(size)]
+    assert policy.asked == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_policy_that_fails_to_learn_is_replaced_as_well() -> None:
+    policy = FaultyPolicy("observe", LookupError("a bug"))
+    schedule = Schedule(policy)
+    schedule.set_quota(300, 300.0)
+    put(schedule, "a", NOW)
+    assert schedule.pop_due(NOW) == "a"
+    for _ in range(3):
+        schedule.record("a", NOW, finished=False)
+    put(schedule, "a", NOW, not_before=NOW + 10)
+    assert picked(schedule, NOW + 10) == ["a"]
+    assert policy.asked == 1
+
+
+@pytest.mark.parametrize("answer", [-math.inf, math.inf, 0.0, 1e300])
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_nonsense_of_a_policy_breaks_no_interval_and_loses_no_trim(method: str, answer: float) -> None:
+    schedule = Schedule(FaultyPolicy(method, answer))
+    schedule.set_quota(30, 300.0)
+    last = dict.fromkeys(map(str, range(50)), -math.inf)
+    for key in last:
+        put(schedule, key, NOW)
+    now, polls = NOW, 0
+    while polls < 500:
+        due = schedule.next_due_at()
+        assert due is not None
+        now = max(now, due)
+        key = schedule.pop_due(now)
+        assert key is not None
+        assert now >= last[key] + 10.0
+        last[key], polls = now, polls + 1
+        put(schedule, key, NOW, not_before=now + 10.0)
+    assert min(last.values()) > -math.inf
+    assert now <= NOW + 500 * MAX_POLL_INTERVAL
+
+
+def test_round_robin_polls_the_least_recently_polled_first_at_an_even_pace() -> None:
+    """The reference that the other policy is compared with."""
+    schedule = Schedule(RoundRobinPolicy())
+    schedule.set_quota(300, 300.0)
+    for number in range(100):
+        put(schedule, str(number), NOW, interval=0.1)
+    now, order, times = NOW, [], []
+    for _ in range(300):
+        due = schedule.next_due_at()
+        assert due is not None
+        now = max(now, due)
+        key = schedule.pop_due(now)
+        assert key is not None
+        order.append(int(key))
+        times.append(now)
+        put(schedule, key, NOW, interval=0.1, not_before=now + 0.1)
+    assert order == [*range(100)] * 3
+    assert [later - earlier for earlier, later in itertools.pairwise(times)] == pytest.approx([1.0] * 299)
+
+
+def test_round_robin_polls_at_the_interval_where_calls_are_to_spare() -> None:
+    schedule = Schedule(RoundRobinPolicy())
+    schedule.set_quota(300, 300.0)
+    put(schedule, "a", NOW, not_before=NOW + 10)
+    assert schedule.next_due_at() == NOW + 10

@@ -39,12 +39,23 @@ def test_a_line_break_in_the_credentials_is_refused(field: str, value: str) -> N
         ("password", {"token_header": "X-Token"}),
     ],
 )
-@pytest.mark.parametrize("value", ["密", "secret ", " secret"])
+@pytest.mark.parametrize("value", ["密", "sécret"])
 def test_what_goes_into_a_header_has_to_fit_there(field: str, extra: dict[str, str], value: str) -> None:
     with pytest.raises(TrimSettingsError, match=f"^connection {field}: goes into a header") as caught:
         TrimSettings.from_connection(**{field: value}, extra=extra)
     assert value not in str(caught.value)
     TrimSettings.from_connection(**{field: value})  # in a form it may be anything
+
+
+@pytest.mark.parametrize("value", ["secret ", " secret"])
+def test_token_in_a_header_has_no_surrounding_spaces(value: str) -> None:
+    text = refusal(password=value, extra={"token_header": "X-Token"})
+    assert text == "connection password: goes into a header, so it must be ASCII without surrounding spaces"
+
+
+def test_login_loses_surrounding_spaces() -> None:
+    """They are pasted along, and would make another account of it."""
+    assert TrimSettings.from_connection(login=" me\u00a0").login == "me"
 
 
 @pytest.mark.parametrize(
@@ -66,11 +77,22 @@ def test_what_goes_into_a_header_has_to_fit_there(field: str, extra: dict[str, s
         ({"host": "https://gateway.example.com/vod/"}, "https://gateway.example.com/vod"),
         ({"host": "http://127.0.0.1:8766"}, "http://127.0.0.1:8766"),
         ({"host": "http://127.9.9.9"}, "http://127.9.9.9"),
-        ({"host": "http://LOCALHOST:1"}, "http://LOCALHOST:1"),
+        ({"host": "http://LOCALHOST:1"}, "http://localhost:1"),
         ({"host": "[::1]", "port": 8766, "schema": "http"}, "http://[::1]:8766"),
         ({"host": "http://[::1]:8766"}, "http://[::1]:8766"),
         ({"host": "[2001:db8::1]"}, "https://[2001:db8::1]"),
         ({"host": "http://example.com", "extra": {"allow_http": True}}, "http://example.com"),
+        # One spelling for each host.
+        ({"host": "API.CDNetworks.com."}, "https://api.cdnetworks.com"),
+        ({"host": "HTTPS://api.cdnetworks.com:443/"}, "https://api.cdnetworks.com"),
+        ({"host": "api.cdnetworks.com", "port": 443, "schema": "HTTPS"}, "https://api.cdnetworks.com"),
+        ({"host": "http://127.0.0.1:80"}, "http://127.0.0.1"),
+        ({"host": "Bücher.example"}, "https://xn--bcher-kva.example"),
+        ({"host": "中文.example.com"}, "https://xn--fiq228c.example.com"),
+        ({"host": "::1", "port": 8766, "schema": "http"}, "http://[::1]:8766"),
+        ({"host": "2001:DB8:0:0::1"}, "https://[2001:db8::1]"),
+        ({"host": "[2001:DB8:0:0::1]:8443"}, "https://[2001:db8::1]:8443"),
+        ({"host": "a_b.example"}, "https://a_b.example"),
     ],
 )
 def test_host(parts: dict[str, Any], base_url: str) -> None:
@@ -87,12 +109,19 @@ def test_host(parts: dict[str, Any], base_url: str) -> None:
         ("https://user:geheim℀@example.com", "must be a host name, or a base URL"),
         ("https://example.com/?a=geheim", "must be a host name, or a base URL"),
         ("https://example.com/#", "must be a host name, or a base URL"),
-        ("中文.example.com", "must be a host name, or a base URL"),
-        ("::1", "must be a host name, or a base URL"),
+        ("https://a..b", "must be a host name, or a base URL"),
+        ("https://.", "must be a host name, or a base URL"),
+        ("https://a,b", "must be a host name, or a base URL"),
+        ("https://a\\b", "must be a host name, or a base URL"),
+        ("https://[fe80::1%25eth0]", "must be a host name, or a base URL"),
+        ("https://h/a/../b", "must not contain '.' or '..' as a part of its path"),
+        ("https://h/%2E%2e/b", "must not contain '.' or '..' as a part of its path"),
+        ("https://h/ü", "must be ASCII"),
         ("exa mple.com", "must not contain spaces or control characters"),
         ("https://exa\nmple.com", "must not contain spaces or control characters"),
-        ("https://example.com:99999", "Port out of range"),
-        ("https://[::1", "Invalid IPv6 URL"),
+        ("https://example.com:99999", "port must be a number from 1 to 65535"),
+        ("https://example.com:geheim", "port must be a number from 1 to 65535"),
+        ("https://[::1", "must be a host name, or a base URL"),
     ],
 )
 def test_refused_host(host: str, said: str) -> None:
@@ -132,26 +161,48 @@ def test_token_in_the_url_is_refused() -> None:
     ("name", "default", "accepted"),
     [
         ("auth", "token", {s: s for s in ("token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key")}),
+        ("auth", "token", {"TOKEN": "token", "API-Key ": "api-key"}),
         ("token_header", None, {"X-Token": "X-Token"}),
-        ("method", "POST", {"POST": "POST"}),
+        ("method", "POST", {"POST": "POST", "post": "POST"}),
         ("timeout", 30.0, {5: 5.0, 0.2: 0.2, "30": 30.0, "1.5": 1.5, 600: 600.0}),
         ("verify", True, {True: True, "true": True, "False": False, "/etc/ca.pem": "/etc/ca.pem"}),
-        ("verify", True, {False: False}),
+        ("verify", True, {False: False, "no": False, "0": False, "OFF": False, " 1": True, "on": True}),
+        ("verify", True, {0: False}),
+        ("verify", True, {1: True}),
         ("proxy", None, {"http://u:p@proxy:3128": "http://u:p@proxy:3128", "https://proxy": "https://proxy"}),
+        ("proxy", None, {"proxy:3128": "http://proxy:3128", "u:p%40@Proxy.:80": "http://u:p%40@proxy"}),
         ("allow_http", False, {True: True, "true": True, "yes": True, "false": False}),
         ("allow_token_in_url", False, {True: True, "true": True, "no": False}),
         (
             "quota",
             parse("300/5 minutes"),
-            {"30/5 minutes": parse("30/5 minutes"), "1 per second": parse("1/second"), "off": None},
+            {
+                "30/5 minutes": parse("30/5 minutes"),
+                "1 per second": parse("1/second"),
+                "off": None,
+                "OFF": None,
+                False: None,
+            },
         ),
         (
             "quota_storage",
             "memory://",
             {
                 uri: uri
-                for uri in ("memory://", "redis://:p@h:6379/0?db=1", "rediss://h?ssl_cert_reqs=none", "redis://h")
+                for uri in (
+                    "memory://",
+                    "redis://:p@h/1",
+                    "redis://h?db=1",
+                    "rediss://h?ssl_cert_reqs=none",
+                    "redis://h",
+                )
             },
+        ),
+        ("quota_storage", "memory://", {"memory:///": "memory://", "MEMORY://": "memory://"}),
+        (
+            "quota_storage",
+            "memory://",
+            {"REDIS://:P@H.:6379/0?db=1": "redis://:P@h?db=1", "redis://[::1]/": "redis://[::1]"},
         ),
         ("api_path", "/vod/videoManage", {"/a/b": "/a/b", "/a/": "/a", "/": "", "/%E4%B8%AD~x": "/%E4%B8%AD~x"}),
         ("callback_listen", None, {a: a for a in ("0.0.0.0:8790", "[::]:1", "localhost:65535", "10.0.0.1:80")}),
@@ -175,14 +226,16 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
-        ("auth", ["basic", "TOKEN", 5], "must be 'token', 'ws3-hmac-sha256', 'cnc-hmac-sha256' or 'api-key'"),
+        ("auth", ["basic", "tokens", 5], "must be 'token', 'ws3-hmac-sha256', 'cnc-hmac-sha256' or 'api-key'"),
         ("token_header", ["X Token", "X:Token", "X\r\nToken", "Ü", 5], None),
-        ("method", ["PUT", "post"], "must be 'POST' or 'GET'"),
+        ("method", ["PUT", 5], "must be 'POST' or 'GET'"),
         ("timeout", [0, "0", -1], "greater than 0"),
         ("timeout", [601, "inf", "nan"], "less than or equal to 600"),
         ("timeout", ["soon", [], {}], "valid number"),
-        ("verify", [0, 1, [], {}], "must be true, false, or the path of a CA file"),
-        ("proxy", ["proxy:3128", "socks5://user:geheim@proxy"], "must be a URL such as http://proxy.example.com"),
+        ("verify", [2, 0.5, [], {}], "must be true, false, or the path of a CA file"),
+        ("proxy", ["http://", "ftp://proxy", "http://proxy/geheim"], "must be a URL such as http://proxy.example.com"),
+        ("proxy", ["http://proxy:geheim", "proxy:0x50"], "port must be a number from 1 to 65535"),
+        ("proxy", ["socks5://user:geheim@proxy", "SOCKS5h://proxy"], "SOCKS proxies are not supported"),
         ("proxy", [5], "valid string"),
         ("allow_http", ["perhaps", 2, []], "valid boolean"),
         ("allow_token_in_url", ["perhaps", 2], "valid boolean"),
@@ -201,7 +254,7 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ("quota_storage", ["redis://:geheim@["], "must be a URL such as"),
         (
             "callback_listen",
-            ["8790", ":8790", "0.0.0.0", "h:0", "h:65536", "h:1/x", "http://h:1", "h:1\n", "::1:5", "[h]:1", "h:²"],
+            ["8790", ":8790", "0.0.0.0", "h:0", "h:65536", "h:1/x", "http://h:1", "h:1\n1", "::1:5", "[h]:1", "h:²"],
             "must be address:port, such as 0.0.0.0:8790 or [::]:8790",
         ),
         (
@@ -209,10 +262,10 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
             ["ftp://h", "h:1", "https://h?geheim", "https://u:geheim@h", "https://", "https://h/ü"],
             "must be",
         ),
-        ("callback_url", ["https://h:99999", "https://h/a b", "https://h/\n"], None),
+        ("callback_url", ["https://h:99999", "https://h/a b", "https://h/\n1", "https://h/../x"], None),
         ("callback_poll_factor", [0, 0.5, -1, "nan", "inf"], "equal to"),
         ("callback_poll_factor", ["often", []], "valid number"),
-        ("api_path", ["vod", "/a b", "/中", "/a?b", "/a#b", "/a\n", 5, "/a{b}"], None),
+        ("api_path", ["vod", "/a b", "/中", "/a?b", "/a#b", "/a\n1", "/a/../b", 5, "/a{b}"], None),
     ],
 )
 def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
@@ -278,7 +331,9 @@ def test_account_is_host_and_login() -> None:
     assert TrimSettings.from_connection().account == "api.cloudv.haplat.net/"
 
 
-@pytest.mark.parametrize("host", ["API.cdnetworks.com", "https://api.cdnetworks.com:443", "api.cdnetworks.com/base"])
+@pytest.mark.parametrize(
+    "host", ["API.cdnetworks.com", "https://api.cdnetworks.com:443", "api.cdnetworks.com/base", "api.cdnetworks.com."]
+)
 def test_an_account_is_the_same_however_its_host_is_written(host: str) -> None:
     assert TrimSettings.from_connection(host=host, login="me", password="geheim").account == "api.cdnetworks.com/me"
 
@@ -291,3 +346,14 @@ def test_settings_are_values() -> None:
     with pytest.raises(ValueError, match="frozen"):
         first.login = "you"
     assert TrimSettings(quota=parse("1/second")).quota == parse("1/second")
+
+
+def test_no_longer_retry_after_than_a_window_is_honoured() -> None:
+    assert TrimSettings.from_connection().max_retry_after == 300.0
+    assert TrimSettings.from_connection(extra={"quota": "10/minute"}).max_retry_after == 60.0
+    assert TrimSettings.from_connection(extra={"quota": "off"}).max_retry_after == 300.0
+
+
+def test_a_secret_in_the_wrong_place_is_masked() -> None:
+    text = refusal(password="geheim-1", extra={"geheim-1": 5})
+    assert text.startswith("connection extra '***' is unknown; ")

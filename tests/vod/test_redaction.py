@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Untrusted text in messages: short, on one line, and without the secret in any form that HTTP software produces."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import quopri
+import random
+import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from airflow_provider_trim.vod.errors import TrimTransportError
+from airflow_provider_trim.vod.protocol import parse_task
+from airflow_provider_trim.vod.redaction import MAX_EXCERPT, excerpt, megabytes, redact, redact_json, truncate
+from airflow_provider_trim.vod.response import ParserOptions
+
+SECRETS = ("tok3n-ABC_xyz", "s3cr?t/密 +", "a\"b'c<d>&\\e", "x" * 5, "k€y=" * 40)
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "percent-encoded": lambda s: quote(s, safe=""),
+    "percent-encoded, lower case": lambda s: quote(s, safe="").lower(),
+    "percent-encoded as a form": quote_plus,
+    "quoted-printable": lambda s: quopri.encodestring(s.encode(), quotetabs=True).decode(),
+    "JSON": lambda s: json.dumps(s)[1:-1],
+    "JSON in JSON": lambda s: json.dumps(json.dumps(s)[1:-1])[1:-1],
+    "repr": lambda s: repr(s)[1:-1],
+    "repr of bytes": lambda s: repr(s.encode())[2:-1],
+    "HTML": html.escape,
+    "HTML, decimal": lambda s: "".join(f"&#{ord(c)};" for c in s),
+    "HTML, hexadecimal": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
+    "hexadecimal": lambda s: s.encode().hex(),
+    "hexadecimal, upper case": lambda s: s.encode().hex().upper(),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64, unpadded": lambda s: base64.b64encode(s.encode()).decode().rstrip("="),
+    "base64url": lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+    "base64 with line breaks": lambda s: base64.encodebytes(s.encode()).decode(),
+    "base64 of user:secret": lambda s: base64.b64encode(f"me:{s}".encode()).decode(),
+    "base64 of a body": lambda s: base64.b64encode(f"userId=me&token={s}&timeStamp=1".encode()).decode(),
+    "folded": lambda s: f"{s[:3]}\r\n {s[3:]}",
+    "folded and shown": lambda s: f"{s[:3]}\\r\\n {s[3:]}",
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("form", FORMS)
+def test_secret_in_any_form(form: str, secret: str) -> None:
+    text = FORMS[form](secret)
+    shown = redact(f"token '{text}' is unknown", secret)
+    assert "***" in shown
+    rest = shown.partition("***")[0].removeprefix("token '") + shown.partition("***")[2].removesuffix("' is unknown")
+    # In base64 what surrounds a secret may stay; nothing else may.
+    assert len(rest) <= (40 if "base64 of" in form else 3), shown
+    assert "base64 of" in form or text[4:12] not in rest
+
+
+@pytest.mark.parametrize("cut", range(190, 230))
+def test_half_a_secret_at_the_end_of_an_excerpt(cut: int) -> None:
+    secret = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=40))
+    for length in (cut, cut + 1400):
+        assert secret[:8] not in excerpt("-" * length + secret, secret)
+
+
+@pytest.mark.parametrize("secret", ["", "a", "abcd"])
+def test_what_is_too_short_to_be_a_secret_stays(secret: str) -> None:
+    assert redact("abcde", secret) == "abcde"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nTrim t is done", r"a\nTrim t is done"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("abc\u202edcba\u2066", r"abc\u202edcba\u2066"),
+        ("a\u2028b\x85c\x00", r"a\u2028b\x85c\x00"),
+        ("片段 💡", "片段 💡"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_excerpt_is_one_line_that_does_nothing(text: str, shown: str) -> None:
+    assert excerpt(text) == truncate(text) == shown
+
+
+def test_excerpt_of_a_megabyte_is_short_and_costs_little() -> None:
+    started = time.process_time()
+    for _ in range(100):
+        assert len(excerpt("\n" * 900_000, "s" * 200)) == MAX_EXCERPT
+    assert time.process_time() - started < 10
+
+
+def test_secret_of_a_successful_response() -> None:
+    secret = "geheim/1"
+    info = {"videoId": secret, "videoName": f"v {secret} w", "videoResolutions": [{"x": [secret]}], secret: 1}
+    body = json.dumps({"code": 200, "data": {"status": 2, "transNo": "T", "taskId": 1, "videoInfo": info}})
+    task = parse_task(200, {}, body.encode(), ParserOptions(secret))
+    assert task.video_info is not None
+    assert task.video_info.raw == {
+        "videoId": "***",
+        "videoName": "v *** w",
+        "videoResolutions": [{"x": ["***"]}],
+        "***": 1,
+    }
+    assert secret not in repr(task)
+
+
+def test_value_without_a_secret_is_left_alone() -> None:
+    value = {"a": ["b", 1, None, {"c": "d"}]}
+    assert redact_json(value, "geheim") is value
+
+
+def test_proxy_that_wants_credentials() -> None:
+    with pytest.raises(
+        TrimTransportError, match=r"proxy answered with HTTP status 407 \(check the proxy's user and pass"
+    ):
+        parse_task(407, {}, b"<html>")
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(12_345_678, "12.3 MB"), (0, "0.0 MB"), (10**400, "a number of bytes beyond belief")]
+)
+def test_megabytes(size: int, shown: str) -> None:
+    assert megabytes(size) == shown
