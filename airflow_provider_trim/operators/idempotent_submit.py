@@ -29,10 +29,10 @@ class Submitter(Protocol):
 
 
 def task_trans_no(ti: TaskInstanceKey, request: str, attempt: int) -> str:
-    """Return the transNo of a task instance: 32 hexadecimal digits, the same at every try that asks for the same.
+    """Return the transNo of a task instance: 32 hexadecimal digits, the same at every attempt of the same request.
 
     :param ti: names dag, task, run and map index
-    :param request: what is asked for (:meth:`~airflow_provider_trim.vod.submission.TrimSubmission.identity`); another
+    :param request: what is submitted (:meth:`~airflow_provider_trim.vod.submission.TrimSubmission.identity`); another
         request of the same task instance is another trim
     :param attempt: 0 for the first trim; each that follows a failed one has the next number
     """
@@ -61,7 +61,7 @@ def submit_once(
     :param notify_url_of: the address that is called when the trim of a transNo is done, or None
     :returns: its transNo, and the trim if it is done already
     :raises TrimTaskFailedError: the last attempt has failed
-    :raises TrimError: whatever else the service answers
+    :raises TrimError: any other error of the service
     """
 
     def submit(trans_no: str) -> str:

@@ -54,15 +54,15 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     """Pushes ``videoInfo`` of a trim, or of several, to XCom, waiting for them if necessary.
 
     ``return_value`` is ``videoInfo`` as the service sent it; ``trans_no``, ``trim_task_id`` and ``video_id`` are pushed
-    under those keys. Of several trims, each of the four is a list in the order asked. What an answer means is the same
+    under those keys. Of several trims, each of the four is a list in the given order. What a response means is the same
     as for :class:`~airflow_provider_trim.sensors.trim.TrimTaskStatusSensor`.
 
     :param trans_no: under which the trim was submitted, at most 32 characters, or a list of such (templated)
     :param trim_conn_id: Airflow connection of type ``trim`` (templated)
     :param wait_for_completion: wait for the trim; without it, an unfinished trim is an error
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
-    :param poll_interval: least pause between two looks at one trim, in seconds or as timedelta
-    :param first_poll_after: seconds or timedelta before the first look, for a trim that can't be done yet
+    :param poll_interval: minimum time between two polls of one trim, in seconds or as timedelta
+    :param first_poll_after: seconds or timedelta before the first poll, for a trim that can't be done yet
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
     :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
@@ -129,7 +129,7 @@ class TrimVideoOperator(TrimWaitingMixin):
     """Cuts a clip out of a video: submits a trim, waits for it, and returns ``videoInfo``.
 
     However often the task is tried, killed or cleared, one trim runs for it: ``trans_no`` is derived from the task
-    instance and from what is asked for, and from the second try on the service is queried before anything is submitted.
+    instance and the request, and from the second attempt on the service is queried before anything is submitted.
     A trim that runs is adopted, one that is finished is returned, and one that has failed is followed by another, if
     retries are left. Other parameters are another trim.
 
@@ -137,7 +137,7 @@ class TrimVideoOperator(TrimWaitingMixin):
 
     :param video_id: the video to trim (this and all other parameters of the trim are templated)
     :param seek_start: where the clip begins: seconds, a ``timedelta``, or "HH:MM:SS" with an optional fraction. The
-        service cuts at whole seconds, so a clip is widened to hold all that was asked for
+        service cuts at whole seconds, so a clip is widened to contain all of it
     :param duration: how long it lasts, likewise
     :param filename: name of the output
     :param resolution: width x height in pixels, such as "640x480"
@@ -156,8 +156,8 @@ class TrimVideoOperator(TrimWaitingMixin):
     :param trim_conn_id: Airflow connection of type ``trim`` (templated)
     :param wait_for_completion: wait for the trim; without it, ``trans_no`` is returned as soon as it is submitted
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
-    :param poll_interval: least pause between two looks, in seconds or as timedelta
-    :param first_poll_after: seconds or timedelta between submission and the first look; by default a twentieth of the
+    :param poll_interval: minimum time between two polls, in seconds or as timedelta
+    :param first_poll_after: seconds or timedelta between submission and the first poll; by default a twentieth of the
         clip's duration, at least 2 and at most 30 seconds
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
     :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
@@ -221,7 +221,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
 
     def execute(self, context: Context) -> Any:
-        """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if told not to wait."""
+        """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once without ``wait_for_completion``."""
         trans_no, task, expects_callback = self._submit(context["ti"])
         if not self.wait_for_completion:
             context["ti"].xcom_push(key="trans_no", value=trans_no)
@@ -303,7 +303,7 @@ class TrimVideoOperator(TrimWaitingMixin):
                     reuse_finished=self.reuse_finished,
                     notify_url_of=notify_url_of,
                 )
-                # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.
+                # One that is adopted was submitted by an earlier attempt, but a given transNo may be of any origin.
                 ours = not given or ti.try_number == 1
                 expects_callback = ours and not own_notify_url and notify_url_of(trans_no) is not None
             except lazy.TrimError as error:

@@ -49,7 +49,7 @@ class AioTransport:
         self._session._retry_connection = False
 
     async def send(self, request: Request) -> Response:
-        """Send a request and return its answer, whatever its status.
+        """Send a request and return its response, whatever its status.
 
         :raises TrimTransportError: there is none
         :raises TrimResponseError: its body is longer than is reasonable, or can't be decompressed
@@ -63,13 +63,13 @@ class AioTransport:
                 allow_redirects=False,
                 proxy=self._proxy,
                 ssl=self._ssl,
-            ) as answer:
+            ) as response:
                 body = bytearray()
-                async for part in answer.content.iter_any():
+                async for part in response.content.iter_any():
                     body += part
                     if len(body) > MAX_BODY:
                         raise response_too_large()
-                return Response(answer.status, answer.headers, decode(answer.headers, bytes(body)))
+                return Response(response.status, response.headers, decode(response.headers, bytes(body)))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise transport_error(request, error) from None
 

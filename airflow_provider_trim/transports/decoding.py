@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An answer's body, bounded: what the service sends has some kilobytes, and nothing else may fill the memory."""
+"""The body of a response, bounded: the service sends some kilobytes, and nothing else may fill the memory."""
 
 from __future__ import annotations
 

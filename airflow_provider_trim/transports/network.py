@@ -66,7 +66,7 @@ def ca_file(settings: TrimSettings) -> str | None:
 
 
 def network_fingerprint(settings: TrimSettings) -> object:
-    """Return what changes when a session must be made anew: the proxy, and the content of the CA file.
+    """Return what changes when a session must be replaced: the proxy, and the content of the CA file.
 
     :raises TrimSettingsError: the certificate authorities to trust can't be read
     """
@@ -106,7 +106,7 @@ def _strerror(error: OSError) -> str:
 
 
 def transport_error(request: Request, error: BaseException) -> TrimTransportError:
-    """Say what kept a request from being answered, without its URL, which may hold the token.
+    """Say why a request had no response, without its URL, which may hold the token.
 
     The clients' own exceptions name that URL, so only the operating system's or the TLS library's reason is taken.
     """

@@ -67,7 +67,7 @@ class _TimelyReader(io.RawIOBase):
 
 
 class _TimelySocket:
-    """As much of a socket as ``http.client`` reads an answer from."""
+    """As much of a socket as ``http.client`` reads a response from."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
         self._sock = sock
@@ -78,7 +78,7 @@ class _TimelySocket:
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Has answers read under a deadline."""
+    """Reads responses under a deadline."""
 
     def __init__(self, deadline: _Deadline) -> None:
         super().__init__()
@@ -103,15 +103,15 @@ def _timely(kind: type[Any], deadline: _Deadline) -> type[Any]:
 
 
 class _Session(requests.Session):
-    """Looks at no redirect: ``Session.send`` resolves even one it does not follow, and fails on a bad ``Location``."""
+    """Ignores redirects: ``Session.send`` resolves even one it does not follow, and fails on a bad ``Location``."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
 
-def _read(answer: requests.Response) -> bytes:
+def _read(response: requests.Response) -> bytes:
     body = bytearray()
-    for part in answer.raw.stream(_PART, decode_content=False):
+    for part in response.raw.stream(_PART, decode_content=False):
         body += part
         if len(body) > MAX_BODY:
             raise response_too_large()
@@ -132,18 +132,18 @@ class SyncTransport:
             self._session.mount(scheme, _Adapter(self._deadline))
 
     def send(self, request: Request) -> Response:
-        """Send a request and return its answer, whatever its status.
+        """Send a request and return its response, whatever its status.
 
         :raises TrimTransportError: there is none
         :raises TrimResponseError: its body is longer than is reasonable, or can't be decompressed
         """
         try:
             self._deadline.set(self._timeout)
-            with self._send(request) as answer:
-                body = _read(answer)
+            with self._send(request) as response:
+                body = _read(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise transport_error(request, error) from None
-        return Response(answer.status_code, answer.headers, decode(answer.headers, body))
+        return Response(response.status_code, response.headers, decode(response.headers, body))
 
     def _send(self, request: Request) -> requests.Response:
         # Prepared without the session, whose defaults (.netrc, cookies, headers) would change what was signed.

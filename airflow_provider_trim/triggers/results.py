@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What verdicts mean to Airflow.
 
-What a retry can't mend is an ``AirflowFailException``, and a timeout an ``AirflowSensorTimeout``, which Airflow does
-not retry either. What a retry can mend is the :class:`TrimError` itself, since ``soft_fail`` would turn any
+What a retry can't change is an ``AirflowFailException``, and a timeout an ``AirflowSensorTimeout``, which Airflow does
+not retry either. What a retry can change is the :class:`TrimError` itself, since ``soft_fail`` would turn any
 ``AirflowException`` of a resumed task into a skip.
 """
 
@@ -20,7 +20,7 @@ from airflow_provider_trim.waiting.protocols import Log
 def unwrap_verdicts(
     trans_nos: Iterable[str], verdicts: Sequence[Verdict | None], on_failure: str, log: Log
 ) -> list[TrimTask | None]:
-    """Return the finished trims in the order asked, with None for those that failed and are ignored.
+    """Return the finished trims in the given order, with None for those that failed and are ignored.
 
     :param on_failure: ``ignore`` to log failures; anything else raises them, naming all
     :raises AirflowFailException: a trim has failed for good

@@ -28,7 +28,7 @@ TRIGGER_TIMED_OUT = "Trigger timeout"
 
 
 class TrimWaitingMixin(BaseOperator):
-    """Waits for trims. Used beside Airflow's own base classes."""
+    """Waits for trims. A mixin for Airflow's base classes."""
 
     trans_no: Any
     trim_conn_id: str
@@ -167,7 +167,7 @@ class TrimWaitingMixin(BaseOperator):
             context["ti"].xcom_push(key=URL_KEY, value=url)
 
     def _push(self, results: TrimResults, context: Context) -> Any:
-        """Push the ids of finished trims under keys of their own, and return ``videoInfo``."""
+        """Push the ids of finished trims under separate keys, and return ``videoInfo``."""
         ti: RunningTaskInstance = context["ti"]
         for key, value in results.ids().items():
             ti.xcom_push(key=key, value=value)
