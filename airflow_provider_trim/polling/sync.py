@@ -67,7 +67,7 @@ class SyncPoller:
         self._version = 0
         """How often the connection was reloaded."""
         self._refusal: TrimAuthError | None = None
-        """One that the other waits of the group have not been told of."""
+        """One that the other waits of the group have not recorded."""
 
     def wait(self, group: WaitGroup) -> Verdicts:
         """Wait until a group is finished."""
@@ -92,7 +92,7 @@ class SyncPoller:
     def poll_in_order(self, group: WaitGroup) -> None:
         """Poll the trims of a group one after another, up to the first that is not finished.
 
-        This is for a process that ends then, and whose successor begins anew. So verdicts that it has are not given up
+        This is for a process that ends then, and whose successor starts again. So verdicts that it has are not given up
         for want of a permit: it waits for one, else a list that is longer than the quota would never end.
         """
         for place, state in group.pending():
