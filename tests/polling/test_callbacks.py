@@ -100,8 +100,8 @@ async def test_callback_triggers_the_only_poll(old: Waits, callbacks: Callbacks)
     assert callbacks.emulator.callbacks[0].http_status == 200
 
 
-async def test_a_thousand_trims_cost_a_call_each(old: Waits, callbacks: Callbacks) -> None:
-    trims = [f"t{number}" for number in range(1000)]
+async def test_many_trims_cost_a_call_each(old: Waits, callbacks: Callbacks) -> None:
+    trims = [f"t{number}" for number in range(250)]
     for trans_no in trims:
         callbacks.add_trim(trans_no)
     running = [old.start(trans_no) for trans_no in trims]
@@ -109,7 +109,7 @@ async def test_a_thousand_trims_cost_a_call_each(old: Waits, callbacks: Callback
     for trans_no in trims:
         await asyncio.to_thread(callbacks.emulator.finish, trans_no)
     await done(*running)
-    assert callbacks.emulator.call_count == 1001
+    assert callbacks.emulator.call_count == 251
 
 
 async def test_trim_older_than_the_listener_is_polled_first(waits: Waits, callbacks: Callbacks) -> None:
