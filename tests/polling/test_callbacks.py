@@ -190,7 +190,7 @@ async def test_wait_that_expects_a_callback_polls_rarely(old: Waits, callbacks: 
         callbacks.add_trim(trans_no)
     old.start("t1")
     old.start("t2", expects_callback=False)
-    await callbacks.emulator.await_calls(30, trans_no="t2")
+    await callbacks.emulator.await_calls(10, trans_no="t2")
     assert callbacks.emulator.calls_for("t1") == []
 
 
@@ -259,7 +259,7 @@ async def test_returning_callbacks_reduce_polling_again(
     callbacks.add_trim("t4")
     old.start("t3")
     old.start("t4", expects_callback=False)
-    await callbacks.emulator.await_calls(30, trans_no="t4")
+    await callbacks.emulator.await_calls(10, trans_no="t4")
     assert callbacks.emulator.calls_for("t3") == []
 
 
