@@ -229,10 +229,10 @@ def test_log_has_no_line_per_poll(trim_default: TrimEmulator, capsys: pytest.Cap
         sensor("deferrable", poke_interval=0.01).run()
     lines = [line for line in (capsys.readouterr().out + caplog.text).splitlines() if "trim" in line.lower()]
     assert len(trim_default.calls) == 31
-    assert len(lines) <= 6, lines
+    assert len(lines) <= 8, lines  # each twice where Airflow 2.11 logs to the console as well
     assert any("Waiting for trim T until" in line for line in lines)
     info = trim_default.video_info("T")
-    (done,) = [line for line in lines if "Trim T is done" in line]
+    done = next(line for line in lines if "Trim T is done" in line)
     assert f"video {info['videoId']} {info['videoName']!r}, " in done
     assert f", best rendition 1280x720 of {len(info['videoResolutions'])}, " in done
     assert f", {int(info['videoSize']) / 1e6:.1f} MB in all" in done
