@@ -53,7 +53,9 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     Its XCom ``return_value`` is ``videoInfo`` as received; of several trims, a list in the order of ``trans_no``.
 
-    ====================================================== ===================================================    ====================================================== ==========================================================
+    ====================================================== ==========================================================
+    response                                               outcome
+    ====================================================== ==========================================================
     status 1, or code 1560                                 keep waiting
     status 2                                               success
     status 3; codes 1601, 1602, 1603; an unknown status    fail at once, no retries; ``soft_fail`` makes it a skip
@@ -65,7 +67,10 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     HTTP 5xx, no response, one that is not as documented   keep waiting; fail at the ``max_consecutive_failures``-th
     or can't be stored                                     in a row, retries apply
     ``timeout`` reached                                    a last poll, then ``AirflowSensorTimeout``
-    ====================================================== ===================================================    ``timeout`` bounds them. Killing the task does not cancel the trim: the service has no such call.
+    ====================================================== ==========================================================
+
+    In reschedule mode every poll has a process of its own, so failures in a row are not counted across polls; the
+    ``timeout`` bounds them. Killing the task does not cancel the trim: the service has no such call.
 
     :param trans_no: under which the trim was submitted, at most 32 characters, or a list of such (templated)
     :param trim_conn_id: Airflow connection of type ``trim`` (templated)
