@@ -60,7 +60,7 @@ def _check_json(text: str | None) -> None:
 
 @contextlib.contextmanager
 def connection_errors(conn_id: str) -> Iterator[None]:
-    """Translate what Airflow raises while it loads a connection.
+    """Translate what Airflow raises while it loads a connection into errors that a wait can handle.
 
     "Not found" may pass: Airflow 3 says the same if the api-server or a secrets backend is unreachable or too slow
     (seen in workers of 3.3.2), and that must end neither a task for good nor all waits of a triggerer.
@@ -90,7 +90,7 @@ def connection_errors(conn_id: str) -> Iterator[None]:
 
 
 async def load_settings(conn_id: str) -> TrimSettings:
-    """Load a connection in an event loop.
+    """Load a connection from within an event loop.
 
     :raises TrimSettingsError: it does not exist (retryable), or can't work
     :raises TrimTransportError: it can't be loaded just now
