@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.state import PollState, State
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.transitions import State
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
 from airflow_provider_trim.vod.models import TrimTask

@@ -409,7 +409,7 @@ async def test_listener_stops_with_the_last_watch_and_logs_its_counts(
     wait = waits.start("t1")
     await callbacks.listening()
     await callbacks.call(callbacks.forged_target("t1"))
-    await callbacks.emulator.await_calls(1, trans_no="t1")  # and none by itself after that
+    await callbacks.emulator.async_wait_for_calls(1, trans_no="t1")  # and none by itself after that
     callbacks.emulator.finish("t1")
     await done(wait)
     await callbacks.gone()
