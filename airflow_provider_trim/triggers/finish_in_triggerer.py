@@ -27,7 +27,7 @@ def build_xcoms(results: TrimResults) -> dict[str, Any]:
 
 
 def exceeds_max_map_length(xcoms: Mapping[str, Any]) -> bool:
-    """Return whether Airflow takes the result from a worker only, which knows whether anybody is mapped over it.
+    """Return whether Airflow takes the result from a worker only, which knows whether a task is mapped over it.
 
     The length goes with what a triggerer pushes, and is refused beyond ``[core] max_map_length`` (3.3.2).
     """
@@ -44,10 +44,10 @@ async def push_and_succeed(ti: TaskInstanceKey, xcoms: Mapping[str, Any]) -> Tri
         xcom = importlib.import_module("airflow.sdk.execution_time.xcom").XCom
     except ImportError:  # Airflow 2.11, which has the event's own encoded once
         return TaskSuccessEvent(xcoms=dict(xcoms))
-    # Airflow 3 encodes those of the event twice, so that whoever pulls one gets JSON's text (3.3.2).
+    # Airflow 3 encodes those of the event twice, so that a task that pulls one gets JSON text (3.3.2).
     for key, value in xcoms.items():
         where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
-        # Without its length, nobody could be mapped over it.
+        # Without its length, no task could be mapped over it.
         length = len(value) if key == RETURN_VALUE and isinstance(value, list | dict) else None
         await asyncio.to_thread(xcom.set, key, value, **where, _mapped_length=length)
     return TaskSuccessEvent()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 NAMESPACE = "cloudvod"
-"""Of all videos: their ids are the service's own, whatever front door it is asked at."""
+"""Of all videos: their ids are the same at each of the service's hosts."""
 
 
 def lineage_of(sources: Iterable[str], outcomes: Iterable[str]) -> Any:
