@@ -155,12 +155,10 @@ async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmu
     assert len(emulator.calls_for("t1")) == 2
 
 
-async def test_transient_failures_do_not_end_the_wait(
-    poller: Poller, emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("airflow_provider_trim.polling.quota.FIRST_BACKOFF", INTERVAL)  # a second, in earnest
+async def test_transient_failures_do_not_end_the_wait(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
-    emulator.misbehave("t1", HttpError(503), ConnectionReset(), HttpError(429), ServiceCode(1560))
+    at_once = HttpError(429, headers={"Retry-After": "0"})
+    emulator.misbehave("t1", HttpError(503), ConnectionReset(), at_once, ServiceCode(1560))
     assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=3)), Success)
     assert emulator.call_count == 5
 
