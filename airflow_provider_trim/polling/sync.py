@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.state import PollState, State
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.transitions import State
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
 from airflow_provider_trim.vod.models import TrimTask
@@ -92,14 +93,18 @@ class SyncPoller:
     def poll_in_order(self, group: WaitGroup) -> None:
         """Poll the trims of a group one after another, up to the first that is not finished.
 
-        This is for a process that ends then, and whose successor begins anew. So verdicts that it has are not given up
-        for want of a permit: it waits for one, else a list that is longer than the quota would never end.
+        This is for a process that ends then, and whose successor begins anew. So it does not give up the verdicts that
+        it has for want of a permit, else a list that is longer than the quota would never end; and after refused
+        credentials it polls again with the reloaded connection, else nothing but the deadline would end the wait.
         """
         for place, state in group.pending():
             while group.verdicts[place] is None:
                 now = self._clock()
                 if (due := self._due_at(state, now)) > now:
-                    if state.state is not State.RATE_LIMITED or not group.successful + group.failed:
+                    has_verdicts = group.successful + group.failed > 0
+                    if state.state is not State.REAUTHENTICATING and not (
+                        state.state is State.RATE_LIMITED and has_verdicts
+                    ):
                         return
                     self._sleep(due - now)
                 self._record(group, place, self.poll(state))
