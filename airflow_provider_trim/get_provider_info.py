@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow is told about this package. Read at every start of Airflow, so it imports nothing."""
+"""The provider's metadata. Airflow reads it at every start, so it imports nothing."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ CONNECTION_TYPE: dict[str, Any] = {
     },
     "conn-fields": _CONNECTION_FIELDS,
 }
-"""The connection type, as Airflow 3 reads it. The hook derives from it what Airflow 2.11 asks for."""
+"""The connection type, as Airflow 3 reads it. The hook derives from it what Airflow 2.11 needs."""
 
 
 def get_provider_info() -> dict[str, Any]:

@@ -15,7 +15,7 @@ STABLE_AFTER = 60.0
 
 
 def is_cancelled() -> bool:
-    """Return whether the running task was asked to end; otherwise, a CancelledError is a fault of what it called."""
+    """Return whether the running task was cancelled; otherwise, a CancelledError is a fault of what it called."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -30,7 +30,7 @@ async def supervise(
 ) -> None:
     """Run a coroutine until it returns, and start it again after each unexpected exception, which is logged.
 
-    A ``CancelledError`` that nobody has asked for is one of these.
+    A ``CancelledError`` without a cancellation is one of these.
 
     :param name: of the task, for the log
     :param run: makes the coroutine

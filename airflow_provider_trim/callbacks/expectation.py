@@ -31,7 +31,7 @@ class Expectation:
     """The callback of one wait.
 
     :param receiver: of the connection's callbacks
-    :param expected: whether the service was asked for one
+    :param expected: whether one was requested from the service
     :param interval: seconds between two polls without a callback
     :param clock: seconds, monotonic
     """

@@ -87,9 +87,9 @@ class _Server(web.Server):
         claim = read_claim(request.raw_path)
         if claim is not None and self._dispatch(claim):
             await _drop_body(request)
-        answer = web.Response()
-        answer.force_close()
-        return answer
+        response = web.Response()
+        response.force_close()
+        return response
 
 
 async def _drop_body(request: web.BaseRequest) -> None:

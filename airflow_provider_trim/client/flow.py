@@ -89,7 +89,7 @@ def permitted_exchange(
     """Acquire a permit and make a call.
 
     :param quota_timeout: seconds to wait for a permit
-    :param on_wait: is told how many seconds the call has to wait, where that is worth a line
+    :param on_wait: takes the seconds that the call has to wait, if they are worth a line in the log
     :raises TrimQuotaExceededError: there is no permit within ``quota_timeout``; no call was made
     :raises TrimError: the call failed
     """

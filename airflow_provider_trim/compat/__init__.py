@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of Airflow that are in other places on other lines, each imported when it is first asked for.
+"""Names of Airflow that are in other places on other lines, each imported at its first use.
 
-``apache-airflow-providers-common-compat`` is for just that, and is asked first. But Airflow's own constraints files, up
-to those of 3.2, pin versions that lack some names (``conf`` before 1.13, ``get_async_extra_dejson`` before 1.21) or all
-of them (before 1.8), and this package is to work beside those, too. Once ``pyproject.toml`` asks for 1.21, this folder
+``apache-airflow-providers-common-compat`` serves the same purpose, and is tried first. But Airflow's constraints files,
+up to those of 3.2, pin versions that lack some names (``conf`` before 1.13, ``get_async_extra_dejson`` before 1.21) or
+all of them (before 1.8), and this package must work with those, too. Once ``pyproject.toml`` requires 1.21, this folder
 can go: import from ``airflow.providers.common.compat.sdk`` and ``.connection`` then.
 """
 

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 async def get_async_connection(conn_id: str) -> Connection:
-    """Look a connection up.
+    """Load a connection.
 
     :raises Exception: whatever Airflow's secrets backends raise
     """
     if hasattr(BaseHook, "aget_connection"):  # Airflow 3.1
         return await BaseHook.aget_connection(conn_id)
-    # A thread that asgiref doesn't know can't ask a triggerer's supervisor.
+    # A thread that asgiref doesn't know can't call a triggerer's supervisor.
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)

@@ -25,11 +25,11 @@ RecordT = TypeVar("RecordT", bound=Record)
 class Call:
     """One call as received, and its response.
 
-    ``path`` tells a query from a submission: ``QUERY_PATH`` or ``SUBMIT_PATH``. ``time`` is its arrival, in seconds of
-    the emulator's clock. ``http_status`` is None if no response was sent: the connection was reset, or the client
-    disconnected first. ``code`` is the code of the envelope and ``trim_status`` the ``status`` of the trim, or None.
-    ``connection`` is the number of the connection, counted from 1, and ``peer_port`` the client's port. ``fault`` is
-    the class name of the fault met, or None. ``repr()`` leaves out fields that may hold a token.
+    ``path`` is ``QUERY_PATH`` or ``SUBMIT_PATH``. ``time`` is its arrival, in seconds of the emulator's clock.
+    ``http_status`` is None if no response was sent: the connection was reset, or the client disconnected first.
+    ``code`` is the code of the envelope and ``trim_status`` the ``status`` of the trim, or None. ``connection`` is the
+    number of the connection, counted from 1, and ``peer_port`` the client's port. ``fault`` is the class name of the
+    fault met, or None. ``repr()`` leaves out fields that may hold a token.
     """
 
     time: float

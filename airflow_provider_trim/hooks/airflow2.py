@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection form as Airflow 2.11 asks the hook for it; Airflow 3 reads the provider info instead.
+"""The connection form, which Airflow 2.11 gets from the hook; Airflow 3 reads the provider info instead.
 
 Delete this module, and the hook's two methods that call it, when Airflow 2.11 is no longer supported.
 """
@@ -17,7 +17,7 @@ def ui_field_behaviour() -> dict[str, Any]:
 
 
 def connection_form_widgets() -> dict[str, Any]:
-    """Return the extras' fields for the connection form of Airflow 2.11, made of what Airflow 3 is told.
+    """Return the extras' fields for the connection form of Airflow 2.11, made from the provider info.
 
     That form knows four kinds of fields and none of choices: those are named in the description, and checked.
     """

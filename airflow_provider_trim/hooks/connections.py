@@ -35,13 +35,13 @@ def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
 
 @contextlib.contextmanager
 def connection_errors(conn_id: str) -> Iterator[None]:
-    """Translate what Airflow raises while it looks a connection up into what a wait knows how to take.
+    """Translate what Airflow raises while it loads a connection into errors that a wait can handle.
 
-    "Not found" may pass: Airflow 3 says the same where the api-server or a secrets backend is away or too slow (seen in
-    workers of 3.3.2), and that must end neither a task for good nor all waits of a triggerer.
+    "Not found" may pass: Airflow 3 says the same if the api-server or a secrets backend is unreachable or too slow
+    (seen in workers of 3.3.2), and that must end neither a task for good nor all waits of a triggerer.
 
     :raises TrimSettingsError: it does not exist, as far as Airflow can tell (retryable)
-    :raises TrimTransportError: it can't be looked up just now
+    :raises TrimTransportError: it can't be loaded just now
     """
     try:
         yield
@@ -56,10 +56,10 @@ def connection_errors(conn_id: str) -> Iterator[None]:
 
 
 async def load_settings(conn_id: str) -> TrimSettings:
-    """Look a connection up from within an event loop.
+    """Load a connection from within an event loop.
 
     :raises TrimSettingsError: it does not exist (retryable), or can't work
-    :raises TrimTransportError: it can't be looked up just now
+    :raises TrimTransportError: it can't be loaded just now
     """
     with connection_errors(conn_id):
         connection = await get_async_connection(conn_id)

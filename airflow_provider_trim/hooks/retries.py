@@ -23,7 +23,7 @@ _backoff = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
 def retry_options(log: Any, quota_timeout: float | None = None) -> dict[str, Any]:
     """Return what :class:`tenacity.Retrying` and :class:`tenacity.AsyncRetrying` take, apart from ``sleep``.
 
-    :param log: the :class:`logging.Logger` that is told of each call that failed
+    :param log: the :class:`logging.Logger` that gets a line for each failed call
     :param quota_timeout: seconds for which HTTP 429 may hold a call up, however often; None for what holds for others
     """
     return {

@@ -65,10 +65,10 @@ class TrimApiHook(BaseHook):
 
     @property
     def settings(self) -> TrimSettings:
-        """The connection's parts, validated; looked up at the first use.
+        """The connection's parts, validated; loaded at the first use.
 
         :raises TrimSettingsError: the connection does not exist (retryable), or can't work
-        :raises TrimTransportError: it can't be looked up just now
+        :raises TrimTransportError: it can't be loaded just now
         """
         if self._settings is None:
             with connection_errors(self.trim_conn_id):
@@ -87,9 +87,9 @@ class TrimApiHook(BaseHook):
         return self.settings.timeout if self._given_quota_timeout is None else self._given_quota_timeout
 
     def get_task(self, trans_no: str) -> TrimTask:
-        """Ask how far a trim is.
+        """Query a trim's status.
 
-        Up to four calls are made where the service does not answer or answers nonsense, with growing pauses;
+        Up to four calls are made if the service does not respond or responds with garbage, with growing pauses;
         ``Retry-After`` is honoured up to a minute.
 
         :param trans_no: the transNo under which the trim was submitted, at most 32 characters
@@ -114,7 +114,7 @@ class TrimApiHook(BaseHook):
     def submit_trim(self, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
 
-        After an answer was lost, the service is asked whether it knows the transNo before anything is sent again, so
+        After a response was lost, the transNo is queried before anything is sent again, so
         that no trim is paid for twice.
 
         :param parameters: those of :class:`~airflow_provider_trim.vod.submission.TrimSubmission`: ``video_id``,
@@ -134,7 +134,7 @@ class TrimApiHook(BaseHook):
                 try:
                     self._call(call, self._quota_timeout)
                 except TrimError as error:
-                    # Refused as a duplicate, say: what looked lost may have arrived in the meantime.
+                    # Rejected as a duplicate, for example: the request that seemed lost may have arrived.
                     if not (again and not error.retryable and self._is_submitted(submission.trans_no)):
                         raise
         return submission.trans_no
@@ -165,9 +165,9 @@ class TrimApiHook(BaseHook):
         return Retrying(sleep=self._sleep, **retry_options(self.log, self._given_quota_timeout))
 
     async def aget_task(self, trans_no: str) -> TrimTask:
-        """Ask how far a trim is, from within an event loop; otherwise as :meth:`get_task`.
+        """Query a trim's status from within an event loop; otherwise as :meth:`get_task`.
 
-        The session belongs to the first event loop that asks; call :meth:`aclose` there, or use ``async with``.
+        The session belongs to the first event loop that queries; call :meth:`aclose` there, or use ``async with``.
         """
         retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log, self._given_quota_timeout))
         return await retrying(self._aquery_once, trans_no)
@@ -185,14 +185,14 @@ class TrimApiHook(BaseHook):
         return await adrive(flow, acquire=limiter.aacquire, send=self._aio_transport.send, sleep=asyncio.sleep)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for a transNo that can't exist: code 1603 proves host, path and credentials.
+        """Query a transNo that can't exist: code 1603 proves host, path and credentials.
 
         :returns: whether the connection works, and a sentence for the user
         """
         try:
             self.query_once(uuid.uuid4().hex, self.settings.timeout)
         except TransNoNotFoundError:
-            return True, f"{self.settings.base_url} answered and accepted the credentials."
+            return True, f"{self.settings.base_url} responded and accepted the credentials."
         except TrimAuthError as error:
             return False, f"{error}. Check user, token (or key) and authentication scheme of the connection."
         except TrimError as error:
@@ -202,7 +202,7 @@ class TrimApiHook(BaseHook):
         return False, "The service returned a result for a random transNo; check the host."
 
     def require_connection(self) -> None:
-        """Look for the connection, up to four times with growing pauses; what else is wrong with it, calls tell.
+        """Check that the connection exists, up to four times with growing pauses; calls report other faults of it.
 
         :raises TrimSettingsError: it does not exist
         """
@@ -215,7 +215,7 @@ class TrimApiHook(BaseHook):
             return  # it may exist
 
     def reload_connection(self) -> None:
-        """Look the connection up afresh before the next call."""
+        """Reload the connection before the next call."""
         self.close()
         self._settings = None
 

@@ -31,7 +31,7 @@ class TrimVideoLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Return the address, or "" where the video has none."""
-        # Airflow 3 asks at the end of each process that a task has had, deferrals included, and logs an error for an
+        # Airflow 3 gets it at the end of each process that a task has had, deferrals included, and logs an error for an
         # XCom that is not there.
         if (known := getattr(operator, "_video_url", None)) is not None:
             return str(known)

@@ -49,7 +49,7 @@ class Submitter(Protocol):
 
 
 def task_trans_no(ti: TaskInstanceKey, request: str, attempt: int) -> str:
-    """Return the transNo of a task instance: 32 hexadecimal digits, the same at every try that asks for the same.
+    """Return the transNo of a task instance: 32 hexadecimal digits, the same at every attempt of the same request.
 
     :param ti: names dag, task, run and map index
     :param request: what to cut (:meth:`~airflow_provider_trim.vod.submission.TrimSubmission.identity`); another

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When to ask for which trim."""
+"""Decides when to poll which trim."""

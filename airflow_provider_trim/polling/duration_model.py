@@ -77,7 +77,7 @@ class DurationModel:
             self._seconds = [seconds * self._keep for seconds in self._seconds]
 
     def recompute(self) -> None:
-        """Recompute what the questions below are answered from."""
+        """Recompute what :meth:`survival` and :meth:`optimal_poll_ages` read."""
         survival, area = 1.0, 0.0
         self._survival, self._area = [1.0], [0.0]
         for index, (finished, seconds) in enumerate(zip(self._finished, self._seconds, strict=True)):

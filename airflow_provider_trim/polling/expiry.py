@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends the waits whose last poll is held up: by the quota, by other calls, or by the service. Pure: time is passed in.
 
-The last poll is due at the deadline, and as a rule its response decides. If there is none some time later, the wait
+The last poll is due at the deadline, and its response decides. If there is none some time later, the wait
 ends without.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How one trim is waited for: what an operator is told, a trigger carries, and a poll state follows."""
+"""How to wait for one trim: options that go from operator to trigger to poll state."""
 
 from __future__ import annotations
 

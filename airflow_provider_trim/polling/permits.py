@@ -10,16 +10,16 @@ from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.vod.errors import TrimTransportError
 
 MAX_PERMIT_WAIT = 5.0
-"""Seconds after which a poller that waits for a permit decides anew which trim is next."""
+"""Seconds after which a poller that waits for a permit decides again which trim is next."""
 
 ACQUIRE_TIMEOUT = 10.0
-"""Seconds that the rate limiter may take to answer; it gives Redis one second."""
+"""Seconds that the rate limiter may take; it gives Redis one second."""
 
 
 class Permits:
     """Acquires permits for one poller.
 
-    :param schedule: is told the quota to plan with
+    :param schedule: gets the quota to plan with
     :param timeout: seconds that a limiter may take
     """
 
@@ -34,7 +34,7 @@ class Permits:
         :param limiter: of the account that is polled now
         :param trims: that the poller waits for
         :returns: 0.0, or the seconds until the next attempt
-        :raises TrimTransportError: the limiter failed, or did not answer
+        :raises TrimTransportError: the limiter failed, or took too long
         """
         if limiter is not self._limiter:
             self.forget()
@@ -46,7 +46,7 @@ class Permits:
             pause = max(pause, 0.0) if pause <= MAX_PERMIT_WAIT else MAX_PERMIT_WAIT  # which no NaN passes
             self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
         except TimeoutError:
-            reason = f"the rate limiter did not answer within {self._timeout:.0f} s"
+            reason = f"the rate limiter did not respond within {self._timeout:.0f} s"
             raise TrimTransportError(reason) from None
         # Whatever its fault is, it fails this poll, and not the waits of the connection.
         except Exception as error:

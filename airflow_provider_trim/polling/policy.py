@@ -9,9 +9,9 @@
    call may cost which finds nothing.
 3. A trim is due when the delay that is expected to have built up unseen since its last poll, by what is known of
    durations, reaches the price times the chance that it is not done yet, or a whole window, whichever is first.
-4. The price is such that all trims together ask for as many calls as the quota has in the next half window. It is set
-   anew when a twentieth of the trims has come or gone, or a twentieth of the quota has been spent. It goes half the way
-   each time: a few trims ask for most of the calls, and it would follow each of them.
+4. The price is such that all trims together ask for as many calls as the quota has in the next half window. It is
+   solved again when a twentieth of the trims has come or gone, or a twentieth of the quota is spent. It goes half the
+   way each time: a few trims ask for most of the calls, and it would follow each of them.
 5. Unused calls are spent early, paced, on the next trim due, once its expected delay is large enough.
 6. Nothing starves: a trim is due after an hour at the latest.
 
@@ -49,7 +49,7 @@ MAX_POLL_INTERVAL = 3600.0
 """Seconds without a poll after which a trim is due."""
 
 REPRICE_THRESHOLD = 0.05
-"""Part of the trims, or of the quota, after which the price is set anew."""
+"""Part of the trims, or of the quota, after which the price is solved again."""
 
 MIN_PRICE, MAX_PRICE, PRICE_STEP = 0.05, 1e4, 1.1
 """Seconds between which prices lie, and how closely one is set."""
@@ -139,7 +139,7 @@ class PollingPolicy(Protocol):
     """Says when trims are due. The schedule asks for :meth:`replan` first, and then for times."""
 
     def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
-        """Plan anew, if enough has changed, and return whether trims have become due at other times."""
+        """Plan again, if enough has changed, and return whether trims have become due at other times."""
 
     def due_at(self, trim: WaitingTrim) -> float:
         """Return when a trim is due."""
@@ -231,7 +231,7 @@ class ExpectedDelayPolicy:
         return -math.inf
 
     def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
-        """Set the price anew where enough has changed."""
+        """Solve the price again if enough has changed."""
         count, calls = len(trims), budget.calls
         self._round = 0.0
         if calls is not None and budget.demand * budget.window > calls:
@@ -269,7 +269,7 @@ class ExpectedDelayPolicy:
         return max(trim.not_before, min(trim.started_at + trim.age + pause, trim.not_before + MAX_POLL_INTERVAL))
 
     def _model_age(self, trim: WaitingTrim) -> float:
-        """Return a trim's age at its last poll; beyond half of the ages told apart, all go on as from there."""
+        """Return a trim's age at its last poll; beyond half of the model's ages, all are treated alike."""
         return min(trim.age, self._durations.ages[-1] / 2)
 
     def _solve_price(self, trims: Collection[WaitingTrim], budget: CallBudget) -> float:

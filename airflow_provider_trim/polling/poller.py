@@ -12,8 +12,8 @@ with is given to it:
 - the :class:`~airflow_provider_trim.client.credentials.CredentialGate`: whether the credentials are refused;
 - the :class:`~airflow_provider_trim.callbacks.receiver.CallbackReceiver`: which trims may be done.
 
-None of them can end it or hold it up without bound: calls have timeouts, unexpected exceptions fail one poll, and waits
-expire by a task of their own.
+None of them can end it or hold it up without bound: calls have timeouts, unexpected exceptions fail one poll, and a
+separate task expires waits.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Poller:
             self._reschedule(trans_no)
         self._expiry.add(waiter)
         if self._task is None:
-            # A context of its own: what the poller logs belongs to no one task.
+            # In a separate context: what the poller logs belongs to no single task.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
     def _end(self, waiter: Waiter) -> None:

@@ -162,11 +162,11 @@ class Schedule:
         self._queue.reorder((key, self._due_at(self._entries[key])) for key in self._queue)
 
     def _ask(self, question: Callable[[PollingPolicy], float]) -> float:
-        """Ask the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""
+        """Query the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""
         try:
-            if not math.isnan(answer := question(self._policy)):
-                return answer
-            raise ValueError("the policy's answer is not a number")
+            if not math.isnan(value := question(self._policy)):
+                return value
+            raise ValueError("the policy returned NaN")
         except Exception:
             if isinstance(self._policy, RoundRobinPolicy):
                 raise

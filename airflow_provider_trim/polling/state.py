@@ -209,7 +209,7 @@ class PollState:
         return PollAgain(at, reload_connection=True, message=message if first else None)
 
     def _on_rate_limit(self, error: TrimQuotaExceededError, now: float) -> Decision:
-        # Without a call, because this process knew that there is no permit, the interval has not begun anew.
+        # Without a call, because this process knew that there is no permit, the interval has not started again.
         pause = self._next_interval() if error.http_status is not None else 0.0
         at = self._before_deadline(now + max(pause, error.retry_after or 0.0))
         first = self.state is not State.RATE_LIMITED

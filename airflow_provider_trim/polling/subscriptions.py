@@ -60,7 +60,7 @@ class Waiter:
             return None
         try:
             decision = decide(self.state)
-        # A bug here is told to whoever waits, or it would wait for ever.
+        # A bug here must reach the waiting task, which would wait for ever.
         except Exception as error:
             self.verdict.set_exception(error)
             return None

@@ -68,7 +68,7 @@ class SyncPoller:
         self._version = 0
         """How often the connection was reloaded."""
         self._refusal: TrimAuthError | None = None
-        """One that the other waits of the group have not been told of."""
+        """One that the other waits of the group have not recorded."""
 
     def wait(self, group: WaitGroup) -> Verdicts:
         """Wait until a group is finished."""
@@ -93,7 +93,7 @@ class SyncPoller:
     def poll_in_order(self, group: WaitGroup) -> None:
         """Poll the trims of a group one after another, up to the first that is not finished.
 
-        This is for a process that ends then, and whose successor begins anew. So it does not give up the verdicts that
+        This is for a process that ends then, and whose successor starts again. So it does not give up the verdicts that
         it has for want of a permit, else a list that is longer than the quota would never end; and after refused
         credentials it polls again with the reloaded connection, else nothing but the deadline would end the wait.
         """
@@ -113,7 +113,11 @@ class SyncPoller:
                 return
 
     def poll(self, state: PollState) -> Decision:
-        """Poll a trim: one call, and one more at once where the last poll is repeated."""
+        """Poll a trim: one call, and one more where the last poll is repeated, or the connection was reloaded.
+
+        The second does not wait for the next process: a sensor in reschedule mode would forget that credentials which
+        were never accepted had their reload.
+        """
         while True:
             outcome = self._query(state)
             now, version = self._clock(), self._version
@@ -128,9 +132,12 @@ class SyncPoller:
                 return decision
             if decision.message:
                 self._log.log(decision.level, "Trim %s: %s", state.trans_no, decision.message)
-            if not state.repeats_last_poll:
+            if state.repeats_last_poll:
+                self._client.close()
+            elif isinstance(outcome, TrimAuthError) and self._credentials.refusals == 1:
+                self._sleep(max(0.0, decision.at - now))
+            else:
                 return decision
-            self._client.close()
 
     def _due_at(self, state: PollState, now: float) -> float:
         """Return when a trim is due. While the credentials are refused, only the last poll does not wait for them."""

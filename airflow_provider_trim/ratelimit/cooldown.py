@@ -64,7 +64,7 @@ class Cooldown:
         Calls that were in flight when the pause began tend to be refused as well; only a call made after it makes the
         next pause longer.
 
-        :param retry_after: seconds, as the service asks for, or None
+        :param retry_after: seconds of ``Retry-After``, or None
         :returns: seconds until calls are allowed again
         """
         with self._lock:

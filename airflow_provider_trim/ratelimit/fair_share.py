@@ -22,7 +22,7 @@ PEER_TTL = 30.0
 """Seconds for which a report counts."""
 
 MIN_CHANGE = 0.05
-"""Relative change below which a share is kept, since each change makes the poller plan anew."""
+"""Relative change below which a share is kept, since each change makes the policy plan again."""
 
 MAX_WAITING = 1_000_000
 """Trims that one report may name; a larger number is taken as this."""

@@ -31,7 +31,7 @@ class RateLimiter:
     :param clock: monotonic seconds
     :param jitter: returns a number from 0.0 to 1.0, by which waits are spread
     :param initial_cooldown: seconds of pause after the first 429 in a row
-    :param storages: shared with other limiters, by default of its own
+    :param storages: shared with other limiters; by default not shared
     :raises TrimSettingsError: the connection's ``quota_storage`` can't work
     """
 
@@ -58,7 +58,7 @@ class RateLimiter:
         self.add_connection(settings)
 
     def add_connection(self, settings: TrimSettings) -> None:
-        """Take a connection to the account into account for as long as its settings are held by somebody.
+        """Take a connection to the account into account for as long as its settings are referenced.
 
         If connections in use differ, the smallest quota counts, and Redis before memory.
 
@@ -85,7 +85,7 @@ class RateLimiter:
 
     @property
     def fair_share(self) -> int | None:
-        """How many of :attr:`calls` this process's waits may plan with, beside other processes' waits."""
+        """How many of :attr:`calls` this process's waits may plan with; the rest is for other processes."""
         calls, share = self.calls, self._share
         return calls if calls is None or share is None else max(1, round(calls * share.share))
 
@@ -141,7 +141,7 @@ class RateLimiter:
     def on_rate_limited(self, retry_after: float | None) -> float:
         """Pause the whole account, since the service has refused a call.
 
-        :param retry_after: seconds, as the service asks for, or None
+        :param retry_after: seconds of ``Retry-After``, or None
         :returns: seconds until calls are allowed again
         """
         return self._cooldown.on_rate_limited(retry_after)
@@ -164,7 +164,7 @@ class RateLimiter:
         self._cooldown.on_accepted()
 
     def _current_window(self) -> Window:
-        """Return the window, made anew if the connections in use have changed."""
+        """Return the window, replaced if the connections in use have changed."""
         if self._connections.changed:
             with self._lock:
                 terms = self._connections.terms()

@@ -66,7 +66,7 @@ log = logging.getLogger(__name__)
 
 
 class SharedWindow:
-    """The calls of all processes, counted in Redis, and those of this process beside them. Thread-safe.
+    """The calls of all processes, counted in Redis, and those of this process. Thread-safe.
 
     :param local: this process's calls; has the quota's calls and window
     :param storage: where all processes' calls are counted
@@ -132,7 +132,7 @@ class SharedWindow:
             self._storage.submit(lambda: self._release_script(self._keys[:1], [call.name]))
 
     def _acquire(self, call: Call) -> float:
-        """Ask Redis for a permit; returns 0.0, or the seconds until one may be free."""
+        """Request a permit from Redis; returns 0.0, or the seconds until one may be free."""
         generation = self._generation
         now = self._clock()
         backlog: list[str | int] = []

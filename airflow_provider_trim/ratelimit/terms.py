@@ -29,7 +29,7 @@ class Terms:
 
 
 class ConnectionsInUse:
-    """The connections of this process to one account, each for as long as somebody holds its settings.
+    """The connections of this process to one account, each for as long as its settings are referenced.
 
     If their quotas differ, the smaller one (by calls per second) counts, since the service counts all calls together.
     If their storages differ, that of the connection that came last counts, Redis before memory.

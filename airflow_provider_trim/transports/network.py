@@ -75,7 +75,7 @@ def ca_file(settings: TrimSettings) -> str | None:
 
 
 def network_fingerprint(settings: TrimSettings) -> object:
-    """Return what changes when a session must be made anew: the proxy, and the content of the CA file.
+    """Return what changes when a session must be replaced: the proxy, and the content of the CA file.
 
     :raises TrimSettingsError: the proxy or the certificate authorities can't be used
     """

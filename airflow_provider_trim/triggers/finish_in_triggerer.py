@@ -27,7 +27,7 @@ def build_xcoms(results: TrimResults) -> dict[str, Any]:
 
 
 def exceeds_max_map_length(xcoms: Mapping[str, Any]) -> bool:
-    """Return whether Airflow takes the result from a worker only, which knows whether anybody is mapped over it.
+    """Return whether Airflow takes the result from a worker only, which knows whether a task is mapped over it.
 
     The length goes with what a triggerer pushes, and is refused beyond ``[core] max_map_length`` (3.3.2).
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What verdicts mean to Airflow.
 
-What a retry can't mend is an ``AirflowFailException``, and a timeout an ``AirflowSensorTimeout``, which Airflow does
-not retry either. What a retry can mend is the :class:`TrimError` itself, since ``soft_fail`` would turn any
+What a retry can't change is an ``AirflowFailException``, and a timeout an ``AirflowSensorTimeout``, which Airflow does
+not retry either. What a retry can change is the :class:`TrimError` itself, since ``soft_fail`` would turn any
 ``AirflowException`` of a resumed task into a skip.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service's four ways to prove who asks, as pure functions of request, settings and time.
+"""The four authentication schemes, as pure functions of request, settings and time.
 
 ============== ============================================ =============================================
-scheme         login, password                              front door
+scheme         login, password                              host
 ============== ============================================ =============================================
 token          userId, verification token                   api.cloudv.haplat.net
 ws3-hmac-…     AccessKey ID, AccessKey Secret               api.cloudv.haplat.net ("V3")

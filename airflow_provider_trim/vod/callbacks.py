@@ -2,7 +2,7 @@
 """The address that the service calls when a trim is done, which is its own credential.
 
 It is ``<callback_url>/<transNo>/<signature>``. The signature is an HMAC-SHA256 of the ``transNo`` in unpadded base64url
-(RFC 4648, section 5), under a key derived from the connection's secret: whoever submits and whoever listens need to
+(RFC 4648, section 5), under a key derived from the connection's secret: the submitter and the listener need to
 share nothing else, and who knows an address learns nothing about any other.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong when the trimming interface is asked, as one tree of exceptions.
+"""The errors of the trimming API, as one tree of exceptions.
 
 ::
 
@@ -10,8 +10,8 @@
     ├── VideoProcessingError     1560 (retryable)
     ├── TrimAuthError            HTTP 401 or 403, code 1301
     ├── TrimQuotaExceededError   HTTP 429, or 403 with Retry-After (retryable)
-    ├── TrimTransportError       no answer, HTTP 408 or 5xx (retryable)
-    ├── TrimResponseError        an answer that is not of the documented shape (retryable)
+    ├── TrimTransportError       no response, HTTP 408 or 5xx (retryable)
+    ├── TrimResponseError        a response that is not of the documented shape (retryable)
     ├── TrimTaskFailedError      status 3
     ├── TrimSettingsError        a connection that can't work
     ├── TrimParameterError       a parameter of a submission that can't work; 1000, 1561 to 1565
@@ -29,11 +29,11 @@ class TrimError(Exception):
     """The base of all errors of this package; not an ``AirflowException``.
 
     :param message: what happened, and what to do about it where that is known
-    :param code: ``code`` of the answer's envelope, None where there was none
+    :param code: ``code`` of the response's envelope, None where there was none
     :param request_id: the service's id of the request, for its support
-    :param http_status: HTTP status of the answer, None where there was no answer
-    :param retryable: whether asking again can help; by default that is the class's own
-    :param retry_after: seconds after which the service wants to be asked again, None where it did not say
+    :param http_status: HTTP status of the response, None if there was none
+    :param retryable: whether a retry can help; by default as the class says
+    :param retry_after: seconds to wait as the service demands, None if it does not
     """
 
     retryable: bool = False
@@ -80,7 +80,7 @@ class TransNoNotFoundError(TrimError):
 
 
 class VideoProcessingError(TrimError):
-    """Code 1560: the video is being processed; ask again later."""
+    """Code 1560: the video is being processed; query again later."""
 
     retryable = True
 
@@ -96,13 +96,13 @@ class TrimQuotaExceededError(TrimError):
 
 
 class TrimTransportError(TrimError):
-    """There was no answer (refused, reset, timed out, TLS), or one of a server in trouble (HTTP 408, 5xx)."""
+    """There was no response (refused, reset, timed out, TLS), or the service is unavailable (HTTP 408, 5xx)."""
 
     retryable = True
 
 
 class TrimResponseError(TrimError):
-    """The answer is not of the documented shape. Its message quotes at most 200 characters of it."""
+    """The response is not of the documented shape. The message quotes at most 200 characters of it."""
 
     retryable = True
 
@@ -137,7 +137,7 @@ ERRORS_BY_CODE: dict[int, type[TrimError]] = {
     1602: TransNoIllegalError,
     1603: TransNoNotFoundError,
 }
-"""Codes of the envelope that have a class of their own; every other one is a :class:`TrimApiError`."""
+"""Codes of the envelope that have their own class; every other one is a :class:`TrimApiError`."""
 
 PARAMETERS_BY_CODE: dict[int, str] = {
     1561: "frame_rate",

@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer; the names of its headers are looked up in lower case."""
+    """One HTTP response; the names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]

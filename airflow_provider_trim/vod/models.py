@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the trimming interface answers, as typed values.
+"""Responses of the trimming API, as typed values.
 
 Source of every field: the vendor's page "Get Trimming Task Status". Enumerations keep values that the page does not
 list (its own example has one), empty strings stand for "not known", and unknown fields are left to ``raw``.
@@ -19,7 +19,7 @@ _Value = TypeVar("_Value")
 
 
 class _OpenIntEnum(IntEnum):
-    """An integer enumeration that keeps unknown values, as members of their own, and reads digits as integers."""
+    """An integer enumeration that keeps unknown values, as new members, and reads digits as integers."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -33,7 +33,7 @@ class _OpenIntEnum(IntEnum):
 
 
 class _OpenStrEnum(StrEnum):
-    """A string enumeration that keeps unknown values, as members of their own, and reads integers as digits."""
+    """A string enumeration that keeps unknown values, as new members, and reads integers as digits."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -220,7 +220,7 @@ class VideoInfo(_WireModel):
 
 
 class TrimTask(_WireModel):
-    """A trim as the service sees it (``data`` of the answer)."""
+    """A trim as the service sees it (``data`` of the response)."""
 
     task_id: _Text = ""
     """The service's own id of the trim."""
@@ -230,4 +230,4 @@ class TrimTask(_WireModel):
     video_info: _Optional[VideoInfo] = None
     """What came out; there exactly if ``status`` is ``SUCCESSFUL``."""
     request_id: str | None = None
-    """The service's id of the request that told this, for its support."""
+    """The service's id of the request, for its support."""

@@ -86,7 +86,7 @@ def parse_submission(
     :param http_status: of the response
     :param headers: of the response, their names in any case
     :param body: of the response, decompressed
-    :param options: what the response is parsed beside
+    :param options: what the parser has to know about the request
     :returns: ``data``, which the vendor does not document
     :raises TrimParameterError: the service refused a parameter
     :raises TrimError: anything else, as for :func:`parse_task`
@@ -135,7 +135,7 @@ def parse_task(
     :param http_status: of the response
     :param headers: of the response, their names in any case
     :param body: of the response, decompressed
-    :param options: what the response is parsed beside
+    :param options: what the parser has to know about the request
     :param trans_no: of the query; a response about another one is an error
     :returns: a trim whose status is processing or successful
     :raises TrimTaskFailedError: status 3

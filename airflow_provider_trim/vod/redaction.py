@@ -22,7 +22,7 @@ MIN_SECRET_LENGTH = 5
 """Characters from which a secret is masked, as in Airflow's own masking: shorter ones are part of any text."""
 
 _MAX_SPELLED = 64
-"""Characters of a secret that are looked for in all their forms. Of a longer one, what follows them up to a space or a
+"""Characters of a secret that are searched in all their forms. Of a longer one, what follows them up to a space or a
 quote is masked with them."""
 
 _MAX_ESCAPED_LENGTH = 26

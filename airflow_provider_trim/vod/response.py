@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A response on its way from HTTP to ``data`` of its envelope, or to the error that it stands for."""
+"""Parses a response: from HTTP to ``data`` of its envelope, or to an error."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from airflow_provider_trim.vod.validation import first_problem
 
 _SUCCESS = 200
 MIN_REPORTED_SKEW = 30.0
-"""Seconds. The signing schemes allow 300, ``Date`` has whole ones, and answers travel."""
+"""Seconds. The signing schemes allow 300, ``Date`` has whole ones, and responses take time."""
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 def _as_text(value: object) -> str:
-    """Return what should be a string; whatever it is instead must not keep a reader from the code beside it."""
+    """Return what should be a string; any other type must not hide the code in the same envelope."""
     return value if isinstance(value, str) else "" if value is None else repr(value)
 
 
@@ -51,7 +51,7 @@ class _Envelope(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ParserOptions:
-    """What a response is parsed beside.
+    """What the parser has to know about the request.
 
     :param secret: of the connection, which no error shows
     :param now: Unix seconds by this machine's clock, which is compared with the service's if authentication failed
@@ -98,7 +98,7 @@ class ParsedResponse:
             kind = ERRORS_BY_CODE.get(envelope.code, TrimApiError)
             raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'no message'}")
         if self.http_status != HTTPStatus.OK:
-            raise self.malformed(f"HTTP status {self.http_status} beside code 200")
+            raise self.malformed(f"HTTP status {self.http_status} with code 200")
         return redact_json(envelope.data, self._options.secret)
 
     def _envelope(self) -> _Envelope:
@@ -120,7 +120,7 @@ class ParsedResponse:
             text = f"authentication failed{said}{self._clock_skew_note()}"
             raise self.error(TrimAuthError, text)
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            text = "the proxy answered with HTTP status 407 (check the proxy's user and password)"
+            text = "the proxy responded with HTTP status 407 (check the proxy's user and password)"
             raise self.error(TrimTransportError, f"{text}{said}")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             raise self.error(TrimTransportError, f"service unavailable{said}")
@@ -184,7 +184,7 @@ class ParsedResponse:
         return f"; your clock is off by {abs(off):.0f} s ({'ahead' if off > 0 else 'behind'})"
 
     def context(self) -> dict[str, Any]:
-        """Return what every error carries beside its message."""
+        """Return the fields of every error, except its message."""
         return {
             "code": self.code,
             "request_id": self.request_id,

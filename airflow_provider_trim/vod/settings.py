@@ -84,7 +84,7 @@ def _upper(value: object) -> object:
 class TrimSettings(BaseModel):
     """How to reach one account of the service. Its repr shows no secret.
 
-    Built from a connection with :meth:`from_connection`. Each field beside ``base_url``, ``login`` and ``password`` is
+    Built from a connection with :meth:`from_connection`. Each field except ``base_url``, ``login`` and ``password`` is
     an extra of the connection type ``trim``.
     """
 

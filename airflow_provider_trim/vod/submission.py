@@ -96,7 +96,7 @@ _Text = Annotated[Annotated[str, Field(min_length=1)], BeforeValidator(_as_text)
 class TrimSubmission(BaseModel):
     """The parameters of one trim. Optional ones may be None or empty, as templates leave them.
 
-    The service cuts at whole seconds; a clip that begins or ends between two is widened to hold all that was asked for.
+    The service cuts at whole seconds; a clip that begins or ends between two is widened to contain all of it.
     """
 
     model_config = ConfigDict(
@@ -158,10 +158,10 @@ class TrimSubmission(BaseModel):
             raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}", parameter=name) from None
 
     def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
-        """Return the parameters under the names that the connection's front door understands."""
+        """Return the parameters under the names that the connection's host understands."""
         given = self._wire()
         if "samplingRate" in given and _uses_newer_names(settings):
-            # Their documentation and SDK have this name, which looks like a slip, and no other.
+            # Their documentation and SDK have only this name, probably a misspelling.
             given["tassamplingRatekId"] = given.pop("samplingRate")
         return given
 

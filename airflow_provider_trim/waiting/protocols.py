@@ -16,7 +16,7 @@ class Log(Protocol):
         """Log what goes as it should."""
 
     def warning(self, msg: str, /, *args: Any) -> Any:
-        """Log what somebody should read."""
+        """Log a warning."""
 
 
 class TaskInstanceKey(Protocol):

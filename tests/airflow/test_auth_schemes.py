@@ -89,7 +89,7 @@ def test_hook_submission_is_authenticated(emulator: TrimEmulator, connect: Conne
 @every_connection
 def test_connection_test_succeeds(emulator: TrimEmulator, connect: Connect, extra: dict[str, Any]) -> None:
     connect(emulator, **extra)
-    assert TrimApiHook().test_connection() == (True, f"{emulator.url} answered and accepted the credentials.")
+    assert TrimApiHook().test_connection() == (True, f"{emulator.url} responded and accepted the credentials.")
 
 
 @every_connection

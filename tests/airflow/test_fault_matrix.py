@@ -46,7 +46,7 @@ def until_timeout(case: Case, mode: str) -> bool:
     """Return whether a wait goes on until its ``timeout`` where the fault lasts."""
     return case.verdict in (Verdict.SLOWS_DOWN, Verdict.KEEPS_WAITING) or (
         # Whose looks have a process each, so that nobody counts the failures in a row.
-        case.verdict is Verdict.WAITS_IT_OUT and mode == "reschedule"
+        case.verdict is Verdict.RETRIES and mode == "reschedule"
     )
 
 
@@ -127,7 +127,7 @@ def wait_for(
 @pytest.mark.parametrize(("case", "mode"), cells(passing=True))
 def test_a_fault_that_passes(case: Case, mode: str, wait_for: Waiting) -> None:
     """Twice where that is no matter, which in deferrable mode is once in the worker and once in the triggerer."""
-    twice = case.verdict in (Verdict.WAITS_IT_OUT, Verdict.KEEPS_WAITING) and case.call_timeout != CALL_TIMEOUT
+    twice = case.verdict in (Verdict.RETRIES, Verdict.KEEPS_WAITING) and case.call_timeout != CALL_TIMEOUT
     faults = 2 if twice else 1
     outcome = wait_for(case, mode, faults)
     if case.verdict is Verdict.FAILS_AT_ONCE:
@@ -153,7 +153,7 @@ def test_a_fault_that_lasts(case: Case, mode: str, wait_for: Waiting, request: p
         assert isinstance(outcome.error, AirflowSensorTimeout)
         pause = max(arguments.get("poke_interval", INTERVAL), case.pause)
         assert 2 <= count <= arguments["timeout"] / pause + 2
-    elif case.verdict is Verdict.WAITS_IT_OUT:
+    elif case.verdict is Verdict.RETRIES:
         assert type(outcome.error) in (TrimTransportError, TrimResponseError)
         assert isinstance(outcome.error, TrimError)
         assert not isinstance(outcome.error, AirflowException)
@@ -165,7 +165,7 @@ def test_a_fault_that_lasts(case: Case, mode: str, wait_for: Waiting, request: p
         assert count == 1
     else:
         assert isinstance(outcome.error, AirflowFailException)
-        assert count == (2 if case.verdict is Verdict.ASKS_ONCE_MORE else 1)
+        assert count == (2 if case.verdict is Verdict.RELOADS else 1)
 
 
 def test_the_page_has_this_table() -> None:

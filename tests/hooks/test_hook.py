@@ -292,7 +292,7 @@ async def test_secrets_backend_failure_is_transient(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_connection_that_works(hook: TrimApiHook, emulator: TrimEmulator) -> None:
-    assert hook.test_connection() == (True, f"{emulator.url} answered and accepted the credentials.")
+    assert hook.test_connection() == (True, f"{emulator.url} responded and accepted the credentials.")
     (call,) = emulator.calls
     assert (call.code, len(call.trans_no or "")) == (1603, 32)
 

@@ -101,7 +101,7 @@ async def test_failing_limiter_is_a_passing_failure(permits: Permits, faulty: An
 
 async def test_hanging_limiter_is_a_passing_failure(schedule: Schedule) -> None:
     permits = Permits(schedule, timeout=0.01)
-    with pytest.raises(TrimTransportError, match="did not answer within"):
+    with pytest.raises(TrimTransportError, match="did not respond within"):
         await permits.acquire(FaultyLimiter(asyncio.Event().wait), 1)  # type: ignore[arg-type]
 
 

@@ -49,12 +49,12 @@ BACKOFF = 0.25
 
 
 class Verdict(enum.Enum):
-    """What the sensor does about a fault, for the page: where the fault passes, and where it lasts."""
+    """What a fault means for the sensor, for the page: if it passes, and if it lasts."""
 
-    WAITS_IT_OUT = ("waits it out", "fails after `max_consecutive_failures` looks; retries apply")
-    SLOWS_DOWN = ("waits it out, with longer pauses", "waits on until `timeout`, with longer pauses")
-    KEEPS_WAITING = ("waits on", "waits on until `timeout`")
-    ASKS_ONCE_MORE = ("looks the connection up afresh and waits on", "fails after one more call; no retries")
+    RETRIES = ("keeps waiting", "fails after `max_consecutive_failures` polls; retries apply")
+    SLOWS_DOWN = ("keeps waiting, with longer pauses", "keeps waiting until `timeout`, with longer pauses")
+    KEEPS_WAITING = ("keeps waiting", "keeps waiting until `timeout`")
+    RELOADS = ("reloads the connection and keeps waiting", "fails after the reload; retries apply")
     FAILS_AT_ONCE = ("fails at once; no retries", "fails at once; no retries")
     SUCCEEDS = ("succeeds", "succeeds")
 
@@ -331,7 +331,7 @@ def _encoded(encoding: str, body: bytes) -> Fault:
 _NOON = "Tue, 16 Jan 2018 12:00:00 GMT"
 _A_SECOND_LATER = "Tue, 16 Jan 2018 12:00:01 GMT"
 
-_W, _F = Verdict.WAITS_IT_OUT, Verdict.FAILS_AT_ONCE
+_W, _F = Verdict.RETRIES, Verdict.FAILS_AT_ONCE
 _CLOSED = "connection closed"
 _BROKEN = "malformed HTTP response"
 _RESET = "Connection reset by peer"
@@ -401,8 +401,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case("HTTP 204", _W, answers(RawResponse(b"", 204)), ("HTTP status 204",)),
     Case("HTTP 400 with HTML", _W, answers(HttpError(400)), ("HTTP status 400",)),
-    Case("HTTP 401", Verdict.ASKS_ONCE_MORE, answers(HttpError(401)), (_REFUSED,)),
-    Case("HTTP 403", Verdict.ASKS_ONCE_MORE, answers(HttpError(403)), (_REFUSED,)),
+    Case("HTTP 401", Verdict.RELOADS, answers(HttpError(401)), (_REFUSED,)),
+    Case("HTTP 403", Verdict.RELOADS, answers(HttpError(403)), (_REFUSED,)),
     Case("HTTP 404", _W, answers(HttpError(404)), ("check the connection's host and api_path",)),
     Case("HTTP 408", _W, answers(HttpError(408)), (_TROUBLE,)),
     Case(
@@ -471,7 +471,7 @@ CASES: tuple[Case, ...] = (
     Case("`message` missing", Verdict.SUCCEEDS, answers(_with('"message": "ok", ', ""))),
     Case(
         "code 1301: no permission",
-        Verdict.ASKS_ONCE_MORE,
+        Verdict.RELOADS,
         answers(ServiceCode(1301, "no permission")),
         ("code 1301",),
     ),

@@ -133,7 +133,7 @@ def test_a_connection_from_the_form_to_its_test(
     before = service.call_count
     told = connections.test("trim_production")
     expect(told).to_contain_text("Test Connection Successful")
-    expect(told).to_contain_text(f"{service.url} answered and accepted the credentials.")
+    expect(told).to_contain_text(f"{service.url} responded and accepted the credentials.")
     assert service.call_count == before + 1
     picture("connection-test")
 

@@ -253,7 +253,7 @@ def test_undocumented_shape(body: bytes, why: str) -> None:
 def test_http_status_beside_success(http_status: int) -> None:
     error = refusal(envelope(processing()), http_status)
     assert type(error) is TrimResponseError
-    assert f"HTTP status {http_status} beside code 200" in error.message
+    assert f"HTTP status {http_status} with code 200" in error.message
 
 
 def test_at_most_200_characters_are_quoted() -> None:

@@ -117,7 +117,7 @@ def test_value_without_a_secret_is_left_alone() -> None:
 
 def test_proxy_that_wants_credentials() -> None:
     with pytest.raises(
-        TrimTransportError, match=r"proxy answered with HTTP status 407 \(check the proxy's user and pass"
+        TrimTransportError, match=r"proxy responded with HTTP status 407 \(check the proxy's user and pass"
     ):
         parse_task(407, {}, b"<html>")
 
