@@ -93,18 +93,14 @@ class SyncPoller:
     def poll_in_order(self, group: WaitGroup) -> None:
         """Poll the trims of a group one after another, up to the first that is not finished.
 
-        This is for a process that ends then, and whose successor starts again. So it does not give up the verdicts that
-        it has for want of a permit, else a list that is longer than the quota would never end; and after refused
-        credentials it polls again with the reloaded connection, else nothing but the deadline would end the wait.
+        This is for a process that ends then, and whose successor starts again. So verdicts that it has are not given up
+        for want of a permit: it waits for one, else a list that is longer than the quota would never end.
         """
         for place, state in group.pending():
             while group.verdicts[place] is None:
                 now = self._clock()
                 if (due := self._due_at(state, now)) > now:
-                    has_verdicts = group.successful + group.failed > 0
-                    if state.state is not State.REAUTHENTICATING and not (
-                        state.state is State.RATE_LIMITED and has_verdicts
-                    ):
+                    if state.state is not State.RATE_LIMITED or not group.successful + group.failed:
                         return
                     self._sleep(due - now)
                 self._record(group, place, self.poll(state))

@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
 
-_MORE_THAN_A_PROCESS_POLLS = 3
-"""Failures that no rescheduled process counts: it polls a trim once, and repeats the last poll only."""
-
 
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     """Waits until a trim has finished, or several have.
@@ -177,8 +174,6 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         if self._group is None or self._trans_nos is None:
             self._trans_nos = self._parse_trans_nos(self.trans_no)
             options = self._wait_options(self.poke_interval, self._started_at(context))
-            if self.reschedule and options.max_consecutive_failures is not None:
-                options = dataclasses.replace(options, max_consecutive_failures=_MORE_THAN_A_PROCESS_POLLS)
             self._group = lazy.WaitGroup.begin(self._trans_nos, options, stop_at_failure=self.on_failure == "fail")
         try:
             if self._open_hook is None or self._poller is None:

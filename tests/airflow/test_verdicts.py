@@ -200,8 +200,7 @@ def test_refused_credentials_fail_after_one_reload(trim_default: TrimEmulator, m
     with pytest.raises(TrimAuthError) as failed:
         make(mode).run()
     assert not isinstance(failed.value, AirflowException), "so that retries apply"
-    # Each process has a connection of its own: the worker that defers polls once, the triggerer twice.
-    assert len(trim_default.calls) == 2 + (mode == "deferrable")
+    assert len(trim_default.calls) == 2
 
 
 @every_wait
