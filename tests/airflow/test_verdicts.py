@@ -291,7 +291,8 @@ def test_timeout_under_soft_fail_is_a_skip(trim_default: TrimEmulator, mode: str
 
 @every_wait
 @pytest.mark.parametrize(
-    ("trans_no", "text"), [("", "empty"), (None, "empty"), ("x" * 33, "33 characters"), (7.5, "string")]
+    ("trans_no", "text"),
+    [("", "empty"), (None, "empty"), ("x" * 33, "33 characters"), (7.5, "string"), ("None", "text 'None'")],
 )
 def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
     trim_default: TrimEmulator, trans_no: Any, text: str, make: Any, mode: str
