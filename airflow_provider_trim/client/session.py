@@ -10,6 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from airflow_provider_trim.client.calls import Query
 from airflow_provider_trim.client.flow import adrive, exchange
@@ -18,11 +19,30 @@ from airflow_provider_trim.supervision import is_cancelled
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.network import network_fingerprint
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
+from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.settings import TrimSettings
 
 SettingsLoader = Callable[[], Awaitable[TrimSettings]]
 """Loads an Airflow connection; raises a :class:`TrimError` where that fails."""
+
+
+class Transport(Protocol):
+    """What sends requests."""
+
+    async def send(self, request: Request) -> Response:
+        """Send a request and return its response; raise a :class:`TrimError` if there is none."""
+
+    async def close(self) -> None:
+        """Close all network connections."""
+
+
+class TransportOpener(Protocol):
+    """What opens a transport, such as :class:`AioTransport`."""
+
+    def __call__(self, settings: TrimSettings, connections: int, *, keep_alive: bool = True) -> Transport:
+        """Open a transport of so many network connections, which are kept for the next request or not."""
+
 
 LIFETIME = 600.0
 """Seconds after which a connection is reloaded, so that a changed one is noticed."""
@@ -48,15 +68,19 @@ class Session:
     :param settings: of the connection
     :param calls: how many may be made at a time
     :param fingerprint: of the proxy and the certificate authorities that the session was made with
+    :param open_transport: opens what sends requests
     """
 
-    def __init__(self, settings: TrimSettings, calls: int, fingerprint: object) -> None:
+    def __init__(
+        self, settings: TrimSettings, calls: int, fingerprint: object, open_transport: TransportOpener
+    ) -> None:
         self.settings = settings
         self.limiter: RateLimiter = limiter_for(settings)
         self.fingerprint = fingerprint
         self._max_calls = calls
-        self._transport = AioTransport(settings, calls)
-        self._without_keep_alive: AioTransport | None = None
+        self._open_transport = open_transport
+        self._transport = open_transport(settings, calls)
+        self._without_keep_alive: Transport | None = None
         self._calls = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -96,10 +120,10 @@ class Session:
             if not self._calls:
                 self._unused.set()
 
-    def _connecting_transport(self) -> AioTransport:
+    def _connecting_transport(self) -> Transport:
         """Return the transport that opens a network connection for each request, made when it is first needed."""
         if self._without_keep_alive is None:
-            self._without_keep_alive = AioTransport(self.settings, self._max_calls, keep_alive=False)
+            self._without_keep_alive = self._open_transport(self.settings, self._max_calls, keep_alive=False)
         return self._without_keep_alive
 
     async def retire(self) -> None:
@@ -127,6 +151,7 @@ class ConnectionCache:
     :param calls: how many calls may be made at a time
     :param jitter: returns a random number from 0 to 1
     :param load_timeout: seconds that a load may take
+    :param open_transport: opens what sends requests
     """
 
     def __init__(
@@ -135,6 +160,7 @@ class ConnectionCache:
         calls: int,
         *,
         load_timeout: float = LOAD_TIMEOUT,
+        open_transport: TransportOpener = AioTransport,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -145,6 +171,7 @@ class ConnectionCache:
         self._clock = clock
         self._jitter = jitter
         self._load_timeout = load_timeout
+        self._open_transport = open_transport
         self._session: Session | None = None
         self._loaded_at = self._expires_at = float("-inf")
         self._usable = False
@@ -222,7 +249,7 @@ class ConnectionCache:
     def _use(self, settings: TrimSettings, fingerprint: object) -> None:
         current = self._session
         if current is None or settings != current.settings or fingerprint != current.fingerprint:
-            self._session = Session(settings, self._calls, fingerprint)
+            self._session = Session(settings, self._calls, fingerprint, self._open_transport)
             if current is not None:
                 task = asyncio.create_task(current.retire())
                 self._retiring[task] = current

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
 
 from airflow_provider_trim.waiting import lazy
 
@@ -16,6 +18,24 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 100
 """Trims that may fail or be replaced for one task instance, before something else must be wrong."""
+
+
+SUBMISSION_FIELDS = (
+    "video_id",
+    "seek_start",
+    "duration",
+    "filename",
+    "resolution",
+    "frame_rate",
+    "video_bit_rate",
+    "audio_bit_rate",
+    "sampling_rate",
+    "suffix",
+    "enable_video_transcode",
+)
+"""Arguments of the operator that say what to cut; the first four are required."""
+
+_REQUIRED = SUBMISSION_FIELDS[:4]
 
 
 class Submitter(Protocol):
@@ -32,7 +52,7 @@ def task_trans_no(ti: TaskInstanceKey, request: str, attempt: int) -> str:
     """Return the transNo of a task instance: 32 hexadecimal digits, the same at every attempt of the same request.
 
     :param ti: names dag, task, run and map index
-    :param request: what is submitted (:meth:`~airflow_provider_trim.vod.submission.TrimSubmission.identity`); another
+    :param request: what to cut (:meth:`~airflow_provider_trim.vod.submission.TrimSubmission.identity`); another
         request of the same task instance is another trim
     :param attempt: 0 for the first trim; each that follows a failed one has the next number
     """
@@ -40,43 +60,72 @@ def task_trans_no(ti: TaskInstanceKey, request: str, attempt: int) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class TrimRequest:
+    """What a task instance asks for.
+
+    :param parameters: of the submission, without ``trans_no`` and ``notify_url``
+    :param trans_no_of: the transNo of each attempt
+    :param derived: whether the transNos are this package's own. Then a failed or replaced trim is followed by another,
+        and a refused submission by a query: the service may have refused it as a duplicate
+    """
+
+    parameters: Mapping[str, Any]
+    trans_no_of: Callable[[int], str]
+    derived: bool = True
+
+    @classmethod
+    def read(cls, ti: TaskInstanceKey, arguments: Mapping[str, Any], trans_no: object) -> Self:
+        """Read an operator's arguments, as templates have rendered them.
+
+        :param trans_no: the caller's own, or what counts as not given
+        :raises TrimError: one is missing or wrong, by its name
+        """
+        parameters = {
+            name: lazy.required(name, value) if name in _REQUIRED else lazy.optional(value)
+            for name, value in arguments.items()
+        }
+        if lazy.optional(trans_no) is None:
+            submission = lazy.TrimSubmission.parse(**parameters, trans_no="derived")
+            return cls(parameters, functools.partial(task_trans_no, ti, submission.identity()))
+        given = lazy.TransNos.parse(trans_no)
+        if given.is_list:
+            raise lazy.TransNoIllegalError("trans_no must be one transNo, not a list: a task submits one trim")
+        lazy.TrimSubmission.parse(**parameters, trans_no=given.names[0])
+        return cls(parameters, lambda _: given.names[0], derived=False)
+
+
 def submit_once(
     hook: Submitter,
-    parameters: Mapping[str, Any],
+    request: TrimRequest,
     *,
-    trans_no_of: Callable[[int], str],
-    derived: bool = True,
     query_first: bool,
     reuse_finished: bool,
     notify_url_of: Callable[[str], str | None] = lambda _: None,
 ) -> tuple[str, TrimTask | None]:
     """See to it that exactly one trim runs or has run.
 
-    :param parameters: of the submission, without ``trans_no`` and ``notify_url``
-    :param trans_no_of: the transNo of each attempt
-    :param derived: whether the transNos are this package's own. Then a failed or replaced trim is followed by another,
-        and a refused submission by a query: the service may have refused it as a duplicate
     :param query_first: whether an earlier try may have submitted it; the very first try saves that call
     :param reuse_finished: whether a finished trim of an earlier try is good enough
     :param notify_url_of: the address that is called when the trim of a transNo is done, or None
     :returns: its transNo, and the trim if it is done already
     :raises TrimTaskFailedError: the last attempt has failed
-    :raises TrimError: any other error of the service
+    :raises TrimError: any other error of the service or on the way
     """
 
     def submit(trans_no: str) -> str:
-        return hook.submit_trim(**parameters, trans_no=trans_no, notify_url=notify_url_of(trans_no))
+        return hook.submit_trim(**request.parameters, trans_no=trans_no, notify_url=notify_url_of(trans_no))
 
     refusal: TrimError | None = None
     if not query_first:
         try:
-            return submit(trans_no_of(0)), None
+            return submit(request.trans_no_of(0)), None
         except lazy.TrimError as error:
-            if not (derived and _may_be_duplicate(error)):
+            if not (request.derived and _may_be_duplicate(error)):
                 raise
             refusal = error
-    for attempt in range(MAX_ATTEMPTS if derived else 1):
-        trans_no = trans_no_of(attempt)
+    for attempt in range(MAX_ATTEMPTS if request.derived else 1):
+        trans_no = request.trans_no_of(attempt)
         found = _query(hook, trans_no)
         if found is None:
             if refusal is not None and attempt == 0:

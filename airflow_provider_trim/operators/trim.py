@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowFailException, conf
 from airflow_provider_trim.links.trim import TrimVideoLink
-from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
+from airflow_provider_trim.operators.idempotent_submit import SUBMISSION_FIELDS, TrimRequest, submit_once
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
@@ -33,28 +32,12 @@ if TYPE_CHECKING:
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
 
-_SUBMISSION_FIELDS = (
-    "video_id",
-    "seek_start",
-    "duration",
-    "filename",
-    "resolution",
-    "frame_rate",
-    "video_bit_rate",
-    "audio_bit_rate",
-    "sampling_rate",
-    "suffix",
-    "enable_video_transcode",
-)
-
-_REQUIRED_FIELDS = _SUBMISSION_FIELDS[:4]
-
 
 class TrimVideoInfoOperator(TrimWaitingMixin):
     """Pushes ``videoInfo`` of a trim, or of several, to XCom, waiting for them if necessary.
 
     ``return_value`` is ``videoInfo`` as the service sent it; ``trans_no``, ``trim_task_id`` and ``video_id`` are pushed
-    under those keys. Of several trims, each of the four is a list in the given order. What a response means is the same
+    under those keys. Of several trims, each of the four is a list in the same order. What a response means is the same
     as for :class:`~airflow_provider_trim.sensors.trim.TrimTaskStatusSensor`.
 
     :param trans_no: under which the trim was submitted, at most 32 characters, or a list of such (templated)
@@ -62,7 +45,7 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     :param wait_for_completion: wait for the trim; without it, an unfinished trim is an error
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
     :param poll_interval: minimum time between two polls of one trim, in seconds or as timedelta
-    :param first_poll_after: seconds or timedelta before the first poll, for a trim that can't be done yet
+    :param first_poll_after: seconds or timedelta before the first poll, for a trim that can't be finished yet
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``
     :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
@@ -129,15 +112,15 @@ class TrimVideoOperator(TrimWaitingMixin):
     """Cuts a clip out of a video: submits a trim, waits for it, and returns ``videoInfo``.
 
     However often the task is tried, killed or cleared, one trim runs for it: ``trans_no`` is derived from the task
-    instance and the request, and from the second attempt on the service is queried before anything is submitted.
-    A trim that runs is adopted, one that is finished is returned, and one that has failed is followed by another, if
-    retries are left. Other parameters are another trim.
+    instance and the parameters of the trim, and from the second try on the service is queried before anything is
+    submitted. A trim that runs is adopted, one that is finished is returned, and one that has failed is followed by
+    another, if retries are left. Other parameters are another trim.
 
     It submits from a worker only. Killing the task does not cancel the trim: the service has no such call.
 
     :param video_id: the video to trim (this and all other parameters of the trim are templated)
     :param seek_start: where the clip begins: seconds, a ``timedelta``, or "HH:MM:SS" with an optional fraction. The
-        service cuts at whole seconds, so a clip is widened to contain all of it
+        service cuts at whole seconds, so a clip is widened to hold all of what is wanted
     :param duration: how long it lasts, likewise
     :param filename: name of the output
     :param resolution: width x height in pixels, such as "640x480"
@@ -164,7 +147,7 @@ class TrimVideoOperator(TrimWaitingMixin):
     :raises ValueError: a number of the wait is wrong, by its name
     """
 
-    template_fields: Sequence[str] = (*_SUBMISSION_FIELDS, "notify_url", "trans_no", "trim_conn_id")
+    template_fields: Sequence[str] = (*SUBMISSION_FIELDS, "notify_url", "trans_no", "trim_conn_id")
     operator_extra_links = (TrimVideoLink(),)
     ui_color = "#f0e6f2"
 
@@ -221,17 +204,18 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
 
     def execute(self, context: Context) -> Any:
-        """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once without ``wait_for_completion``."""
+        """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if it does not wait."""
         trans_no, task, expects_callback = self._submit(context["ti"])
         if not self.wait_for_completion:
-            context["ti"].xcom_push(key="trans_no", value=trans_no)
+            self._xcom_push({"trans_no": trans_no}, context)
+            self._annotate_outlets({"trans_no": trans_no}, context)
             return trans_no
         trans_nos = self._parse_trans_nos(trans_no)
         if task is not None:
-            self.log.info("Trim %s was already finished by an earlier attempt", trans_no)
+            self.log.info("Trim %s was already finished by an earlier attempt", lazy.truncate(trans_no))
             return self._push(lazy.TrimResults(trans_nos, [task]), context)
         if self.first_poll_after is None:
-            self.first_poll_after = min(30.0, max(2.0, lazy.as_seconds(self.duration) / 20))
+            self.first_poll_after = min(30.0, max(2.0, lazy.as_seconds(lazy.required("duration", self.duration)) / 20))
         options = self._wait_options(self.poll_interval)
         if expects_callback:
             options = dataclasses.replace(options, expects_callback=True)
@@ -248,43 +232,12 @@ class TrimVideoOperator(TrimWaitingMixin):
     def _source_video_ids(self) -> Sequence[str]:
         return (str(self.video_id),)
 
-    def _given_trans_no(self) -> str | None:
-        """Return the caller's own transNo, None where there is none.
-
-        :raises AirflowFailException: the service can't know such a transNo
-        """
-        if lazy.optional(self.trans_no) is None:
-            return None
-        trans_nos = self._parse_trans_nos(self.trans_no)
-        if trans_nos.is_list:
-            raise AirflowFailException("trans_no must be one transNo, not a list: a task submits one trim")
-        return trans_nos.names[0]
-
-    def _request(self, ti: RunningTaskInstance, given: str | None) -> tuple[dict[str, Any], Callable[[int], str]]:
-        """Return what is submitted, without ``trans_no`` and ``notify_url``, and the transNo of each attempt.
-
-        :raises AirflowFailException: a parameter is missing or wrong, by its name
-        """
-        try:
-            parameters = {
-                name: lazy.required(name, value) if name in _REQUIRED_FIELDS else lazy.optional(value)
-                for name, value in ((name, getattr(self, name)) for name in _SUBMISSION_FIELDS)
-            }
-            submission = lazy.TrimSubmission.parse(**parameters, trans_no=given or "derived")
-        except lazy.TrimError as error:
-            raise AirflowFailException(str(error)) from error
-        if given is not None:
-            return parameters, lambda _: given
-        return parameters, functools.partial(task_trans_no, ti, submission.identity())
-
     def _submit(self, ti: RunningTaskInstance) -> tuple[str, TrimTask | None, bool]:
         """Submit, adopt or find the trim of this task instance.
 
         :returns: its transNo, the trim if it is done already, and whether the service will call the triggerer
         :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
         """
-        given = self._given_trans_no()
-        parameters, trans_no_of = self._request(ti, given)
         own_notify_url: str | None = lazy.optional(self.notify_url)
 
         def notify_url_of(trans_no: str) -> str | None:
@@ -294,24 +247,24 @@ class TrimVideoOperator(TrimWaitingMixin):
 
         with self._hook(quota_timeout=self._time_limit()) as hook:
             try:
+                arguments = {name: getattr(self, name) for name in SUBMISSION_FIELDS}
+                request = TrimRequest.read(ti, arguments, self.trans_no)
                 trans_no, task = submit_once(
                     hook,
-                    parameters,
-                    trans_no_of=trans_no_of,
-                    derived=given is None,
+                    request,
                     query_first=ti.try_number > 1,
                     reuse_finished=self.reuse_finished,
                     notify_url_of=notify_url_of,
                 )
-                # One that is adopted was submitted by an earlier attempt, but a given transNo may be of any origin.
-                ours = not given or ti.try_number == 1
+                # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.
+                ours = request.derived or ti.try_number == 1
                 expects_callback = ours and not own_notify_url and notify_url_of(trans_no) is not None
             except lazy.TrimError as error:
                 if error.retryable:
                     raise
                 raise AirflowFailException(str(error)) from error
         if task is None:
-            self.log.info("Trim %s of video %s is running", trans_no, self.video_id)
+            self.log.info("Trim %s of video %s is running", lazy.truncate(trans_no), lazy.truncate(str(self.video_id)))
         return trans_no, task, expects_callback
 
     def _results(self, trans_nos: TransNos, verdicts: Verdicts) -> TrimResults:

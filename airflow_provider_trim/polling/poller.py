@@ -25,13 +25,13 @@ import math
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from airflow_provider_trim.callbacks.expectation import Expectation
 from airflow_provider_trim.callbacks.receiver import CallbackReceiver
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.client.session import ConnectionCache, Session, SettingsLoader
 from airflow_provider_trim.polling.expiry import Expiry
+from airflow_provider_trim.polling.in_flight import Poll, PollsInFlight
 from airflow_provider_trim.polling.permits import Permits
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.schedule import Schedule
@@ -60,18 +60,6 @@ EXPIRY_INTERVAL = 1.0
 """Seconds between two checks of the waits' deadlines."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Poll:
-    """One that is in flight."""
-
-    session: Session
-    version: int
-    """Of the connection."""
-    task: asyncio.Task[None] | None = None
-    outdated: bool = False
-    """A callback came meanwhile, so the response may be older than what it announced."""
 
 
 class Poller:
@@ -106,11 +94,13 @@ class Poller:
         self._callbacks = CallbackReceiver(clock, self._on_callback, self._on_callbacks_unreliable)
         self._subscriptions = Subscriptions()
         self._listen_again_at = -math.inf
-        self._in_flight: dict[str, _Poll] = {}
+        self._wakeup = Wakeup()
+        # An outcome may be what the loop waits for.
+        self._in_flight = PollsInFlight(
+            MAX_CONCURRENT_CALLS, self._on_outcome, self._wakeup.notify_if_asleep_without_end
+        )
         self._expiry = Expiry(self._subscriptions, self._in_flight)
         self._expiry_interval = expiry_interval
-        self._concurrency = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
-        self._wakeup = Wakeup()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -163,10 +153,7 @@ class Poller:
                 group.create_task(supervise("the poll loop", self._poll_loop, log))
                 group.create_task(supervise("the expiry of waits", self._expiry_loop, log))
         finally:
-            polls = [poll.task for poll in self._in_flight.values() if poll.task is not None]
-            ending = [*polls, *self._callbacks.close()]
-            for task in ending:
-                task.cancel()
+            ending = [*self._in_flight.cancel(), *self._callbacks.close()]
             try:
                 await asyncio.gather(*ending, return_exceptions=True)
             finally:  # even if the event loop, on its own way out, cancels this once more
@@ -181,36 +168,37 @@ class Poller:
 
     async def _poll_loop(self) -> None:
         while True:
-            await self._concurrency.acquire()
+            await self._in_flight.reserve()
             try:
-                trans_no, poll = await self._next_poll()
+                poll = await self._next_poll()
             except BaseException:
-                self._concurrency.release()
+                self._in_flight.free()
                 raise
-            self._in_flight[trans_no] = poll
-            poll.task = asyncio.create_task(self._make(poll, trans_no))
+            self._in_flight.start(poll)
 
-    async def _next_poll(self) -> tuple[str, _Poll]:
+    async def _next_poll(self) -> Poll:
         """Return which trim to poll, when it is due and a permit is acquired for it."""
         while True:
             self._wakeup.clear()
             now = self._clock()
             due = self._schedule.next_due_at()
-            held = self._credentials.pause(now, (poll.version for poll in self._in_flight.values()))
+            held = self._credentials.pause(now, self._in_flight.versions())
             if due is None or due > now or held:
                 await self._wakeup.wait(now, math.inf if due is None else max(due, now + held))
                 continue
             try:
-                poll = _Poll(await self._connection.session(), self._connection.version)
-                await self._ensure_listening(poll.session)
-                pause = await self._permits.acquire(poll.session.limiter, len(self._subscriptions))
+                session = await self._connection.session()
+                version = self._connection.version
+                await self._ensure_listening(session)
+                pause = await self._permits.acquire(session.limiter, len(self._subscriptions))
             except TrimError as error:
                 self._record_for_all_due(error)
                 continue
             if pause:
                 await asyncio.sleep(pause)
             elif (trans_no := self._schedule.pop_due(self._clock())) is not None:
-                return trans_no, poll
+                repeat = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
+                return Poll(trans_no, session, version, new_connection=repeat)
             else:
                 self._permits.release()
 
@@ -232,28 +220,12 @@ class Poller:
 
     # --- a poll and its outcome ---
 
-    async def _make(self, poll: _Poll, trans_no: str) -> None:
-        try:
-            outcome = await self._query(poll.session, trans_no)
-            del self._in_flight[trans_no]
-            self._record(trans_no, outcome, poll.version)
-            if poll.outdated:
-                self._expedite(trans_no)
-        finally:
-            self._in_flight.pop(trans_no, None)
-            self._concurrency.release()
-            self._wakeup.notify_if_asleep_without_end()  # the loop may wait for this poll to end
-
-    async def _query(self, session: Session, trans_no: str) -> TrimTask | TrimError:
-        new_connection = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
-        try:
-            return await session.query(trans_no, new_connection=new_connection)
-        except TrimTransportError as error:
-            if error.http_status is None:
-                self._connection.recheck()
-            return error
-        except TrimError as error:
-            return error
+    def _on_outcome(self, poll: Poll, outcome: TrimTask | TrimError) -> None:
+        if isinstance(outcome, TrimTransportError) and outcome.http_status is None:
+            self._connection.recheck()
+        self._record(poll.trans_no, outcome, poll.version)
+        if poll.outdated:
+            self._expedite(poll.trans_no)
 
     def _record_for_all_due(self, error: TrimError) -> None:
         """Pass an error that keeps all trims from being polled on to those that are due."""
@@ -319,7 +291,7 @@ class Poller:
         if not waiters:
             return
         if trans_no in self._in_flight:
-            self._in_flight[trans_no].outdated = True
+            self._in_flight.mark_outdated(trans_no)
         else:
             self._expedite(trans_no)
         for waiter in waiters:

@@ -2,8 +2,8 @@
 """One trim's wait as a state machine. It has no clock and does no I/O: time is passed in.
 
 A poll state says when the trim is polled next (:attr:`PollState.next_poll_at`), takes the outcome of each poll
-(:meth:`PollState.record_response`), and returns what it means: poll again, or a verdict. :data:`EVENTS` says which
-event an outcome is, and :data:`TRANSITIONS` which state follows; no other transition can be made.
+(:meth:`PollState.record_response`), and returns what it means: poll again, or a verdict. Which state follows, a table
+says (:data:`~airflow_provider_trim.polling.transitions.TRANSITIONS`); no other transition can be made.
 
 The last poll is made at the deadline, whatever the interval. The deadline is checked after a poll, never before, so a
 trim that is done by then succeeds.
@@ -14,91 +14,21 @@ from __future__ import annotations
 import copy
 import logging
 import random
-from collections.abc import Callable, Mapping
-from enum import Enum
-from types import MappingProxyType
+from collections.abc import Callable
 
 from airflow_provider_trim.client.credentials import retry_delay
 from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.polling.transitions import TRANSITIONS, Event, State, event_of
 from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import (
     TrimApiError,
     TrimAuthError,
     TrimError,
     TrimQuotaExceededError,
-    VideoProcessingError,
 )
-from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+from airflow_provider_trim.vod.models import TrimTask
 
-__all__ = [
-    "TRANSITIONS",
-    "Decision",
-    "Event",
-    "Failure",
-    "PollAgain",
-    "PollState",
-    "State",
-    "Success",
-    "TimedOut",
-    "Verdict",
-]
-
-
-class State(Enum):
-    """Where a wait stands."""
-
-    POLLING = "polling"
-    """The last poll showed a trim that is processing, or none was made yet."""
-    RETRYING = "retrying"
-    """The last poll failed for a reason that may pass."""
-    RATE_LIMITED = "rate limited"
-    """The account has no call left for now."""
-    REAUTHENTICATING = "reauthenticating"
-    """The credentials were refused; the connection is reloaded."""
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    TIMED_OUT = "timed out"
-
-
-class Event(Enum):
-    """What happens to a wait."""
-
-    PROCESSING = "status 1, or code 1560"
-    SUCCESSFUL = "status 2"
-    REJECTED = "status 3, an unknown status or code, 1601 to 1603"
-    AUTH_ERROR = "authentication refused, or code 1301"
-    RATE_LIMIT = "HTTP 429, or no permit"
-    TRANSIENT_ERROR = "no response, HTTP 5xx, not the documented shape"
-    GIVE_UP = "as many failures in a row as are allowed"
-    DEADLINE = "the deadline has passed"
-
-
-_FROM_OPEN = MappingProxyType(
-    {
-        Event.PROCESSING: State.POLLING,
-        Event.TRANSIENT_ERROR: State.RETRYING,
-        Event.RATE_LIMIT: State.RATE_LIMITED,
-        Event.AUTH_ERROR: State.REAUTHENTICATING,
-        Event.SUCCESSFUL: State.SUCCEEDED,
-        Event.REJECTED: State.FAILED,
-        Event.GIVE_UP: State.FAILED,
-        Event.DEADLINE: State.TIMED_OUT,
-    }
-)
-_FROM_FINAL: Mapping[Event, State] = MappingProxyType({})
-
-TRANSITIONS: Mapping[State, Mapping[Event, State]] = MappingProxyType(
-    {
-        State.POLLING: _FROM_OPEN,
-        State.RETRYING: _FROM_OPEN,
-        State.RATE_LIMITED: _FROM_OPEN,
-        State.REAUTHENTICATING: _FROM_OPEN,
-        State.SUCCEEDED: _FROM_FINAL,
-        State.FAILED: _FROM_FINAL,
-        State.TIMED_OUT: _FROM_FINAL,
-    }
-)
-"""The state that follows each event; a verdict is final, so nothing follows it."""
+__all__ = ["Decision", "Failure", "PollAgain", "PollState", "Success", "TimedOut", "Verdict"]
 
 MIN_INTERVAL = 0.01
 """Seconds. Airflow's sensors accept an interval of 0, but no poll follows another without a pause."""
@@ -108,20 +38,6 @@ FIRST_PROGRESS_LOG = 60.0
 
 MAX_PROGRESS_LOG_INTERVAL = 600.0
 """Seconds between two such lines, at most."""
-
-
-def event_of(outcome: TrimTask | TrimError) -> Event:
-    """Return which event the outcome of a poll is."""
-    if isinstance(outcome, TrimTask):
-        known = {TrimStatus.SUCCESSFUL: Event.SUCCESSFUL, TrimStatus.PROCESSING: Event.PROCESSING}
-        return known.get(outcome.status, Event.REJECTED)
-    if isinstance(outcome, VideoProcessingError):
-        return Event.PROCESSING
-    if isinstance(outcome, TrimAuthError):
-        return Event.AUTH_ERROR
-    if isinstance(outcome, TrimQuotaExceededError):
-        return Event.RATE_LIMIT
-    return Event.TRANSIENT_ERROR if outcome.retryable else Event.REJECTED
 
 
 class PollState:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.state import PollState, State
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.transitions import State
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
 from airflow_provider_trim.vod.models import TrimTask
@@ -108,7 +109,11 @@ class SyncPoller:
                 return
 
     def poll(self, state: PollState) -> Decision:
-        """Poll a trim: one call, and one more at once where the last poll is repeated."""
+        """Poll a trim: one call, and one more where the last poll is repeated, or the connection was reloaded.
+
+        The second does not wait for the next process: a sensor in reschedule mode would forget that credentials which
+        were never accepted had their reload.
+        """
         while True:
             outcome = self._query(state)
             now, version = self._clock(), self._version
@@ -123,9 +128,12 @@ class SyncPoller:
                 return decision
             if decision.message:
                 self._log.log(decision.level, "Trim %s: %s", state.trans_no, decision.message)
-            if not state.repeats_last_poll:
+            if state.repeats_last_poll:
+                self._client.close()
+            elif isinstance(outcome, TrimAuthError) and self._credentials.refusals == 1:
+                self._sleep(max(0.0, decision.at - now))
+            else:
                 return decision
-            self._client.close()
 
     def _due_at(self, state: PollState, now: float) -> float:
         """Return when a trim is due. While the credentials are refused, only the last poll does not wait for them."""

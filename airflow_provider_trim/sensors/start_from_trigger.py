@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waits that begin in the triggerer, or end there: their arguments, and what can't work, rejected at import.
+"""Waits that begin in the triggerer, or end there: their trigger's arguments, and checks at import.
 
 Facts about Airflow are those of 3.3.2 and 2.11.2.
 """
@@ -58,10 +58,10 @@ def start_trigger_args(sensor: BaseSensorOperator, arguments: dict[str, Any]) ->
 
 
 def check_end_from_trigger(arguments: Mapping[str, Any]) -> None:
-    """Check that no argument needs a worker at the end of the task.
+    """Check that no argument asks for what only a worker does at the end of a task.
 
     :param arguments: of the sensor, by their names
-    :raises ValueError: something has been
+    :raises ValueError: one does
     """
     for name in _NO_LAST_WORKER:
         if arguments.get(name):
@@ -74,7 +74,7 @@ def check_without_workers(sensor: BaseSensorOperator, *, starts: bool) -> None:
     """Check a sensor whose wait ends in the triggerer, as :func:`check_end_from_trigger`.
 
     :param starts: whether it begins there as well
-    :raises ValueError: an argument needs a worker
+    :raises ValueError: it asks for what only a worker does
     """
     names = (*_NO_LAST_WORKER[:3], "do_xcom_push")
     overridden = type(sensor).post_execute is not BaseOperator.post_execute

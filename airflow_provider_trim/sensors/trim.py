@@ -51,35 +51,36 @@ if TYPE_CHECKING:
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     """Waits until a trim has finished, or several have.
 
-    Its XCom ``return_value`` is ``videoInfo`` as the service sent it; of several, a list in the given order.
+    Its XCom ``return_value`` is ``videoInfo`` as received; of several trims, a list in the order of ``trans_no``.
 
     ====================================================== ==========================================================
-    response of the service                                outcome
+    response                                               outcome
     ====================================================== ==========================================================
     status 1, or code 1560                                 keep waiting
     status 2                                               success
     status 3; codes 1601, 1602, 1603; an unknown status    fail at once, no retries; ``soft_fail`` makes it a skip
     or code
-    credentials refused                                    reload the connection and poll again; fail after a
-                                                           number of refusals, retries apply
-    HTTP 429                                               keep waiting, slower; counts as no failure
-    no response, HTTP 5xx, unexpected response             keep waiting; fail at the ``max_consecutive_failures``-th
-                                                           in a row, retries apply
+    authentication refused, or code 1301                   reload the connection and poll again, with growing delays:
+                                                           once if these credentials were never accepted, else
+                                                           ``max_consecutive_failures`` times; retries apply
+    HTTP 429                                               keep waiting, the whole account slower; no failure
+    HTTP 5xx, no response, one that is not as documented   keep waiting; fail at the ``max_consecutive_failures``-th
+    or can't be stored                                     in a row, retries apply
     ``timeout`` reached                                    a last poll, then ``AirflowSensorTimeout``
     ====================================================== ==========================================================
 
-    In reschedule mode every poll has its own process, so failures in a row are not counted across polls; the
+    In reschedule mode every poll has a process of its own, so failures in a row are not counted across polls; the
     ``timeout`` bounds them. Killing the task does not cancel the trim: the service has no such call.
 
     :param trans_no: under which the trim was submitted, at most 32 characters, or a list of such (templated)
     :param trim_conn_id: Airflow connection of type ``trim`` (templated)
     :param deferrable: wait in the triggerer and hold no worker; by default ``[operators] default_deferrable``
-    :param poke_interval: minimum time between two polls, in seconds or as timedelta; 10 s by default, since the quota
-        of the account protects the service
+    :param poke_interval: minimum time between two polls of one trim, in seconds or as timedelta; 10 s by default,
+        because the account's quota protects the service
     :param timeout: seconds or timedelta for the whole wait; by default ``[sensors] default_timeout``. A shorter
         ``execution_timeout`` bounds the whole wait in every mode, and ends it as ``AirflowTaskTimeout``; retries apply
     :param max_wait: seconds or timedelta at which ``exponential_backoff`` ends, or None
-    :param first_poll_after: seconds or timedelta before the first poll, for a trim that can't be done yet
+    :param first_poll_after: seconds or timedelta before the first poll, for a trim that can't be finished yet
     :param max_consecutive_failures: polls in a row that may fail for a passing reason; None for any number
     :param on_failure: of several trims, ``"fail"`` fails at the first that fails, naming all that have; ``"collect"``
         waits for all, then fails with a table of what failed; ``"ignore"`` leaves None in the place of a failed one
@@ -149,7 +150,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> Any:
-        """Wait, in the configured mode, and return ``videoInfo``."""
+        """Wait, in the task's mode, and return ``videoInfo``."""
         if self.deferrable:
             with self._apply_soft_fail():
                 return self._execute_deferrable(context)

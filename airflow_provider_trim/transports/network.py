@@ -2,56 +2,65 @@
 """What a connection and the process's environment say about proxies and certificates, for both transports alike.
 
 The environment variables are those of requests (HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, …), since Airflow's other
-HTTP providers follow them. Credentials in ``.netrc`` are not used: a connection holds its own.
+HTTP providers follow them. Credentials in ``.netrc`` are not used: a connection has its own.
 """
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
 import os
-import socket
 import ssl
+import stat
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import certifi
 from requests.utils import get_environ_proxies, select_proxy
 
-from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
-from airflow_provider_trim.vod.http import Request
+from airflow_provider_trim.vod.addresses import ProxyAddress, parse_proxy_url
+from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.settings import TrimSettings
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds to reach the service, at most; a connection's ``timeout`` may be shorter."""
+MAX_CONNECT_TIMEOUT = 10.0
+"""Seconds to connect, at most."""
+
+CONNECT_FRACTION = 0.9
+"""Part of a call's timeout that may pass until it is connected, so that it is known which of the two was too slow."""
+
+MAX_IDLE = 15.0
+"""Seconds after which an idle connection is not used again. Firewalls and NAT gateways forget connections silently,
+some of them after 30 s, and a request over a forgotten one gets no response."""
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Environment variables that name a file or folder of certificate authorities, the first one first."""
 
 
-_CLOSED = "connection closed"
-_BROKEN = "malformed HTTP response"
-_REASONS = {
-    "ServerDisconnectedError": _CLOSED,
-    "ChunkedEncodingError": _BROKEN,
-    "ClientPayloadError": _BROKEN,
-    "ClientResponseError": _BROKEN,
-    "ProtocolError": _BROKEN,
-    "BadStatusLine": _BROKEN,
-}
-"""What the clients' own exceptions mean, by their names."""
+def connect_timeout(settings: TrimSettings) -> float:
+    """Return the seconds that a connection attempt may take."""
+    return min(MAX_CONNECT_TIMEOUT, CONNECT_FRACTION * settings.timeout)
 
 
-def proxy_url(settings: TrimSettings) -> str | None:
-    """Return the URL of the proxy to use, or None."""
+def proxy_for(settings: TrimSettings) -> ProxyAddress | None:
+    """Return the proxy to use, or None.
+
+    :raises TrimSettingsError: the environment's proxy can't be used
+    """
     if settings.proxy is not None:
-        return settings.proxy.get_secret_value()
-    proxy: str | None = select_proxy(settings.base_url, get_environ_proxies(settings.base_url))
-    return proxy
+        return parse_proxy_url(settings.proxy.get_secret_value())
+    url = select_proxy(settings.base_url, get_environ_proxies(settings.base_url))
+    if not url:
+        return None
+    try:
+        return parse_proxy_url(url)
+    except ValueError as error:
+        scheme = settings.base_url.partition(":")[0].upper()
+        raise TrimSettingsError(f"environment variable {scheme}_PROXY or ALL_PROXY: {error}") from None
 
 
 def ca_file(settings: TrimSettings) -> str | None:
-    """Return the file (or folder) of certificate authorities to trust, or None where certificates are not checked.
+    """Return the file (or folder) of certificate authorities to trust, or None where certificates are not verified.
 
-    :raises TrimSettingsError: the connection's or the environment's can't be read, or is none
+    :raises TrimSettingsError: the connection's or the environment's can't be read, or has no certificates
     """
     if not settings.verify:
         return None
@@ -59,7 +68,7 @@ def ca_file(settings: TrimSettings) -> str | None:
         if Path(settings.verify).is_dir():
             raise TrimSettingsError(f"connection extra 'verify': {settings.verify!r} as CA file: Is a directory")
         return _validated(settings.verify, "connection extra 'verify'")
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    for name in CA_VARIABLES:
         if path := os.environ.get(name):
             return _validated(path, f"environment variable {name}")
     return certifi.where()
@@ -68,71 +77,54 @@ def ca_file(settings: TrimSettings) -> str | None:
 def network_fingerprint(settings: TrimSettings) -> object:
     """Return what changes when a session must be replaced: the proxy, and the content of the CA file.
 
-    :raises TrimSettingsError: the certificate authorities to trust can't be read
+    :raises TrimSettingsError: the proxy or the certificate authorities can't be used
     """
     path = ca_file(settings)
     content = Path(path).read_bytes() if path is not None and Path(path).is_file() else b""
-    return proxy_url(settings), path, hashlib.sha256(content).digest()
+    return proxy_for(settings), path, hashlib.sha256(content).digest()
 
 
-def tls_context(path: str) -> ssl.SSLContext:
-    """Return a context that trusts the certificate authorities of a file or folder.
+def tls_context(settings: TrimSettings, proxy: ProxyAddress | None) -> ssl.SSLContext | None:
+    """Return the TLS settings of a connection, or None where neither the service nor the proxy is spoken to by https.
 
-    :raises TrimSettingsError: it can't be read, or is none (retryable: files come and go)
+    :raises TrimSettingsError: the certificate authorities can't be read (retryable: files come and go)
     """
-    try:
-        return _load_context(path)
-    except OSError as error:
-        raise TrimSettingsError(f"{path!r} as CA file: {_strerror(error)}", retryable=True) from None
+    path = ca_file(settings)
+    if not settings.base_url.startswith("https://") and not (proxy and proxy.url.startswith("https://")):
+        return None
+    if path is None:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    else:
+        try:
+            context = _load(path)
+        except OSError as error:
+            raise TrimSettingsError(f"{path!r} as CA file: {_strerror(error)}", retryable=True) from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 @functools.cache
 def _validated(path: str, origin: str) -> str:
     try:
-        _load_context(path)
+        _load(path)
     except OSError as error:
         raise TrimSettingsError(f"{origin}: {path!r} as CA file: {_strerror(error)}") from None
     return path
 
 
-def _load_context(path: str) -> ssl.SSLContext:
-    if Path(path).is_dir():
+def _load(path: str) -> ssl.SSLContext:
+    """Return a context that trusts the authorities of a file or folder.
+
+    Anything else is refused before it is opened: a FIFO, say, would hold its reader up for ever.
+    """
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
         return ssl.create_default_context(capath=path)
+    if not stat.S_ISREG(mode):
+        raise OSError(0, "not a regular file")
     return ssl.create_default_context(cafile=path)
 
 
 def _strerror(error: OSError) -> str:
-    return error.strerror or type(error).__name__  # SSLError is one
-
-
-def transport_error(request: Request, error: BaseException) -> TrimTransportError:
-    """Say why a request had no response, without its URL, which may hold the token.
-
-    The clients' own exceptions name that URL, so only the operating system's or the TLS library's reason is taken.
-    """
-    host = urlsplit(request.url).netloc
-    return TrimTransportError(f"request to {host} failed: {_reason(error)}")
-
-
-def _reason(error: BaseException) -> str:
-    known = None
-    cause: BaseException | None = error
-    while cause is not None:
-        # aiohttp's own error has the number of the system's, not its type.
-        cause = getattr(cause, "os_error", cause)
-        if isinstance(cause, TimeoutError):
-            return "timed out"
-        if isinstance(cause, ssl.CertificateError):
-            # aiohttp's is one of these as well, without their attributes but around one that has them.
-            why = getattr(cause, "certificate_error", cause).verify_message
-            return f"certificate verification failed: {why} (set the connection's 'verify' to a CA file)"
-        if isinstance(cause, socket.gaierror):
-            return f"{cause.strerror} (check the connection's host)"
-        if isinstance(cause, OSError) and cause.errno:
-            system = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
-            return os.strerror(cause.errno) if system else str(cause.strerror)
-        if isinstance(cause, ConnectionError):
-            return _CLOSED
-        known = known or _REASONS.get(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__
-    return known or type(error).__name__
+    return error.strerror or type(error).__name__  # SSLError may have none

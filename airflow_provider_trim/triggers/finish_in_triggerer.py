@@ -44,7 +44,7 @@ async def push_and_succeed(ti: TaskInstanceKey, xcoms: Mapping[str, Any]) -> Tri
         xcom = importlib.import_module("airflow.sdk.execution_time.xcom").XCom
     except ImportError:  # Airflow 2.11, which has the event's own encoded once
         return TaskSuccessEvent(xcoms=dict(xcoms))
-    # Airflow 3 encodes those of the event twice, so a task that pulls one gets JSON's text (3.3.2).
+    # Airflow 3 encodes those of the event twice, so that a task that pulls one gets JSON text (3.3.2).
     for key, value in xcoms.items():
         where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
         # Without its length, no task could be mapped over it.

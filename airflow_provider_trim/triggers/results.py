@@ -8,19 +8,24 @@ not retry either. What a retry can change is the :class:`TrimError` itself, sinc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.waiting.protocols import Log
+
+_MAX_SHOWN = 10**18
+"""Greater numbers are no sizes, and left out of the log: a float can't hold all of them."""
 
 
 def unwrap_verdicts(
     trans_nos: Iterable[str], verdicts: Sequence[Verdict | None], on_failure: str, log: Log
 ) -> list[TrimTask | None]:
-    """Return the finished trims in the given order, with None for those that failed and are ignored.
+    """Return the finished trims in the order of the transNos, with None for those that failed and are ignored.
 
     :param on_failure: ``ignore`` to log failures; anything else raises them, naming all
     :raises AirflowFailException: a trim has failed for good
@@ -35,11 +40,11 @@ def unwrap_verdicts(
     if failures and on_failure != "ignore":
         _raise_failures(failures, len(verdicts))
     for trans_no, verdict in failures:
-        log.warning("Ignoring failed trim %s (on_failure='ignore'): %s", trans_no, _describe(verdict))
+        log.warning("Ignoring failed trim %s (on_failure='ignore'): %s", truncate(trans_no), _describe(verdict))
     tasks = [verdict.task if isinstance(verdict, Success) else None for verdict in verdicts]
     for trans_no, task in zip(trans_nos, tasks, strict=True):
         if task is not None:
-            log.info("Trim %s is done: %s", trans_no, _summary(task))
+            log.info("Trim %s is done: %s", truncate(trans_no), _summary(task))
     return tasks
 
 
@@ -48,10 +53,11 @@ def _raise_failures(failures: list[tuple[str, Failure | TimedOut]], count: int) 
     passing = [v for _, v in failures if isinstance(v, Failure) and v.worth_retrying]
     if count == 1:
         ((trans_no, verdict),) = failures
-        text = f"trim {trans_no}: {_describe(verdict)}"
+        text = f"trim {truncate(trans_no)}: {_describe(verdict)}"
     else:
-        width = max(len(trans_no) for trans_no, _ in failures)
-        rows = "".join(f"\n  {trans_no:<{width}}  {_describe(verdict)}" for trans_no, verdict in failures)
+        named = [(truncate(trans_no), _describe(verdict)) for trans_no, verdict in failures]
+        width = max(len(name) for name, _ in named)
+        rows = "".join(f"\n  {name:<{width}}  {why}" for name, why in named)
         text = f"{len(failures)} of {count} trims failed:{rows}"
     if permanent:
         raise AirflowFailException(text) from permanent[0].error
@@ -80,12 +86,15 @@ def _summary(task: TrimTask) -> str:
         minutes, seconds = divmod(round(info.duration.total_seconds()), 60)
         hours, minutes = divmod(minutes, 60)
         parts.append(f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}")
-    if info.video_size is not None:
+    if info.video_size is not None and abs(info.video_size) < _MAX_SHOWN:
         parts.append(f"{info.video_size / 1e6:.1f} MB")
-    sizes = [(part.width, part.height) for part in info.video_resolutions if part.width and part.height]
-    if sizes:
-        width, height = max(sizes, key=lambda size: size[0] * size[1])
+    shown = range(1, _MAX_SHOWN)
+    sizes = [(part.width or 0, part.height or 0) for part in info.video_resolutions]
+    width, height = max(
+        (size for size in sizes if size[0] in shown and size[1] in shown), key=math.prod, default=(0, 0)
+    )
+    if width:
         count = len(info.video_resolutions)
         parts.append(f"{count} rendition{'' if count == 1 else 's'} up to {width}x{height}")
-    parts.append(f"video {info.video_id} {info.video_name[:100]!r}")
+    parts.append(f"video {truncate(info.video_id)} {info.video_name[:100]!r}")
     return ", ".join(parts)

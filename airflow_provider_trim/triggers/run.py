@@ -19,6 +19,7 @@ from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exce
 from airflow_provider_trim.triggers.payload import encode_event, encode_refusal
 from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.waiting.protocols import Log
 from airflow_provider_trim.waiting.rendered import required
 from airflow_provider_trim.waiting.results import TrimResults
@@ -55,7 +56,7 @@ class TriggerRun:
             return TriggerEvent(encode_refusal(error))
         deadline = self.options.deadline
         until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
-        subject = f"{len(trans_nos)} trims" if trans_nos.is_list else f"trim {trans_nos.argument}"
+        subject = f"{len(trans_nos)} trims" if trans_nos.is_list else f"trim {truncate(trans_nos.names[0])}"
         self.log.info(_START_MESSAGE, subject, self.options.interval, until)
         group = WaitGroup.begin(trans_nos, self.options, stop_at_failure=self.stop_at_failure)
         verdicts = await wait_for_group(self._wait, group, functools.partial(self.log.info, "Trims: %s"))
@@ -65,7 +66,7 @@ class TriggerRun:
         return await poller_for(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(state)
 
     async def _event(self, trans_nos: TransNos, verdicts: Verdicts) -> TriggerEvent:
-        """Tell a worker the verdicts, or end the task where all trims were successful and no worker is needed."""
+        """Hand the verdicts to a worker, or end the task where all trims were successful and no worker is needed."""
         # dag.test() runs triggers without a task instance, which can't be ended here.
         if self.finish and self.task_instance and all(isinstance(verdict, Success) for verdict in verdicts):
             tasks = unwrap_verdicts(trans_nos, verdicts, "fail", self.log)

@@ -23,20 +23,21 @@ class TrimTaskStatusTrigger(BaseTrigger):
 
     :param trans_no: the transNo under which the trim was submitted, or a list of them
     :param trim_conn_id: Airflow connection of type ``trim``
-    :param poll_interval: minimum seconds between two polls
-    :param deadline: Unix seconds of the last poll, or None for a wait without end
-    :param first_poll_after: seconds from ``started_at`` to the first poll, or None
-    :param max_consecutive_failures: failed polls in a row that end the wait; None for no limit
+    :param poll_interval: minimum time between two polls of one trim, in seconds
+    :param deadline: Unix seconds of the last poll, or None to wait without limit
+    :param first_poll_after: seconds from ``started_at`` before which the trim is not polled, or None
+    :param max_consecutive_failures: polls in a row that may fail; None for any number
     :param started_at: Unix seconds when the wait began; by default when it first runs
     :param exponential_backoff: double the interval with every poll
     :param max_interval: seconds; where the doubling ends, or None
     :param stop_at_failure: of several trims, the first that ends without success ends the wait for all
-    :param timeout: seconds from the wait's beginning to its deadline, where that is not given, because the
-        beginning was not known
+    :param timeout: seconds from the wait's beginning to its deadline, where that is not given, because it was not
+        known when it begins
     :param deferral_timeout: seconds after which Airflow itself ends the deferral, from whose end the wait's beginning
         is found
     :param finish: end the task in the triggerer where all trims were successful; otherwise a worker does it
-    :param expects_callback: the service sends a callback when a trim is done, so poll rarely until then
+    :param expects_callback: whether the service calls this triggerer when a trim is finished, so that it is polled less
+        often
     """
 
     def __init__(

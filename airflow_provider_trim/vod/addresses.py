@@ -8,6 +8,7 @@ nothing of the URL, since it may hold a password.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -59,6 +60,14 @@ class ProxyAddress:
     def netloc(self) -> str:
         """Host and port, for messages."""
         return urlsplit(self.url).netloc
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The proxy's credentials as a header (RFC 7617, in UTF-8); none without a user."""
+        if self.user is None:
+            return {}
+        credentials = base64.b64encode(f"{self.user}:{self.password}".encode("utf-8", "surrogateescape"))
+        return {"Proxy-Authorization": f"Basic {credentials.decode()}"}
 
 
 def join_base_url(host: str, schema: str, port: int | None) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.errors import VideoProcessingError as VideoProcessingError
     from airflow_provider_trim.vod.models import TrimStatus as TrimStatus
     from airflow_provider_trim.vod.models import TrimTask as TrimTask
+    from airflow_provider_trim.vod.redaction import truncate as truncate
     from airflow_provider_trim.vod.submission import TrimSubmission as TrimSubmission
     from airflow_provider_trim.vod.submission import as_seconds as as_seconds
     from airflow_provider_trim.waiting.deferral import trigger_for as trigger_for
@@ -64,6 +65,7 @@ PLACES = {
     "optional": "waiting.rendered",
     "required": "waiting.rendered",
     "trigger_for": "waiting.deferral",
+    "truncate": "vod.redaction",
     "unwrap_verdicts": "triggers.results",
 }
 """By name, the module of this package that has it."""

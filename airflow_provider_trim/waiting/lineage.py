@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 NAMESPACE = "cloudvod"
-"""Of all videos: the service assigns their ids, whichever host is queried."""
+"""Of all videos: their ids are the same at each of the service's hosts."""
 
 
 def lineage_of(sources: Iterable[str], outcomes: Iterable[str]) -> Any:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator
@@ -28,7 +28,7 @@ TRIGGER_TIMED_OUT = "Trigger timeout"
 
 
 class TrimWaitingMixin(BaseOperator):
-    """Waits for trims. A mixin for Airflow's base classes."""
+    """Waits for trims. A mixin for Airflow's own base classes."""
 
     trans_no: Any
     trim_conn_id: str
@@ -75,7 +75,7 @@ class TrimWaitingMixin(BaseOperator):
         return lazy.TrimApiHook(conn_id, quota_timeout=quota_timeout)
 
     def _parse_trans_nos(self, trans_no: object) -> TransNos:
-        """Tell one transNo from several.
+        """Read one transNo or several.
 
         :raises AirflowFailException: the service can't know such a transNo
         """
@@ -158,18 +158,27 @@ class TrimWaitingMixin(BaseOperator):
     def _publish(self, results: TrimResults, context: Context) -> None:
         """Have asset events, the link and OpenLineage say which videos came out."""
         self._video_ids = results.video_ids()
-        if extra := results.asset_extra():
-            for outlet in self.outlets:
-                if getattr(outlet, "uri", None):
-                    context["outlet_events"][outlet].extra = extra
+        self._annotate_outlets(results.asset_extra(), context)
         if url := results.url():
             self._video_url = url
-            context["ti"].xcom_push(key=URL_KEY, value=url)
+            self._xcom_push({URL_KEY: url}, context)
+
+    def _xcom_push(self, values: Mapping[str, Any], context: Context) -> None:
+        """Push values under keys of their own, unless the task is to push nothing."""
+        ti: RunningTaskInstance = context["ti"]
+        for key, value in values.items() if self.do_xcom_push else ():
+            ti.xcom_push(key=key, value=value)
+
+    def _annotate_outlets(self, extra: dict[str, Any], context: Context) -> None:
+        """Have asset events carry ``extra``; what the DAG's author has put there (in ``pre_execute``, say) stays."""
+        for outlet in self.outlets if extra else ():
+            # Not an alias, which has no event of its own, nor an entity of Airflow 2's lineage.
+            if getattr(outlet, "uri", None) or type(outlet).__name__ == "AssetNameRef":
+                accessor = context["outlet_events"][outlet]
+                accessor.extra = {**extra, **accessor.extra}
 
     def _push(self, results: TrimResults, context: Context) -> Any:
-        """Push the ids of finished trims under separate keys, and return ``videoInfo``."""
-        ti: RunningTaskInstance = context["ti"]
-        for key, value in results.ids().items():
-            ti.xcom_push(key=key, value=value)
+        """Push the ids of finished trims under keys of their own, and return ``videoInfo``."""
+        self._xcom_push(results.ids(), context)
         self._publish(results, context)
         return results.video_info()

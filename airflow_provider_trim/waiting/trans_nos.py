@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transNos of a task: one or several, normalised once."""
+"""The transNos of a task: one or several, distinguished once."""
 
 from __future__ import annotations
 

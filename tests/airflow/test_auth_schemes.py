@@ -147,7 +147,7 @@ async def test_polls_of_thread_and_loop_within_a_second_are_authenticated(
     async with TrimApiHook() as hook, TrimApiHook() as other:
         with time_machine.travel(NOW, tick=False):
             tasks = await asyncio.gather(
-                asyncio.to_thread(hook.ask, "T"), hook.aget_task("T"), other.aget_task("T"), other.aget_task("T")
+                asyncio.to_thread(hook.query_once, "T"), hook.aget_task("T"), other.aget_task("T"), other.aget_task("T")
             )
     assert [task.status for task in tasks] == [TrimStatus.SUCCESSFUL] * 4
     assert_all_let_in(emulator, auth, 4)

@@ -180,8 +180,9 @@ def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
     assert waits.airflow.wait_for_end("killed", run_id, LIMIT) == "success"
     logs = (waits.airflow.home / "logs" / "dag_id=killed").rglob("*.trigger.*.log")
     events = [json.loads(line)["event"] for log in logs for line in log.read_text().splitlines()]
-    before, after = [event for event in events if event.startswith("Polling trim long ")]
-    assert before == after
+    begun = [event for event in events if event.startswith("Polling trim long ")]
+    assert len(begun) >= 2  # more where the machine is so busy that Airflow takes the new one for dead as well
+    assert len(set(begun)) == 1
 
 
 def test_mapped_tasks_begin_in_a_worker(waits: Waits) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pendulum
@@ -433,6 +435,37 @@ def test_each_task_instance_and_request_has_its_own(one: tuple[Any, ...], other:
     digests = [task_trans_no(TaskInstance(*where), request, attempt) for *where, request, attempt in (one, other)]
     assert (digests[0] == digests[1]) == (one == other)
     assert all(len(digest) == 32 and int(digest, 16) >= 0 for digest in digests)
+
+
+@every_mode
+def test_times_of_any_type(trim_default: TrimEmulator, mode: str) -> None:
+    """Nothing about a parameter may be found after the trim was paid for."""
+    trim_default.duration = 0
+    info = video(mode, seek_start=Decimal("30.0"), duration=Decimal(12), first_poll_after=None).run()
+    assert info == trim_default.video_info(OURS)
+
+
+def test_dag_test_of_a_clip_that_failed_first(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
+    """It drops what a deferral takes along, and begins the retry anew."""
+    trim_default.duration = 0
+    outcomes = iter(["fail", "success"])
+    trim_default.submission_outcome = lambda _: next(outcomes)
+    with DAG(dag_id="video_retried", schedule=None, start_date=START) as dag:
+        TrimVideoOperator(
+            task_id="clip",
+            deferrable=True,
+            poll_interval=0.05,
+            first_poll_after=0.05,
+            retries=1,
+            retry_delay=timedelta(0),
+            **CLIPS[0],
+            video_id="V1",
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    second = derived(TaskInstance(dag.dag_id, "clip", run.run_id), attempt=1, **CLIPS[0])
+    assert submitted(trim_default)[1:] == [second]
+    assert xcom(run, "clip", "trans_no") == second
 
 
 CHANGES: dict[str, Any] = {

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from airflow_provider_trim.emulator import DUPLICATE_CODE, ConnectionReset, Fault, HttpError, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.operators.idempotent_submit import submit_once, task_trans_no
+from airflow_provider_trim.operators.idempotent_submit import TrimRequest, submit_once, task_trans_no
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from tests.support.emulators import set_connection
@@ -148,8 +148,7 @@ class OneTaskInstance(RuleBasedStateMachine):
         try:
             trans_no, task = submit_once(
                 Mortal(self.hook, trouble.dies_at),
-                CLIP,
-                trans_no_of=self.name,
+                TrimRequest(CLIP, self.name),
                 query_first=self.tries > 1,
                 reuse_finished=self.reuse,
             )

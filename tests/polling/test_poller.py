@@ -154,7 +154,10 @@ async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmu
     assert len(emulator.calls_for("t1")) == 2
 
 
-async def test_transient_failures_do_not_end_the_wait(poller: Poller, emulator: TrimEmulator) -> None:
+async def test_transient_failures_do_not_end_the_wait(
+    poller: Poller, emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_trim.polling.quota.FIRST_BACKOFF", INTERVAL)  # a second, in earnest
     emulator.add_trim("t1", seconds=0)
     emulator.misbehave("t1", HttpError(503), ConnectionReset(), HttpError(429), ServiceCode(1560))
     assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=3)), Success)

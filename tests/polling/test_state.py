@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.state import MIN_INTERVAL, TRANSITIONS, Event, PollState, State
+from airflow_provider_trim.polling.state import MIN_INTERVAL, PollState
+from airflow_provider_trim.polling.transitions import TRANSITIONS, Event, State
 from airflow_provider_trim.polling.verdicts import Failure, PollAgain, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_trim.transports.aio import AioTransport
+from airflow_provider_trim.transports.network import CA_VARIABLES
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -47,7 +48,7 @@ Client = SyncClient | AioClient
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", *CA_VARIABLES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
