@@ -44,7 +44,7 @@ from tests.support.recording_schedule import RecordingSchedule
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
 INTERVAL = 0.02
-OWNER = contextvars.ContextVar[str]("owner", default="nobody")
+OWNER = contextvars.ContextVar[str]("owner", default="none")
 
 
 class Loader:
@@ -740,7 +740,7 @@ async def test_poller_runs_in_its_own_context(emulator: TrimEmulator, load: Load
     OWNER.set("t1")
     emulator.add_trim("t1", seconds=0)
     await Poller(noting).wait(begin("t1"))
-    assert owners == ["nobody"]
+    assert owners == ["none"]
 
 
 async def test_every_wait_decides_on_its_own_polls(poller: Poller, emulator: TrimEmulator) -> None:

@@ -64,7 +64,7 @@ def facts(error: TrimError) -> Any:
 
 
 def test_a_success_keeps_what_came_over_the_wire() -> None:
-    """The same value as from a look in the worker."""
+    """The same value as from a poll in the worker."""
     task = TrimTask.model_validate(DATA).model_copy(update={"request_id": "r-1"})
     arrived = travel(Success(task))
     assert arrived == Success(task)
