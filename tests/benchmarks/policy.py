@@ -14,7 +14,7 @@ import environment  # noqa: F401 - makes tests.support importable
 import numpy as np
 from plots import label_delays, svg
 from policy_bound import DISTRIBUTIONS, batch_bound, steady_bound
-from policy_simulation import POLICIES, RateLimiter, batch, steady
+from policy_simulation import POLICIES, Quota, batch, steady
 from report import Bar, Report, table
 
 TUNED = "lognormal(120 s, 0.8)"
@@ -29,7 +29,7 @@ class Case:
 
     kind: str
     size: int
-    quota: RateLimiter
+    quota: Quota
     most: float
 
     @property
@@ -51,7 +51,7 @@ class Case:
         return run(policy, DISTRIBUTIONS[distribution], self.size, self.quota, seed, **more)
 
 
-BIG, SMALL = RateLimiter(300), RateLimiter(30)
+BIG, SMALL = Quota(300), Quota(30)
 CASES = (
     *(Case("steady", size, BIG, 1.10) for size in (50, 100, 150)),
     Case("steady", 10, SMALL, 1.25),
