@@ -220,7 +220,8 @@ class PollState:
             self._failing_since = now
         self._failures += 1
         limit = self.options.max_consecutive_failures
-        if limit is not None and self._failures >= limit:
+        # The repetition of the last poll is not one more in a row: the wait ends with it anyway, at its deadline.
+        if limit is not None and self._failures >= limit and not self.repeats_last_poll:
             return self._fail(Event.GIVE_UP, self._with_count(error, now), worth_retrying=True)
         allowed = "" if limit is None else f" (failure {self._failures} of at most {limit} in a row)"
         first = self._failures == 1
