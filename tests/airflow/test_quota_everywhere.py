@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling import expiry
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError

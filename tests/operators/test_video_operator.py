@@ -34,7 +34,7 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
 from tests.support.waits import TaskInstance, derived, run_trigger, verdicts_of, video
 
@@ -87,7 +87,7 @@ def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
 
 @every_mode
 def test_first_try_submits_without_a_query(trim_default: TrimEmulator, mode: str) -> None:
-    """Nothing can be there yet, and the quota is small: two calls for a trim that is done at the first look."""
+    """Nothing can be there yet, and the quota is small: two calls for a trim that is done at the first poll."""
     trim_default.duration = 0
     video(mode).run()
     assert paths(trim_default) == [S, Q]

@@ -131,7 +131,7 @@ def test_threads_share_it(settings: Settings) -> None:
 
 
 def test_waits_for_a_permit_are_spread(settings: Settings, clock: Clock) -> None:
-    """Workers that were all told to wait for the quota must not wake together."""
+    """Workers that all wait for the quota must not wake together."""
     connection, waits = settings("1/100 seconds"), []
     for jitter in (0.0, 0.5, 1.0):
         limiter = RateLimiter(connection, clock=clock, jitter=lambda jitter=jitter: jitter)

@@ -98,7 +98,7 @@ def test_redis_lost_and_back(settings: Settings, clock: Clock, caplog: pytest.Lo
         limiter, other = (RateLimiter(shared, clock=clock, jitter=no_jitter) for _ in range(2))
         assert granted(limiter, 10) == 10
         server.stop()
-        assert granted(limiter) == 1  # at once, since nobody knows what the others have called
+        assert granted(limiter) == 1  # at once, since the calls of the others are unknown
         assert granted(other) == 1
         for _ in range(4):
             assert limiter.acquire() == pytest.approx(3600 / 5)

@@ -67,7 +67,7 @@ class PostgresServer:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End it at once, whoever is still connected."""
+        """End it at once, even if clients are connected."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(LIMIT)

@@ -45,9 +45,9 @@ class Account:
     def wait_in(
         self, runs: int, *, without_workers: bool = False, duration: Callable[[], float] = lambda: math.inf
     ) -> None:
-        """Start so many runs that wait for ten trims each.
+        """Start a number of runs that wait for ten trims each.
 
-        :param duration: gives the seconds that a trim takes; by default each ends when it is told to
+        :param duration: gives the seconds that a trim takes; by default each ends on request
         """
         dag_id, known = (WITHOUT_WORKERS, self.runs_without_workers) if without_workers else ("waits", self.runs)
         for _ in range(runs):

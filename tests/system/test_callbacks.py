@@ -17,7 +17,7 @@ NOTICED_WITHIN = 60.0
 """Seconds from a trim's end until it was asked about, whichever triggerer waits for it and however busy the machine is:
 without a callback it would be an hour."""
 CALM = 30.0
-"""Seconds without a call after which nobody is going to ask of his own accord."""
+"""Seconds without a call after which nothing is polled without a callback."""
 
 
 def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
@@ -36,8 +36,10 @@ def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Accoun
     run_ids = [submits.trigger("submits", f"callbacks-{number}") for number in range(runs)]
     airflow.wait_for(lambda: airflow.count("submits", "deferred") == runs, 2 * STEP_LIMIT, "all are deferred", pause=2)
     # Each is asked about by the worker and once more by the triggerer, which may not have listened when it began.
-    airflow.wait_for(lambda: time.monotonic() - emulator.calls[-1].time > CALM, STEP_LIMIT, "nobody asks any more")
-    say(f"{runs} trims are waited for, and nobody asks")
+    airflow.wait_for(
+        lambda: time.monotonic() - emulator.calls[-1].time > CALM, STEP_LIMIT, "nothing is polled any more"
+    )
+    say(f"{runs} trims are waited for, and nothing is polled")
 
     asked = emulator.call_count
     ended = {}

@@ -14,7 +14,7 @@ from tests.system.deployment import Deployment
 from tests.system.figures import note
 
 ROUNDS = 3
-"""How often the other trims are asked for without the one that nobody waits for any more, until it has left."""
+"""How often the other trims are polled without the abandoned one, until it counts as left."""
 
 
 def set_state(airflow: Deployment, run_id: str, map_index: int, state: str) -> None:
@@ -52,21 +52,21 @@ def test_wait_leaves_the_poller(airflow: Deployment, account: Callable[..., Acco
             clear(airflow, run_id, 0)
         else:
             set_state(airflow, run_id, 0, done.split()[-1])
-        told = time.monotonic()
+        marked = time.monotonic()
 
         def has_left() -> bool:
             last = max(call.time for call in waits.emulator.calls_for(left))
             since = [sum(call.time > last for call in waits.emulator.calls_for(other)) for other in others]
             return min(since) >= ROUNDS
 
-        airflow.wait_for(has_left, STEP_LIMIT, f"nobody asks for {left} any more")
+        airflow.wait_for(has_left, STEP_LIMIT, f"{left} is not polled any more")
         last = max(call.time for call in waits.emulator.calls_for(left))
     finally:
         set_slots(airflow, 128)
     note(
         f"task {done} while deferred",
-        "last call for its trim, after Airflow was told",
-        f"{max(0.0, last - told):.1f} s",
+        "last call for its trim, after Airflow was notified",
+        f"{max(0.0, last - marked):.1f} s",
     )
     waits.finish(waits.waiting)
     state = airflow.wait_for_end("waits", run_id, STEP_LIMIT)

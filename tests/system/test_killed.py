@@ -25,7 +25,7 @@ def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Accou
     waits.wait_until_deferred()
     recoveries = []
     for kill in range(1, kills + 1):
-        # Some trims end just before: the triggerer may have seen it, and may have told Airflow, or not.
+        # Some trims end just before: the triggerer may have seen it, and may have reported it to Airflow, or not.
         ending = RANDOM.sample(waits.waiting, max(1, 10 * runs // (kills + 1) - 1))
         waits.finish(ending)
         # At any moment of its work.

@@ -59,7 +59,7 @@ def test_service_and_quota_storage_are_down(airflow: Deployment, account: Callab
     note(scenario, f"calls meanwhile; most in any {WINDOW} s, of {CALLS}", f"{len(during)}; {most}")
     note(scenario, "calls refused by the service, tasks that failed", f"{uncounted.emulator.rate_limited}, 0")
     assert uncounted.emulator.rate_limited == 0
-    # Workers look as well, each task in a process of its own, but here all waits are in the two triggerers: a tenth of
+    # Workers poll as well, each task in a process of its own, but here all waits are in the two triggerers: a tenth of
     # the quota each, and no more.
     # Calls that the machine holds up on their way arrive closer together than they were granted.
     assert 0 < most_in_any(during, WINDOW - machine.longest) <= 2 * CALLS // 10

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.triggers.payload import decode_event, encode_event, encode_refusal
 from airflow_provider_trim.vod import errors
 from airflow_provider_trim.vod.errors import TrimError
@@ -64,7 +64,7 @@ def facts(error: TrimError) -> Any:
 
 
 def test_a_success_keeps_what_came_over_the_wire() -> None:
-    """The same value as from a look in the worker."""
+    """The same value as from a poll in the worker."""
     task = TrimTask.model_validate(DATA).model_copy(update={"request_id": "r-1"})
     arrived = travel(Success(task))
     assert arrived == Success(task)

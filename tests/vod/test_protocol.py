@@ -289,7 +289,7 @@ def test_at_most_200_characters_are_quoted() -> None:
 )
 @pytest.mark.parametrize("data", [None, "", [], {}, processing(), processing(status=2)])
 def test_error_codes(code: int, kind: type[TrimError], retryable: bool, data: object) -> None:
-    """Whatever ``data`` is beside it."""
+    """Whatever ``data`` is."""
     for wire in (code, str(code)):
         error = refusal(envelope(data, wire, "视频不存在"))
         assert (type(error), error.code, error.retryable) == (kind, code, retryable)
@@ -541,7 +541,7 @@ headers_ = st.dictionaries(st.sampled_from(["Retry-After", "date", "X-WS-Request
 def test_only_trim_errors_come_out(
     http_status: int, headers: dict[str, str], body: bytes, trans_no: str | None
 ) -> None:
-    """There is no error that nobody expects."""
+    """There is no undocumented error."""
     outcome: TrimTask | TrimError
     try:
         outcome = parse_task(http_status, headers, body, trans_no=trans_no)
