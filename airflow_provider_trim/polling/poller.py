@@ -99,7 +99,7 @@ class Poller:
         self._in_flight = PollsInFlight(
             MAX_CONCURRENT_CALLS, self._on_outcome, self._wakeup.notify_if_asleep_without_end
         )
-        self._expiry = Expiry(self._subscriptions, self._in_flight)
+        self._expiry = Expiry(self._subscriptions, self._in_flight, lambda: self._permits.exhausted)
         self._expiry_interval = expiry_interval
         self._task: asyncio.Task[None] | None = None
         self._closed = False
