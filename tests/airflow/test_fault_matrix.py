@@ -19,7 +19,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
-from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimTransportError
+from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimResponseError, TrimTransportError
 from tests.support.faults import BACKOFF, CALL_TIMEOUT, CASES, TOKEN, VIDEO_INFO, Case, Verdict
 from tests.support.matrix_page import PAGE, with_table
 from tests.support.waits import SENSOR_MODES, sensor
@@ -46,7 +46,7 @@ def until_timeout(case: Case, mode: str) -> bool:
     """Return whether a wait goes on until its ``timeout`` where the fault lasts."""
     return case.verdict in (Verdict.SLOWS_DOWN, Verdict.KEEPS_WAITING) or (
         # Each poll has its own process there, so failures in a row are not counted.
-        case.verdict is Verdict.RETRIES and mode == "reschedule"
+        case.verdict in (Verdict.RETRIES, Verdict.RELOADS) and mode == "reschedule"
     )
 
 
@@ -105,7 +105,9 @@ class Waiting:
         """Check what holds for every wait, however it ends."""
         # The last poll is made when the timeout is reached, whatever the interval.
         gaps = outcome.gaps[:-1] if isinstance(outcome.error, AirflowSensorTimeout) else outcome.gaps
-        assert all(gap >= max(interval, case.pause) - CLOCKS for gap in gaps), outcome.gaps
+        # Refused credentials are tried again after a jittered delay, which is half of the interval at least.
+        least = interval / 2 if case.verdict is Verdict.RELOADS else max(interval, case.pause)
+        assert all(gap >= least - CLOCKS for gap in gaps), outcome.gaps
         shown = "".join(traceback.format_exception(outcome.error)) if outcome.error else ""
         assert TOKEN not in shown + self._caplog.text + "".join(self._capfd.readouterr())
         if outcome.error is not None:
@@ -163,12 +165,16 @@ def test_a_fault_that_lasts(case: Case, mode: str, wait_for: Waiting, request: p
     elif case.verdict is Verdict.SUCCEEDS:
         assert outcome.result == VIDEO_INFO
         assert count == 1
+    elif case.verdict is Verdict.RELOADS:
+        assert type(outcome.error) is TrimAuthError
+        # As many refusals as credentials have that were never accepted, besides the poll in the worker.
+        assert count == 2 + (mode == "deferrable")
     else:
         assert isinstance(outcome.error, AirflowFailException)
-        assert count == (2 if case.verdict is Verdict.RELOADS else 1)
+        assert count == 1
 
 
 def test_the_page_has_this_table() -> None:
-    """To write it anew: ``python -m tests.support.matrix_page``."""
+    """To write it again: ``python -m tests.support.matrix_page``."""
     page = PAGE.read_text(encoding="utf-8")
     assert with_table(page) == page

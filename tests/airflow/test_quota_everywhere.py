@@ -113,7 +113,7 @@ def test_a_rescheduled_wait_gives_the_worker_back_instead(counting: TrimEmulator
 @pytest.mark.usefixtures("standing_clock")
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 def test_a_list_longer_than_the_quota_ends(counting: TrimEmulator, mode: str) -> None:
-    """A rescheduled process begins anew, so it waits for the quota rather than forget what it has seen."""
+    """A rescheduled process starts again, so it waits for the quota rather than forget what it has seen."""
     names = [f"clip-{number}" for number in range(3 * CALLS)]
     for name in names:
         counting.add_trim(name, seconds=0)

@@ -157,7 +157,7 @@ async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmu
 async def test_transient_failures_do_not_end_the_wait(
     poller: Poller, emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_trim.polling.quota.FIRST_BACKOFF", INTERVAL)  # a second, in earnest
+    monkeypatch.setattr("airflow_provider_trim.polling.quota.FIRST_BACKOFF", INTERVAL)  # a second by default
     emulator.add_trim("t1", seconds=0)
     emulator.misbehave("t1", HttpError(503), ConnectionReset(), HttpError(429), ServiceCode(1560))
     assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=3)), Success)
@@ -379,7 +379,7 @@ async def test_connection_is_reloaded_from_time_to_time(emulator: TrimEmulator) 
 
 
 async def test_stale_connection_is_kept_where_it_cannot_be_reloaded(emulator: TrimEmulator) -> None:
-    """A secrets backend that is away for a moment ends no wait."""
+    """A secrets backend that is unreachable for a moment ends no wait."""
     emulator.add_trim("t1")
     clock = Clock(0, time.monotonic)
     load = Loader(emulator)
