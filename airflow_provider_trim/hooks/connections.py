@@ -1,28 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an Airflow connection to settings, in workers and in event loops."""
+"""Loads Airflow connections and validates them, in workers and in event loops."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowNotFoundException, get_async_connection, get_async_extra_dejson
+from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trim.vod.errors import TrimSettingsError, TrimTransportError
+from airflow_provider_trim.vod.redaction import excerpt
 from airflow_provider_trim.vod.settings import TrimSettings
 
 if TYPE_CHECKING:
     from airflow_provider_trim.compat import Connection
+
+CONNECTION_TYPE_NAME: str = CONNECTION_TYPE["connection-type"]
 
 
 def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
     """Validate a connection.
 
     :param extra: its extras, parsed
-    :raises TrimSettingsError: it can't work
+    :raises TrimSettingsError: it is of another type, or can't work
     """
+    if connection.conn_type not in (None, "", CONNECTION_TYPE_NAME):
+        # Its password is for somebody else.
+        raise TrimSettingsError(
+            f"connection {excerpt(connection.conn_id)!r} is of type {excerpt(connection.conn_type)!r}, not "
+            f"{CONNECTION_TYPE_NAME!r}; correct its type, or trim_conn_id"
+        )
     if not isinstance(extra, dict):
         raise TrimSettingsError(f"connection extra must be a JSON object, not {type(extra).__name__}")
+    if not extra:
+        _check_json(connection.extra)
     return TrimSettings.from_connection(
         host=connection.host,
         login=connection.login,
@@ -33,6 +47,17 @@ def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
     )
 
 
+def _check_json(text: str | None) -> None:
+    """Refuse extras that are no JSON, of which Airflow makes none; unlike them, the defaults may be another account's.
+
+    :raises TrimSettingsError: they are not
+    """
+    try:
+        json.loads(text or "{}")
+    except ValueError as error:
+        raise TrimSettingsError(f"connection extra is not valid JSON: {error}") from None
+
+
 @contextlib.contextmanager
 def connection_errors(conn_id: str) -> Iterator[None]:
     """Translate what Airflow raises while it loads a connection into errors that a wait can handle.
@@ -40,19 +65,28 @@ def connection_errors(conn_id: str) -> Iterator[None]:
     "Not found" may pass: Airflow 3 says the same if the api-server or a secrets backend is unreachable or too slow
     (seen in workers of 3.3.2), and that must end neither a task for good nor all waits of a triggerer.
 
-    :raises TrimSettingsError: it does not exist, as far as Airflow can tell (retryable)
+    :raises TrimSettingsError: it does not exist, as far as Airflow can tell (retryable), or its environment variable
+        can't be read
     :raises TrimTransportError: it can't be loaded just now
     """
     try:
         yield
     except AirflowNotFoundException:
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        if os.environ.get(variable):
+            # Airflow logs why, and searches for the connection elsewhere.
+            raise TrimSettingsError(
+                f"connection {excerpt(conn_id)!r} can't be read from the environment variable {excerpt(variable)}; it "
+                'must be a URI, or JSON such as {"conn_type": "trim", "login": "me", "password": "t"} of texts'
+            ) from None
         raise TrimSettingsError(
-            f"there is no connection {conn_id!r}; add one of type trim, or correct trim_conn_id", retryable=True
+            f"there is no connection {excerpt(conn_id)!r}; add one of type trim, or correct trim_conn_id",
+            retryable=True,
         ) from None
     except Exception as error:
         # Secrets backends raise what they like, and none of it may end the waits of a whole triggerer.
         reason = type(error).__name__
-        raise TrimTransportError(f"connection {conn_id!r} could not be loaded: {reason}") from error
+        raise TrimTransportError(f"connection {excerpt(conn_id)!r} could not be loaded: {reason}") from error
 
 
 async def load_settings(conn_id: str) -> TrimSettings:

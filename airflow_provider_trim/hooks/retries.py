@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the hook calls again, how often, and with what pauses."""
+"""Which calls of the hook are retried, how often, and after what delays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tenacity.wait import wait_exponential, wait_random
 from airflow_provider_trim.vod.errors import TrimError, TrimQuotaExceededError, VideoProcessingError
 
 MAX_ATTEMPTS = 4
-"""Calls of one method of the hook, where the earlier ones fail for a passing reason."""
+"""Calls that one method of the hook makes, if the earlier ones fail for reasons that may pass."""
 
 MAX_DELAY = 60.0
-"""Seconds between two of them. A service that wants to be left alone for longer is not called again."""
+"""Seconds between two of them. If ``Retry-After`` asks for more, there is no retry."""
 
 _backoff = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import Verdicts
-    from airflow_provider_trim.polling.state import Verdict
+    from airflow_provider_trim.polling.verdicts import Verdict
     from airflow_provider_trim.vod.models import TrimTask
     from airflow_provider_trim.waiting.protocols import RunningTaskInstance
     from airflow_provider_trim.waiting.results import TrimResults

@@ -46,7 +46,7 @@ def until_timeout(case: Case, mode: str) -> bool:
     """Return whether a wait goes on until its ``timeout`` where the fault lasts."""
     return case.verdict in (Verdict.SLOWS_DOWN, Verdict.KEEPS_WAITING) or (
         # Each poll has its own process there, so failures in a row are not counted.
-        case.verdict in (Verdict.RETRIES, Verdict.RELOADS) and mode == "reschedule"
+        case.verdict is Verdict.RETRIES and mode == "reschedule"
     )
 
 
@@ -103,9 +103,9 @@ class Waiting:
 
     def _check(self, case: Case, outcome: Outcome, interval: float) -> None:
         """Check what holds for every wait, however it ends."""
-        # The last poll is made when the timeout is reached, whatever the interval.
-        gaps = outcome.gaps[:-1] if isinstance(outcome.error, AirflowSensorTimeout) else outcome.gaps
-        # Refused credentials are tried again after a jittered delay, which is half of the interval at least.
+        # The last poll is made when the timeout is reached, whatever the interval, and repeated once if it fails.
+        gaps = outcome.gaps[:-2] if isinstance(outcome.error, AirflowSensorTimeout) else outcome.gaps
+        # A reloaded connection is tried sooner.
         least = interval / 2 if case.verdict is Verdict.RELOADS else max(interval, case.pause)
         assert all(gap >= least - CLOCKS for gap in gaps), outcome.gaps
         shown = "".join(traceback.format_exception(outcome.error)) if outcome.error else ""
@@ -167,8 +167,7 @@ def test_a_fault_that_lasts(case: Case, mode: str, wait_for: Waiting, request: p
         assert count == 1
     elif case.verdict is Verdict.RELOADS:
         assert type(outcome.error) is TrimAuthError
-        # As many refusals as credentials have that were never accepted, besides the poll in the worker.
-        assert count == 2 + (mode == "deferrable")
+        assert count == 2
     else:
         assert isinstance(outcome.error, AirflowFailException)
         assert count == 1

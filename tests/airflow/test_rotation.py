@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.emulators import set_connection
 from tests.support.waits import verdicts_of

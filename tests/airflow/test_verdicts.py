@@ -31,7 +31,7 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
-from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
+from airflow_provider_trim.vod.errors import TrimAuthError, TrimResponseError, TrimSettingsError, TrimTransportError
 from tests.support.absent_secrets import AwayAtFirst
 from tests.support.emulators import connection_to, set_connection
 from tests.support.waits import (
@@ -112,7 +112,7 @@ def test_finished_at_the_first_poll(trim_default: TrimEmulator, example_answer: 
 
 
 FINAL = {
-    "status 3": (ServiceData({"taskId": "task", "transNo": "T", "status": 3}), ["status 3", "has failed"]),
+    "status 3": (ServiceData({"taskId": "task", "transNo": "T", "status": 3}), ["status 3", "failed"]),
     "1601": (ServiceCode(1601, "empty"), ["1601"]),
     "1602": (ServiceCode(1602, "illegal"), ["1602"]),
     "1603": (ServiceCode(1603, "does not exist"), ["1603", "does not exist"]),
@@ -197,9 +197,10 @@ def test_reschedule_mode_leaves_failures_to_the_timeout(trim_default: TrimEmulat
 def test_refused_credentials_fail_after_one_reload(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     trim_default.add_trim("T", seconds=math.inf)
     trim_default.token = "another-token"
-    with pytest.raises(AirflowFailException, match="credentials"):
+    with pytest.raises(TrimAuthError, match="authentication failed") as failed:
         make(mode).run()
-    # Deferrable: one poll in the worker, one more with a fresh connection there.
+    assert not isinstance(failed.value, AirflowException), "retries apply, and soft_fail makes no skip of it"
+    # Deferrable: both in the worker.
     assert len(trim_default.calls) == 2
 
 
@@ -290,7 +291,8 @@ def test_timeout_under_soft_fail_is_a_skip(trim_default: TrimEmulator, mode: str
 
 @every_wait
 @pytest.mark.parametrize(
-    ("trans_no", "text"), [("", "empty"), (None, "empty"), ("x" * 33, "33 characters"), (7, "string")]
+    ("trans_no", "text"),
+    [("", "empty"), (None, "empty"), ("x" * 33, "33 characters"), (7.5, "string"), ("None", "text 'None'")],
 )
 def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
     trim_default: TrimEmulator, trans_no: Any, text: str, make: Any, mode: str

@@ -19,7 +19,7 @@ from airflow_provider_trim.hooks.trim import TrimApiHook
 from tests.support.pages import PAGES, Block, blocks, name_of
 from tests.support.running import AIRFLOW_3, run
 
-SHOWN = {"", "text", "dockerfile"}
+SHOWN = {"", "text"}
 """Languages of what is read and not run, such as output."""
 RUN = {"python", "bash", "json", "yaml"}
 TRANS_NOS = ("clip-1", "036b6f4a01611000a79c3a7800000000")

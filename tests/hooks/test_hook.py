@@ -279,6 +279,49 @@ async def test_extras_that_are_no_object(monkeypatch: pytest.MonkeyPatch, extra:
     assert (works, message[:16]) == (False, "connection extra")
 
 
+@pytest.mark.parametrize("conn_type", ["aws", "smtp", "postgres", "http", "Trim"])
+async def test_connection_of_another_type_is_refused(
+    monkeypatch: pytest.MonkeyPatch, emulator: TrimEmulator, conn_type: str
+) -> None:
+    """Its password is for somebody else, and ``trim_conn_id`` may be a template."""
+    connection = {"conn_type": conn_type, "host": emulator.url, "login": "emulator", "password": "for-another"}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
+    expected = f"connection 'other' is of type '{conn_type}', not 'trim'; correct its type, or trim_conn_id"
+    with pytest.raises(TrimSettingsError) as caught:
+        await load_settings("other")
+    assert (str(caught.value), caught.value.retryable) == (expected, False)
+    assert TrimApiHook("other").test_connection() == (False, expected)
+    assert emulator.call_count == 0
+
+
+async def test_connection_without_a_type_is_taken(monkeypatch: pytest.MonkeyPatch, emulator: TrimEmulator) -> None:
+    connection = {"host": emulator.url, "login": emulator.user, "password": emulator.token}
+    monkeypatch.setenv("AIRFLOW_CONN_UNTYPED", json.dumps(connection))
+    assert (await load_settings("untyped")).login == emulator.user
+    assert TrimApiHook("untyped").test_connection()[0]
+
+
+@pytest.mark.parametrize("text", ['{"login": 123}', '{"login": "me"', '{"conn_type": "trim", "port": "eighty"}'])
+async def test_connection_that_can_t_be_read(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Airflow says that there is none, which a wait would sit out."""
+    monkeypatch.setenv("AIRFLOW_CONN_UNREADABLE", text)
+    for attempt in (load_settings("unreadable"), asyncio.to_thread(TrimApiHook("unreadable").query_once, "t")):
+        with pytest.raises(TrimSettingsError) as caught:
+            await attempt
+        assert str(caught.value).startswith(
+            "connection 'unreadable' can't be read from the environment variable AIRFLOW_CONN_UNREADABLE; it must be"
+        )
+        assert not caught.value.retryable
+
+
+async def test_extras_that_are_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow takes them for none."""
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps({"conn_type": "trim", "extra": '{"auth": "api-key"'}))
+    with pytest.raises(TrimSettingsError, match="connection extra is not valid JSON: "):
+        await load_settings("trim_test")
+    assert "not valid JSON" in TrimApiHook("trim_test").test_connection()[1]
+
+
 async def test_secrets_backend_failure_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a backend raises, a wait in the triggerer is not ended by it."""
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "no_such_module.Backend")

@@ -34,7 +34,7 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
 from tests.support.waits import TaskInstance, derived, run_trigger, verdicts_of, video
 

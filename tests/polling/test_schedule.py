@@ -323,6 +323,24 @@ def test_hint_about_a_trim_that_is_polled_or_unknown_is_ignored() -> None:
     assert picked(schedule, NOW + 100) == []
 
 
+def test_trim_that_is_due_and_cannot_be_polled_costs_no_call() -> None:
+    """While the connection can't be loaded, say: the calls are still there after that."""
+    schedule = Schedule(RoundRobinPolicy())
+    schedule.set_quota(10, 300.0)
+    for number in range(50):
+        put(schedule, str(number), NOW)
+    times = []
+    for second in range(0, 3000, 10):
+        key = schedule.pop_due(NOW + second, call=False)
+        assert key is not None
+        put(schedule, key, NOW, not_before=NOW)
+    assert schedule.next_due_at() == NOW
+    for number in range(3):
+        times.append(schedule.next_due_at())
+        assert schedule.pop_due(NOW + 3000 + 30 * number) is not None
+    assert times == [NOW, NOW + 3030, NOW + 3060]
+
+
 # --- a policy that fails ---
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.triggers.payload import decode_event, encode_event, encode_refusal
 from airflow_provider_trim.vod import errors
 from airflow_provider_trim.vod.errors import TrimError

@@ -18,7 +18,7 @@ from airflow.exceptions import AirflowException
 
 from airflow_provider_trim.compat import AirflowSensorTimeout, AirflowSkipException, BaseHook
 from airflow_provider_trim.emulator import Hold, ServiceData, TrimEmulator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError

@@ -13,7 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
-from airflow_provider_trim.polling.state import Failure, PollState, Success
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Failure, Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimTask

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_trim.emulator import TrimEmulator
-from airflow_provider_trim.polling.state import Failure, Success
+from airflow_provider_trim.polling.verdicts import Failure, Success
 from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
