@@ -74,7 +74,7 @@ def connection_errors(conn_id: str) -> Iterator[None]:
     except AirflowNotFoundException:
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
         if os.environ.get(variable):
-            # Airflow logs why, and goes on to look for the connection elsewhere.
+            # Airflow logs why, and searches for the connection elsewhere.
             raise TrimSettingsError(
                 f"connection {excerpt(conn_id)!r} can't be read from the environment variable {excerpt(variable)}; it "
                 'must be a URI, or JSON such as {"conn_type": "trim", "login": "me", "password": "t"} of texts'

@@ -236,7 +236,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         """Submit, adopt or find the trim of this task instance.
 
         :returns: its transNo, the trim if it is done already, and whether the service will call the triggerer
-        :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
+        :raises AirflowFailException: what the service or the check refuses, and a retry can't change
         """
         own_notify_url: str | None = lazy.optional(self.notify_url)
 

@@ -131,7 +131,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _is_quiet(connection: Any) -> bool:
-    """Return whether nothing has come in, neither to the event loop nor, since it last looked, to the socket."""
+    """Return whether nothing has come in, neither to the event loop nor, since it last read, to the socket."""
     sock = connection.transport.get_extra_info("socket") if connection.transport else None
     return not connection.protocol.should_close and (sock is None or not wait_for_read(sock, timeout=0))
 
@@ -146,7 +146,7 @@ def _os_error(error: Exception) -> OSError:
 
 _FAILURES: tuple[tuple[type[Exception], Callable[[Failures, Any], TrimTransportError]], ...] = (
     (aiohttp.ClientHttpProxyError, lambda failures, error: failures.proxy_status(error.status)),
-    (aiohttp.ClientConnectorDNSError, lambda failures, error: failures.name_look_up(error.os_error)),
+    (aiohttp.ClientConnectorDNSError, lambda failures, error: failures.name_lookup(error.os_error)),
     (aiohttp.ClientConnectorCertificateError, lambda failures, error: failures.tls(_os_error(error.certificate_error))),
     (aiohttp.ClientConnectorSSLError, lambda failures, error: failures.tls(error.os_error)),
     (aiohttp.ConnectionTimeoutError, lambda failures, _: failures.connect_timed_out()),

@@ -174,6 +174,6 @@ def test_a_fault_that_lasts(case: Case, mode: str, wait_for: Waiting, request: p
 
 
 def test_the_page_has_this_table() -> None:
-    """To write it anew: ``python -m tests.support.matrix_page``."""
+    """To write it again: ``python -m tests.support.matrix_page``."""
     page = PAGE.read_text(encoding="utf-8")
     assert with_table(page) == page

@@ -113,7 +113,7 @@ def test_a_rescheduled_wait_gives_the_worker_back_instead(counting: TrimEmulator
 @pytest.mark.usefixtures("standing_clock")
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 def test_a_list_longer_than_the_quota_ends(counting: TrimEmulator, mode: str) -> None:
-    """A rescheduled process begins anew, so it waits for the quota rather than forget what it has seen."""
+    """A rescheduled process starts again, so it waits for the quota rather than forget what it has seen."""
     names = [f"clip-{number}" for number in range(3 * CALLS)]
     for name in names:
         counting.add_trim(name, seconds=0)
@@ -194,7 +194,7 @@ def test_a_wait_that_gets_no_turn_ends_at_its_deadline(
     trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The service wants to be left alone for an hour: the timeout comes all the same."""
-    monkeypatch.setattr(expiry, "EXPIRY_GRACE", 0.2)  # half a minute, in earnest
+    monkeypatch.setattr(expiry, "EXPIRY_GRACE", 0.2)  # half a minute by default
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", HttpError(429, headers={"Retry-After": "3600"}), repeat=True)
     with pytest.raises(AirflowSensorTimeout, match="quota"):

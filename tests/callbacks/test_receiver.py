@@ -485,7 +485,7 @@ async def test_cancellation_while_the_listener_starts_leaves_nothing(callbacks: 
         pass
 
 
-async def test_without_the_extra_nobody_listens(emulator: TrimEmulator, callbacks: Callbacks) -> None:
+async def test_without_the_extra_nothing_listens(emulator: TrimEmulator, callbacks: Callbacks) -> None:
     callbacks.settings = callbacks.settings.model_copy(update={"callback_listen": None})
     waits = Waits(callbacks)
     emulator.add_trim("t1")

@@ -82,7 +82,7 @@ async def test_limiter_of_another_account_is_reported_to_instead(permits: Permit
 
 
 async def test_wait_for_a_permit_has_an_end(permits: Permits) -> None:
-    """After which the poller decides anew."""
+    """After which the poller decides again."""
     one, _settings = limiter("1/100 seconds")
     assert await permits.acquire(one, 1) == 0.0
     assert await permits.acquire(one, 1) == MAX_PERMIT_WAIT

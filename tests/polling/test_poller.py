@@ -378,7 +378,7 @@ async def test_connection_is_reloaded_from_time_to_time(emulator: TrimEmulator) 
 
 
 async def test_stale_connection_is_kept_where_it_cannot_be_reloaded(emulator: TrimEmulator) -> None:
-    """A secrets backend that is away for a moment ends no wait."""
+    """A secrets backend that is unreachable for a moment ends no wait."""
     emulator.add_trim("t1")
     clock = Clock(0, time.monotonic)
     load = Loader(emulator)

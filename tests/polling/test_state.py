@@ -263,7 +263,7 @@ def test_response_to_the_old_connection_is_no_second_refusal() -> None:
     assert isinstance(state.record_response(REFUSED, T + 2, version=2), Failure)
 
 
-def test_credentials_that_worked_in_between_are_counted_anew() -> None:
+def test_credentials_that_worked_in_between_are_counted_from_zero() -> None:
     state = begin(max_consecutive_failures=3)
     again(state.record_response(REFUSED, T, version=1))
     again(state.record_response(PROCESSING, T + 10, version=2))

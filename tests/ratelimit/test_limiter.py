@@ -189,7 +189,7 @@ def test_any_other_response_ends_the_row_of_refusals(settings: Settings, clock: 
 
 @pytest.mark.parametrize("kind", [TrimQuotaExceededError, TrimTransportError])
 @pytest.mark.parametrize(("quota", "bounded"), [("300/5 minutes", 300.0), ("10/2 minutes", 120.0), ("off", 300.0)])
-def test_retry_after_is_bounded_by_the_window_for_whoever_reads_it(
+def test_retry_after_is_bounded_by_the_window_for_every_reader(
     settings: Settings, clock: Clock, kind: type[TrimError], quota: str, bounded: float
 ) -> None:
     connection = settings(quota)

@@ -22,5 +22,5 @@ class AwayAtFirst(BaseSecretsBackend):
             return None
         if AwayAtFirst.times:
             AwayAtFirst.times -= 1
-            raise ConnectionError("the secrets backend is away")
+            raise ConnectionError("the secrets backend is unreachable")
         return AwayAtFirst.connection

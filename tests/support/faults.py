@@ -195,7 +195,7 @@ def presents(make_context: Callable[[], ssl.SSLContext | None]) -> Stage:
     return stage
 
 
-def lets_nobody_in(backlog: int | None) -> Stage:
+def accepts_no_connection(backlog: int | None) -> Stage:
     """The service's port is not listened at (None), or its backlog is full and no connection is accepted."""
 
     @contextlib.contextmanager
@@ -344,9 +344,9 @@ _SLOW = "timed out"
 
 CASES: tuple[Case, ...] = (
     # No connection.
-    Case("connection refused", _W, lets_nobody_in(None), ("Connection refused",)),
+    Case("connection refused", _W, accepts_no_connection(None), ("Connection refused",)),
     Case("unknown host name", _W, has_no_address, ("Name or service not known",)),
-    Case("no answer to a connection attempt", _W, lets_nobody_in(0), (_SLOW,), CALL_TIMEOUT),
+    Case("no answer to a connection attempt", _W, accepts_no_connection(0), (_SLOW,), CALL_TIMEOUT),
     Case("certificate has expired", _W, presents(_expired), ("certificate has expired",)),
     Case("certificate of another host", _W, presents(_of_another_host), ("IP address mismatch",)),
     Case("self-signed certificate", _W, presents(_self_signed), ("self-signed certificate",)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting trims under a simulated clock and an exact moving window, asked about as our schedule says."""
+"""Waiting trims under a simulated clock and an exact moving window, polled as our schedule says."""
 
 from __future__ import annotations
 

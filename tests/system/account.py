@@ -104,7 +104,7 @@ class Account:
         for trans_no in trans_nos:
             self.emulator.finish(trans_no)
 
-    def looked_at(self, trans_nos: Iterable[str], since: float, limit: float = STEP_LIMIT) -> float:
+    def wait_until_polled(self, trans_nos: Iterable[str], since: float, limit: float = STEP_LIMIT) -> float:
         """Wait until each trim has been asked for since a time, and return how long the last of them took.
 
         :param since: seconds of ``time.monotonic()``, the emulator's clock

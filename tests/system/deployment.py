@@ -56,7 +56,7 @@ NOTICING_THE_DEAD = {
 # What needs more time than Airflow gives, on a busy machine and with one api-server.
 TIMEOUTS = {
     "WORKERS__EXECUTION_API_TIMEOUT": "60",  # 5
-    # A task that starts while the only api-server is away fails where the calls run out: 5 of them last ten seconds.
+    # A task that starts while the only api-server is down fails where the calls run out: 5 of them last ten seconds.
     "WORKERS__EXECUTION_API_RETRIES": "12",  # 5
     "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",  # 90
 }

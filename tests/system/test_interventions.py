@@ -44,7 +44,7 @@ def test_wait_leaves_the_poller(airflow: Deployment, account: Callable[..., Acco
     waits.wait_until_deferred()
     (prefix, run_id), *_ = waits.runs.items()
     left, others = f"{prefix}-0", [f"{prefix}-{number}" for number in range(1, 10)]
-    # Where no worker is free, a cleared task does not begin its wait anew at once, which would be asked for, too. To
+    # Where no worker is free, a cleared task does not begin its wait again at once, which would be polled, too. To
     # pause the DAG would not do: Airflow 3.3.2 drops the trigger of a cleared task when it schedules that again.
     set_slots(airflow, 0)
     try:
@@ -74,7 +74,7 @@ def test_wait_leaves_the_poller(airflow: Deployment, account: Callable[..., Acco
     assert len(waits.emulator.calls_for(left)) >= 1
     if done == "cleared":
         waited = waits.emulator.calls_for(left)
-        assert waited[-1].trim_status == 2, "it has begun anew, and seen the end"
+        assert waited[-1].trim_status == 2, "it has begun again, and seen the end"
 
 
 def test_token_is_rotated(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
@@ -85,7 +85,7 @@ def test_token_is_rotated(airflow: Deployment, account: Callable[..., Account], 
     waits.connect(token="the-new-token")
     rotated = time.monotonic()
     waits.emulator.token = "the-new-token"
-    waits.looked_at(waits.waiting, since=rotated)
+    waits.wait_until_polled(waits.waiting, since=rotated)
     waits.finish(waits.waiting)
     waits.check_results()
     accepted = min(call.time for call in waits.emulator.calls if call.time > rotated and call.trim_status)

@@ -34,7 +34,7 @@ def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Accou
         killed = time.monotonic()
         airflow.kill(name)
         airflow.start_process(name)
-        recoveries.append(waits.looked_at(waits.waiting, since=killed))
+        recoveries.append(waits.wait_until_polled(waits.waiting, since=killed))
         # With the next kill, too, there is to be another one that takes over.
         airflow.wait_for(lambda: triggerers_alive(airflow) == len(TRIGGERERS), STEP_LIMIT, f"{name} is back")
         say(f"kill {kill} of {kills}, {name}: all {len(waits.waiting)} trims asked for after {recoveries[-1]:.1f} s")

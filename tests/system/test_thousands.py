@@ -72,7 +72,7 @@ def test_one_triggerer_for_thousands(airflow: Deployment, account: Callable[...,
             run_ids[prefix] = waits.trigger("thousands", prefix)
         trims = len(waits.waiting)
         wait_for_count(airflow, "deferred", trims)
-        waits.looked_at(waits.waiting, since=0.0, limit=2 * STEP_LIMIT)
+        waits.wait_until_polled(waits.waiting, since=0.0, limit=2 * STEP_LIMIT)
         before, steady = time.monotonic(), log_size(airflow)
         calls, cpu = waits.emulator.call_count, cpu_seconds(airflow)
         time.sleep(window)

@@ -177,7 +177,7 @@ def test_an_event_about_other_trims_is_an_error() -> None:
     for deferred in ("t1", ["t2"], ["t2", "t1"]):
         with pytest.raises(TrimError, match="it is about other trims"):
             decode_event(event, deferred=deferred)
-    assert decode_event(event, argument="rendered anew") == (TransNos(("t2",)), [TimedOut()])
+    assert decode_event(event, argument="rendered again") == (TransNos(("t2",)), [TimedOut()])
 
 
 @pytest.mark.parametrize("kind", [errors.TransNoEmptyError, errors.TransNoIllegalError])

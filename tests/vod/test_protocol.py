@@ -250,7 +250,7 @@ def test_undocumented_shape(body: bytes, why: str) -> None:
 
 
 @pytest.mark.parametrize("http_status", [201, 204, 301, 404, 400])
-def test_http_status_beside_success(http_status: int) -> None:
+def test_http_status_with_code_200(http_status: int) -> None:
     error = refusal(envelope(processing()), http_status)
     assert type(error) is TrimResponseError
     assert f"HTTP status {http_status} with code 200" in error.message
@@ -392,7 +392,7 @@ def test_an_address_that_is_wrong_is_said_to_be(http_status: int, location: str 
     assert "token=1" not in caught.value.message
 
 
-def test_code_beside_a_client_error() -> None:
+def test_code_with_a_client_error() -> None:
     error = refusal(envelope(code=24112000, message="parameter error"), 400)
     assert (type(error), error.code, error.http_status) == (TrimApiError, 24112000, 400)
 

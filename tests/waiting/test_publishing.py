@@ -78,7 +78,7 @@ def test_a_number_cant_fail_a_task(digits: int, caplog: pytest.LogCaptureFixture
 
 
 def test_text_from_outside_is_one_short_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A line of a log can't be forged, nor a terminal told what to do."""
+    """A line of a log can't be forged, nor a terminal controlled."""
     bad = "x\n\x1b[31mINFO all is well\u202e" + "y" * 100_000
     task = TrimTask.model_validate({"status": 2, "videoInfo": {"videoId": bad, "videoName": bad}})
     with caplog.at_level(logging.INFO):
