@@ -25,13 +25,19 @@ class SyncClient:
     def close(self) -> None:
         self._transport.close()
 
+    end = close
+
 
 class AioClient:
     """Drives one transport in an event loop of its own."""
 
     def __init__(self, settings: TrimSettings) -> None:
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        self._transport = self._runner.run(self._open(settings))
+        try:
+            self._transport = self._runner.run(self._open(settings))
+        except BaseException:
+            self._runner.close()
+            raise
 
     async def _open(self, settings: TrimSettings) -> AioTransport:
         return AioTransport(settings)
@@ -41,6 +47,10 @@ class AioClient:
 
     def close(self) -> None:
         self._runner.run(self._transport.close())
+
+    def end(self) -> None:
+        self.close()
+        self._runner.close()
 
 
 Client = SyncClient | AioClient
@@ -64,6 +74,4 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[TrimSettings],
 
     yield connect
     for client in clients:
-        client.close()
-        if isinstance(client, AioClient):
-            client._runner.close()
+        client.end()
