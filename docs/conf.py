@@ -20,7 +20,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 nitpicky = True
-# What other projects document can't be looked up without a network.
+# Other projects' inventories need a network.
 nitpick_ignore_regex = [("py:.*", r"(?!airflow_provider_trim\b).*")]
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -90,7 +90,7 @@ async def test_cancellation_ends_the_delay_as_well() -> None:
         await task
 
 
-async def test_cancelled_error_that_nobody_asked_for_is_a_failure() -> None:
+async def test_cancelled_error_without_a_cancellation_is_a_failure() -> None:
     """As a library raises it whose own task was cancelled."""
     work = Supervised(asyncio.CancelledError(), None)
     await work.start()

@@ -41,7 +41,7 @@ class TransportOpener(Protocol):
     """What opens a transport, such as :class:`AioTransport`."""
 
     def __call__(self, settings: TrimSettings, connections: int, *, keep_alive: bool = True) -> Transport:
-        """Open a transport of so many network connections, which are kept for the next request or not."""
+        """Open a transport with a number of network connections, which are kept for the next request or not."""
 
 
 LIFETIME = 600.0

@@ -108,7 +108,7 @@ class TrimStore:
         self._lock = threading.Lock()
         self._trims: dict[str, Trim] = {}
         self._responses: dict[str, tuple[int, Response]] = {}
-        self._called_back: set[str] = set()
+        self._callback_sent: set[str] = set()
 
     def add(self, trim: Trim) -> None:
         """Add a trim.
@@ -153,15 +153,15 @@ class TrimStore:
         with self._lock:
             del self._trims[trans_no]
             self._responses.pop(trans_no, None)
-            self._called_back.discard(trans_no)
+            self._callback_sent.discard(trans_no)
 
     def claim_callback(self, trans_no: str, now: float) -> Trim | None:
         """Return a trim that has ended by ``now`` and has a ``notify_url``; only the first call returns it."""
         with self._lock:
             trim = self._trims.get(trans_no)
-            if trim is None or not trim.notify_url or trim.status(now) == PROCESSING or trans_no in self._called_back:
+            if trim is None or not trim.notify_url or trim.status(now) == PROCESSING or trans_no in self._callback_sent:
                 return None
-            self._called_back.add(trans_no)
+            self._callback_sent.add(trans_no)
             return trim
 
     def get(self, trans_no: str) -> Trim:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import Verdicts
-    from airflow_provider_trim.polling.state import Verdict
+    from airflow_provider_trim.polling.verdicts import Verdict
     from airflow_provider_trim.vod.models import TrimTask
     from airflow_provider_trim.waiting.protocols import RunningTaskInstance
     from airflow_provider_trim.waiting.results import TrimResults
@@ -236,7 +236,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         """Submit, adopt or find the trim of this task instance.
 
         :returns: its transNo, the trim if it is done already, and whether the service will call the triggerer
-        :raises AirflowFailException: what the service or the check refuses, and a retry can't mend
+        :raises AirflowFailException: what the service or the check refuses, and a retry can't change
         """
         own_notify_url: str | None = lazy.optional(self.notify_url)
 

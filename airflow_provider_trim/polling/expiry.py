@@ -8,7 +8,7 @@ ends without.
 from __future__ import annotations
 
 import math
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
 from airflow_provider_trim.vod.errors import TrimTransportError
@@ -20,9 +20,11 @@ MAX_EXPIRY_GRACE = 90.0
 """The same while that poll is in flight; it is not waited for any longer."""
 
 
-def _expire(waiter: Waiter, in_flight: bool) -> None:
+def _expire(waiter: Waiter, in_flight: bool, quota_exhausted: bool) -> None:
     if in_flight:
         reason = f"the last poll did not end within {MAX_EXPIRY_GRACE:.0f} s"
+    elif quota_exhausted:
+        reason = f"the account's call quota was exhausted for {EXPIRY_GRACE:.0f} s"
     else:
         reason = f"the last poll could not be made within {EXPIRY_GRACE:.0f} s"
     last_error = waiter.state.last_error
@@ -35,11 +37,18 @@ class Expiry:
 
     :param subscriptions: the waits
     :param in_flight: the trims that are being polled
+    :param quota_exhausted: returns whether the account has no call left
     """
 
-    def __init__(self, subscriptions: Subscriptions, in_flight: Container[str]) -> None:
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        in_flight: Container[str],
+        quota_exhausted: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._subscriptions = subscriptions
         self._in_flight = in_flight
+        self._quota_exhausted = quota_exhausted
         self._next_at = math.inf
 
     def add(self, waiter: Waiter) -> None:
@@ -58,6 +67,6 @@ class Expiry:
             in_flight = waiter.state.trans_no in self._in_flight
             expires_at = waiter.state.deadline + (MAX_EXPIRY_GRACE if in_flight else EXPIRY_GRACE)
             if expires_at <= now:
-                _expire(waiter, in_flight)
+                _expire(waiter, in_flight, self._quota_exhausted())
             else:
                 self._next_at = min(self._next_at, expires_at)

@@ -27,6 +27,8 @@ class Permits:
         self._schedule = schedule
         self._timeout = timeout
         self._limiter: RateLimiter | None = None
+        self.exhausted = False
+        """Whether there was no permit at the last attempt."""
 
     async def acquire(self, limiter: RateLimiter, trims: int) -> float:
         """Acquire a permit.
@@ -44,6 +46,7 @@ class Permits:
                 limiter.report_waiting(self, trims)
                 pause = await limiter.aacquire()
             pause = max(pause, 0.0) if pause <= MAX_PERMIT_WAIT else MAX_PERMIT_WAIT  # which no NaN passes
+            self.exhausted = pause > 0.0
             self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
         except TimeoutError:
             reason = f"the rate limiter did not respond within {self._timeout:.0f} s"

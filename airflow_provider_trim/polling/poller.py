@@ -99,7 +99,7 @@ class Poller:
         self._in_flight = PollsInFlight(
             MAX_CONCURRENT_CALLS, self._on_outcome, self._wakeup.notify_if_asleep_without_end
         )
-        self._expiry = Expiry(self._subscriptions, self._in_flight)
+        self._expiry = Expiry(self._subscriptions, self._in_flight, lambda: self._permits.exhausted)
         self._expiry_interval = expiry_interval
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -230,7 +230,7 @@ class Poller:
     def _record_for_all_due(self, error: TrimError) -> None:
         """Pass an error that keeps all trims from being polled on to those that are due."""
         now = self._clock()
-        while (trans_no := self._schedule.pop_due(now)) is not None:
+        while (trans_no := self._schedule.pop_due(now, call=False)) is not None:
             self._record(trans_no, error, self._connection.version)
 
     def _record(self, trans_no: str, outcome: TrimTask | TrimError, version: int) -> None:

@@ -117,8 +117,11 @@ class Schedule:
         first = self._next()
         return None if math.isinf(first) else first
 
-    def pop_due(self, now: float) -> str | None:
-        """Take the trim that is polled now out of the queue, or return None; to be called with a permit."""
+    def pop_due(self, now: float, *, call: bool = True) -> str | None:
+        """Take the trim that is polled now out of the queue, or return None.
+
+        :param call: whether a call is made, with a permit; otherwise its waits only learn why not
+        """
         self._budget.forget_before(now)
         self._replan()
         if self._next() > now:
@@ -129,7 +132,8 @@ class Schedule:
         self._urgent.remove(key)
         entry = self._entries[key]
         entry.polled_at, entry.expedited_at = now, math.inf
-        self._budget.spend(now)
+        if call:
+            self._budget.spend(now)
         return key
 
     def _next(self) -> float:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from airflow_provider_trim.client.credentials import retry_delay
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.transitions import TRANSITIONS, Event, State, event_of
-from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut, Verdict
+from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut
 from airflow_provider_trim.vod.errors import (
     TrimApiError,
     TrimAuthError,
@@ -27,8 +27,6 @@ from airflow_provider_trim.vod.errors import (
     TrimQuotaExceededError,
 )
 from airflow_provider_trim.vod.models import TrimTask
-
-__all__ = ["Decision", "Failure", "PollAgain", "PollState", "Success", "TimedOut", "Verdict"]
 
 MIN_INTERVAL = 0.01
 """Seconds. Airflow's sensors accept an interval of 0, but no poll follows another without a pause."""
@@ -220,7 +218,8 @@ class PollState:
             self._failing_since = now
         self._failures += 1
         limit = self.options.max_consecutive_failures
-        if limit is not None and self._failures >= limit:
+        # The repetition of the last poll is not one more in a row: the wait ends with it anyway, at its deadline.
+        if limit is not None and self._failures >= limit and not self.repeats_last_poll:
             return self._fail(Event.GIVE_UP, self._with_count(error, now), worth_retrying=True)
         allowed = "" if limit is None else f" (failure {self._failures} of at most {limit} in a row)"
         first = self._failures == 1

@@ -146,7 +146,7 @@ def _os_error(error: Exception) -> OSError:
 
 _FAILURES: tuple[tuple[type[Exception], Callable[[Failures, Any], TrimTransportError]], ...] = (
     (aiohttp.ClientHttpProxyError, lambda failures, error: failures.proxy_status(error.status)),
-    (aiohttp.ClientConnectorDNSError, lambda failures, error: failures.name_look_up(error.os_error)),
+    (aiohttp.ClientConnectorDNSError, lambda failures, error: failures.name_lookup(error.os_error)),
     (aiohttp.ClientConnectorCertificateError, lambda failures, error: failures.tls(_os_error(error.certificate_error))),
     (aiohttp.ClientConnectorSSLError, lambda failures, error: failures.tls(error.os_error)),
     (aiohttp.ConnectionTimeoutError, lambda failures, _: failures.connect_timed_out()),

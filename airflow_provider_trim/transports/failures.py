@@ -39,9 +39,9 @@ class Failures:
     timeout: float
     connect_timeout: float
 
-    def name_look_up(self, error: OSError) -> TrimTransportError:
+    def name_lookup(self, error: OSError) -> TrimTransportError:
         """The peer's name has no address."""
-        return self._of_peer(f"host name look-up failed: {_reason(error)}", hint=True)
+        return self._of_peer(f"host name lookup failed: {_reason(error)}", hint=True)
 
     def connect(self, error: OSError) -> TrimTransportError:
         """The peer was not connected to."""

@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod import errors
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout
-from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.redaction import truncate

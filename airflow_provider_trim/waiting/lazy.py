@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from airflow_provider_trim.hooks.trim import TrimApiHook as TrimApiHook
     from airflow_provider_trim.polling.group import WaitGroup as WaitGroup
     from airflow_provider_trim.polling.options import WaitOptions as WaitOptions
-    from airflow_provider_trim.polling.state import Failure as Failure
-    from airflow_provider_trim.polling.state import Success as Success
     from airflow_provider_trim.polling.sync import SyncPoller as SyncPoller
+    from airflow_provider_trim.polling.verdicts import Failure as Failure
+    from airflow_provider_trim.polling.verdicts import Success as Success
     from airflow_provider_trim.triggers.payload import decode_event as decode_event
     from airflow_provider_trim.triggers.results import unwrap_verdicts as unwrap_verdicts
     from airflow_provider_trim.vod.callbacks import callback_address as callback_address
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from airflow_provider_trim.waiting.trans_nos import TransNos as TransNos
 
 PLACES = {
-    "Failure": "polling.state",
-    "Success": "polling.state",
+    "Failure": "polling.verdicts",
+    "Success": "polling.verdicts",
     "SyncPoller": "polling.sync",
     "TransNoEmptyError": "vod.errors",
     "TransNoIllegalError": "vod.errors",

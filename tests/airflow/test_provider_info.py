@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow is told about the package, held against Airflow's own schemas and what its commands show."""
+"""The provider's metadata, compared with Airflow's schemas and the output of its commands."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.polling import poller
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling import expiry
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimQuotaExceededError
@@ -113,7 +113,7 @@ def test_a_rescheduled_wait_gives_the_worker_back_instead(counting: TrimEmulator
 @pytest.mark.usefixtures("standing_clock")
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 def test_a_list_longer_than_the_quota_ends(counting: TrimEmulator, mode: str) -> None:
-    """A rescheduled process begins anew, so it waits for the quota rather than forget what it has seen."""
+    """A rescheduled process starts again, so it waits for the quota rather than forget what it has seen."""
     names = [f"clip-{number}" for number in range(3 * CALLS)]
     for name in names:
         counting.add_trim(name, seconds=0)
@@ -194,8 +194,7 @@ def test_a_wait_that_gets_no_turn_ends_at_its_deadline(
     trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The service wants to be left alone for an hour: the timeout comes all the same."""
-    monkeypatch.setattr(poller, "FINAL_POLL_QUOTA_TIMEOUT", 0.2)
-    monkeypatch.setattr(poller, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(expiry, "EXPIRY_GRACE", 0.2)  # half a minute by default
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", HttpError(429, headers={"Retry-After": "3600"}), repeat=True)
     with pytest.raises(AirflowSensorTimeout, match="quota"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A token that changes while many wait: the connection is looked up afresh, once, and nobody fails for it."""
+"""A token that changes while many wait: the connection is reloaded, once, and no wait fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.emulators import set_connection
 from tests.support.waits import verdicts_of
@@ -42,7 +42,7 @@ async def waiting(emulator: TrimEmulator) -> list[asyncio.Task[Any]]:
 
 @pytest.mark.parametrize("first", ["connection", "service"])
 async def test_rotated_token_fails_no_wait(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
-    """Whichever is changed first; the other follows while refused looks are still waiting for their second try."""
+    """Whichever is changed first; the other follows while refused polls still wait for their second attempt."""
     connect(monkeypatch, emulator, emulator.token)
     tasks = await waiting(emulator)
     if first == "connection":

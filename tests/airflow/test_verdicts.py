@@ -31,7 +31,7 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
-from airflow_provider_trim.vod.errors import TrimResponseError, TrimSettingsError, TrimTransportError
+from airflow_provider_trim.vod.errors import TrimAuthError, TrimResponseError, TrimSettingsError, TrimTransportError
 from tests.support.absent_secrets import AwayAtFirst
 from tests.support.emulators import connection_to, set_connection
 from tests.support.waits import (
@@ -112,7 +112,7 @@ def test_finished_at_the_first_poll(trim_default: TrimEmulator, example_answer: 
 
 
 FINAL = {
-    "status 3": (ServiceData({"taskId": "task", "transNo": "T", "status": 3}), ["status 3", "has failed"]),
+    "status 3": (ServiceData({"taskId": "task", "transNo": "T", "status": 3}), ["status 3", "failed"]),
     "1601": (ServiceCode(1601, "empty"), ["1601"]),
     "1602": (ServiceCode(1602, "illegal"), ["1602"]),
     "1603": (ServiceCode(1603, "does not exist"), ["1603", "does not exist"]),
@@ -122,7 +122,7 @@ FINAL = {
 }
 
 
-@pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
+@pytest.mark.parametrize("later", [False, True], ids=["at the first poll", "later"])
 @pytest.mark.parametrize(("fault", "texts", "make", "mode"), in_waits(FINAL))
 def test_final_responses_fail_at_once(
     trim_default: TrimEmulator, fault: Any, texts: list[str], later: bool, make: Any, mode: str
@@ -139,7 +139,7 @@ def test_final_responses_fail_at_once(
 
 
 @every_mode
-@pytest.mark.parametrize("later", [False, True], ids=["at the first look", "later"])
+@pytest.mark.parametrize("later", [False, True], ids=["at the first poll", "later"])
 def test_soft_fail_makes_a_final_response_a_skip(trim_default: TrimEmulator, later: bool, mode: str) -> None:
     trim_default.misbehave("T", *([PROCESSING] if later else []), ServiceCode(1603, "does not exist"))
     with pytest.raises(AirflowSkipException):
@@ -187,7 +187,7 @@ def test_consecutive_failures_are_bounded(
 
 
 def test_reschedule_mode_leaves_failures_to_the_timeout(trim_default: TrimEmulator) -> None:
-    """Each look has a process of its own, so they can't be counted in a row."""
+    """Each poll has its own process, so failures can't be counted in a row."""
     trim_default.misbehave("T", HttpError(500), repeat=True)
     with pytest.raises(AirflowSensorTimeout):
         sensor("reschedule", timeout=0.5, max_consecutive_failures=2).run()
@@ -197,9 +197,10 @@ def test_reschedule_mode_leaves_failures_to_the_timeout(trim_default: TrimEmulat
 def test_refused_credentials_fail_after_one_reload(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     trim_default.add_trim("T", seconds=math.inf)
     trim_default.token = "another-token"
-    with pytest.raises(AirflowFailException, match="credentials"):
+    with pytest.raises(TrimAuthError, match="authentication failed") as failed:
         make(mode).run()
-    # Deferrable: one look in the worker, one more with a fresh connection there.
+    assert not isinstance(failed.value, AirflowException), "retries apply, and soft_fail makes no skip of it"
+    # Deferrable: both in the worker.
     assert len(trim_default.calls) == 2
 
 
@@ -231,13 +232,13 @@ def test_http_429_is_no_failure(trim_default: TrimEmulator, make: Any, mode: str
 @pytest.mark.parametrize(("make", "mode"), [pair for pair in WAITS if pair[1] != "deferrable"])
 @pytest.mark.usefixtures("standing_clock")
 def test_timeout_after_one_last_poll(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    """The look at the timeout is made, then AirflowSensorTimeout, which is never retried."""
+    """The poll at the timeout is made, then AirflowSensorTimeout, which is never retried."""
     trim_default.add_trim("T", seconds=math.inf)
     interval = {"poke_interval" if make is sensor else "poll_interval": 20}
     with pytest.raises(AirflowSensorTimeout):
         make(mode, timeout=30, **interval).run()
-    looks = [call.time for call in trim_default.calls_for("T")]
-    assert [look - looks[0] for look in looks] == pytest.approx([0, 20, 30], abs=0.01)
+    polls = [call.time for call in trim_default.calls_for("T")]
+    assert [poll - polls[0] for poll in polls] == pytest.approx([0, 20, 30], abs=0.01)
 
 
 @pytest.mark.parametrize("make", [sensor, operator])
@@ -248,14 +249,14 @@ def test_timeout_of_a_deferred_wait_after_one_last_poll(trim_default: TrimEmulat
     started = time.time()
     with pytest.raises(AirflowSensorTimeout):
         make("deferrable", timeout=0.9, **interval).run()
-    looks = [call.time for call in trim_default.calls_for("T")]
-    assert len(looks) <= 3
-    assert looks[-1] - started >= 0.9
+    polls = [call.time for call in trim_default.calls_for("T")]
+    assert len(polls) <= 3
+    assert polls[-1] - started >= 0.9
 
 
 @pytest.mark.usefixtures("standing_clock")
 def test_slow_start_does_not_skip_the_last_poll(trim_default: TrimEmulator) -> None:
-    """Airflow's clock runs while a worker imports what the first look needs."""
+    """Airflow's clock runs while a worker imports what the first poll needs."""
 
     class SlowToBegin(TrimTaskStatusSensor):
         slow = True
@@ -290,7 +291,8 @@ def test_timeout_under_soft_fail_is_a_skip(trim_default: TrimEmulator, mode: str
 
 @every_wait
 @pytest.mark.parametrize(
-    ("trans_no", "text"), [("", "empty"), (None, "empty"), ("x" * 33, "33 characters"), (7, "string")]
+    ("trans_no", "text"),
+    [("", "empty"), (None, "empty"), ("x" * 33, "33 characters"), (7.5, "string"), ("None", "text 'None'")],
 )
 def test_a_trans_no_that_cannot_be_one_fails_before_any_call(
     trim_default: TrimEmulator, trans_no: Any, text: str, make: Any, mode: str
@@ -320,14 +322,14 @@ def test_a_connection_that_cannot_be_found_at_first(
     """Airflow 3 says of an api-server that does not answer in time that there is no connection."""
     emulator.add_trim("T", seconds=0)
     monkeypatch.setattr("airflow_provider_trim.hooks.retries._backoff", wait_none())
-    # In the triggerer, a failed look-up stands for a second.
+    # In the triggerer, a failed load stands for a second.
     assert make(mode, max_consecutive_failures=1000).run() == emulator.video_info("T")
     assert AwayAtFirst.times == 0
 
 
 @pytest.fixture
 def refused(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When looking the connection up was refused: so Airflow 3 says in a worker that the api-server answered 403."""
+    """When loading the connection was refused: so Airflow 3 says in a worker that the api-server answered 403."""
     times: list[float] = []
 
     def get_connection(conn_id: str) -> Any:

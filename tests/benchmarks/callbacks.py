@@ -26,7 +26,7 @@ from report import Bar, Report, table
 
 WHOLE, QUICK = Load(1000, 1200.0, 1200.0), Load(125, 150.0, 300.0)
 CURVE = (25, 75)
-"""Trims at a time, beside those of the whole run."""
+"""Trims at a time, in addition to those of the whole run."""
 
 BOUND_CURVE = (10, 25, 50, 75, 100, 125, 137, 150, 160)
 FORGED, QUICK_FORGED = 10_000, 1000
@@ -34,7 +34,7 @@ MISDIRECTED, QUICK_MISDIRECTED = 20, 2
 
 
 def plot(points: list[tuple[float, float]]) -> bytes:
-    """Draw delay against concurrency, beside the bound of polling."""
+    """Draw delay against concurrency, with the bound of polling."""
     bounds = [steady_bound(DISTRIBUTIONS[TUNED], size, CALLS, WINDOW, 2000) for size in BOUND_CURVE]
 
     def draw(axes: Any) -> None:
@@ -49,8 +49,8 @@ def benchmark(quick: bool = False) -> Report:
     """Run everything."""
     load = QUICK if quick else WHOLE
     whole = load.concurrency
-    told = run(load, SCALE, 1)
-    print(f"  all arrive: {told.calls / told.trims:.3f} calls, {told.mean:.2f} s", flush=True)
+    all_arrive = run(load, SCALE, 1)
+    print(f"  all arrive: {all_arrive.calls / all_arrive.trims:.3f} calls, {all_arrive.mean:.2f} s", flush=True)
     some = run(load, SCALE, 2, faulty=True)
     print(f"  some do not: {some.calls / some.trims:.3f} calls, {some.mean:.2f} s", flush=True)
     points = {size: run(load.at(size), 2 * SCALE, 3) for size in (() if quick else CURVE)}
@@ -61,19 +61,19 @@ def benchmark(quick: bool = False) -> Report:
     bounds = {size: steady_bound(DISTRIBUTIONS[TUNED], size, CALLS, WINDOW, 2000) for size in (*points, whole)}
     rows = [
         [f"{size:.0f} at a time", f"{bounds[size]:.1f}", f"{outcome.mean:.2f}", f"{outcome.calls / outcome.trims:.3f}"]
-        for size, outcome in (*points.items(), (whole, told))
+        for size, outcome in (*points.items(), (whole, all_arrive))
     ]
     rows.append([f"{whole:.0f}, 15 % lost, late, doubled", "–", f"{some.mean:.2f}", f"{some.calls / some.trims:.3f}"])
-    drawn = plot([(size, outcome.mean) for size, outcome in (*points.items(), (whole, told))])
-    text = _text(rows, load, attack, wrong, told)
-    return Report("Callbacks", text, _bars(told, some, attack, wrong), {"callbacks.svg": drawn})
+    drawn = plot([(size, outcome.mean) for size, outcome in (*points.items(), (whole, all_arrive))])
+    text = _text(rows, load, attack, wrong, all_arrive)
+    return Report("Callbacks", text, _bars(all_arrive, some, attack, wrong), {"callbacks.svg": drawn})
 
 
-def _bars(told: Outcome, some: Outcome, attack: dict[str, float], wrong: list[float]) -> list[Bar]:
+def _bars(all_arrive: Outcome, some: Outcome, attack: dict[str, float], wrong: list[float]) -> list[Bar]:
     return [
-        Bar("calls for status per trim, all callbacks arrive", told.calls / told.trims, 1.05, digits=3),
-        Bar("mean detection delay (s), all callbacks arrive", told.mean, 1.0),
-        Bar("trims not found, all callbacks arrive", told.missing + told.twice, 0, digits=0),
+        Bar("calls for status per trim, all callbacks arrive", all_arrive.calls / all_arrive.trims, 1.05, digits=3),
+        Bar("mean detection delay (s), all callbacks arrive", all_arrive.mean, 1.0),
+        Bar("trims not found, all callbacks arrive", all_arrive.missing + all_arrive.twice, 0, digits=0),
         Bar("trims not found or reported twice, 5 % lost, late, doubled each", some.missing + some.twice, 0, digits=0),
         Bar("calls for status per trim, 5 % lost, late, doubled each", some.calls / some.trims, 1.3, digits=3),
         Bar("calls caused by forged callbacks", attack["calls"], 0, digits=0),
@@ -83,17 +83,17 @@ def _bars(told: Outcome, some: Outcome, attack: dict[str, float], wrong: list[fl
     ]
 
 
-def _text(rows: list[list[str]], load: Load, attack: dict[str, float], wrong: list[float], told: Outcome) -> str:
+def _text(rows: list[list[str]], load: Load, attack: dict[str, float], wrong: list[float], all_arrive: Outcome) -> str:
     return f"""
 {load.trims:,} trims that finish at random within {load.span / 60:.0f} minutes, {SCALE:g} times as fast as the clock
 (the rows of fewer trims at a time: {2 * SCALE:g} times), the quota, the interval of {INTERVAL:g} s and its 60-fold
-scaled down likewise; durations {TUNED}, at most {load.longest:g} s. Real triggers in a process of their own, a real
-listener, and the emulator, which keeps the quota and calls back. Seconds are scaled up again, so
-{told.mean:.2f} s is what took {1000 * told.mean / SCALE:.0f} ms. The process waits for another trim before them, as a
-triggerer in use does; the calls for that one are not counted.
-The bound of polling is that of *Whom to ask next*.
+scaled down likewise; durations {TUNED}, at most {load.longest:g} s. Real triggers in a separate process, a real
+listener, and the emulator, which keeps the quota and sends the callbacks. Seconds are scaled up again, so
+{all_arrive.mean:.2f} s is what took {1000 * all_arrive.mean / SCALE:.0f} ms. The process waits for another trim
+before them, as a triggerer in use does; the calls for that one are not counted.
+The bound of polling is that of *Which trim is polled next*.
 
-{table(("", "bound of polling", "**mean delay, told**", "calls per trim"), rows)}
+{table(("", "bound of polling", "**mean delay with callbacks**", "calls per trim"), rows)}
 
 ![Delay against concurrency](callbacks.svg)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waits for trims that are called back, in processes of their own, and what becomes of them."""
+"""Waits for trims with callbacks, in separate processes, and their outcomes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LIMIT = 900.0
 
 @dataclass(frozen=True)
 class Load:
-    """So many trims that finish at random within so many seconds, each of which takes at most so many."""
+    """Trims that finish at random within a number of seconds, each of which takes at most ``longest``."""
 
     trims: int
     span: float
@@ -51,7 +51,7 @@ class Load:
         return self.trims / self.span * float(DISTRIBUTIONS[TUNED].mean())
 
     def at(self, concurrency: float) -> Load:
-        """Return it with fewer trims, so that so many wait at a time."""
+        """Return it with fewer trims, so that the given number waits at a time."""
         return replace(self, trims=int(self.trims * concurrency / self.concurrency))
 
 
@@ -131,7 +131,7 @@ def figures(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def run(load: Load, scale: float, seed: int, *, faulty: bool = False) -> Outcome:
-    """Let so many trims finish at random within so many seconds, and return what that took.
+    """Let a number of trims finish at random within a number of seconds, and return what that took.
 
     :param faulty: of twenty callbacks, one is lost, one late, and one doubled
     """
@@ -162,7 +162,7 @@ def run(load: Load, scale: float, seed: int, *, faulty: bool = False) -> Outcome
 
 
 async def forge(connection: Connection, number: int) -> None:
-    """Send so many requests that look like callbacks, or not even that, each over a connection of its own."""
+    """Send requests that look like callbacks, or not even that, each over a separate connection."""
     numbers = iter(range(number))
 
     async def forger() -> None:

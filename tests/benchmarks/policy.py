@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom to ask next: mean detection delay of the real schedule beside the bound and what people use today."""
+"""Which trim is polled next: mean detection delay of the real schedule, the bound, and what people use today."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import environment  # noqa: F401 - makes tests.support importable
 import numpy as np
 from plots import label_delays, svg
 from policy_bound import DISTRIBUTIONS, batch_bound, steady_bound
-from policy_simulation import POLICIES, RateLimiter, batch, steady
+from policy_simulation import POLICIES, Quota, batch, steady
 from report import Bar, Report, table
 
 TUNED = "lognormal(120 s, 0.8)"
@@ -29,7 +29,7 @@ class Case:
 
     kind: str
     size: int
-    quota: RateLimiter
+    quota: Quota
     most: float
 
     @property
@@ -51,7 +51,7 @@ class Case:
         return run(policy, DISTRIBUTIONS[distribution], self.size, self.quota, seed, **more)
 
 
-BIG, SMALL = RateLimiter(300), RateLimiter(30)
+BIG, SMALL = Quota(300), Quota(30)
 CASES = (
     *(Case("steady", size, BIG, 1.10) for size in (50, 100, 150)),
     Case("steady", 10, SMALL, 1.25),
@@ -63,11 +63,11 @@ CASES = (
     Case("batch", 5000, BIG, 1.05),
 )
 UNTUNED_FROM, UNTUNED_MOST, UNTUNED_SECONDS = 1.10, 1.20, 5.0
-"""Of a distribution not tuned on: where the bar is as low as the first, it is the second, or so many seconds."""
+"""Of a distribution not tuned on: where the bar is as low as the first, it is the second, or a number of seconds."""
 
 
 def _mean(pool: ProcessPoolExecutor, case: Case, policy: str, distribution: str, seeds: int) -> tuple[float, float]:
-    """Return the mean of so many seeds, and its standard error."""
+    """Return the mean over seeds, and its standard error."""
     values = list(pool.map(partial(case.run, policy, distribution), range(seeds)))
     return float(np.mean(values)), float(np.std(values) / len(values) ** 0.5)
 
@@ -119,7 +119,7 @@ def benchmark(quick: bool = False) -> Report:
                 print(f"  {rows[-1][0]}: {ratio}", flush=True)
         plot = _curve(pool, peer_seeds, CURVE[::3] if quick else CURVE)
     bars.append(Bar("calls over the quota in any sliding window, simulated", 0, 0, digits=0))
-    return Report("Whom to ask next", _text(rows, seeds), bars, {"policy.svg": plot})
+    return Report("Which trim is polled next", _text(rows, seeds), bars, {"policy.svg": plot})
 
 
 def _bound(distribution: str, case: Case) -> float:
@@ -128,11 +128,12 @@ def _bound(distribution: str, case: Case) -> float:
 
 def _text(rows: list[list[Any]], seeds: int) -> str:
     return f"""
-Mean seconds from a trim's end to the look that finds it, under a simulated clock and an exact moving window, each task
-with an interval of 5 s; {seeds} seeds, more for small batches, ± the standard error of their mean. *Steady*: so many
-trims running at any time, an hour and a half of it, after an hour of warm-up; *about*: they come at random and are so
-many on average. *Batch*: all begin at once, in a process that knows nothing but its prior. The bound is computed in the
-same run (`tests/benchmarks/policy_bound.py` says how): nobody beats it who knows the distribution but no finish time.
+Mean seconds from a trim's end to the poll that finds it, under a simulated clock and an exact moving window, each task
+with an interval of 5 s; {seeds} seeds, more for small batches, ± the standard error of their mean. *Steady*: as many
+trims running at any time, an hour and a half of it, after an hour of warm-up; *about*: they come at random and are
+as many on average. *Batch*: all begin at once, in a process that knows nothing but its prior. The bound is computed
+in the same run (`tests/benchmarks/policy_bound.py` says how): no policy that knows the distribution but
+no finish time beats it.
 A simulation that made one call over the quota would have ended with an error.
 
 {table(("", "bound", "**ours**", "ours ÷ bound", *list(POLICIES)[1:]), rows)}

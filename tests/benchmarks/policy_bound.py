@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What no scheduler beats that knows the distribution of durations but no finish time, and keeps quota and interval.
 
-A trim's looks are a walk over its ages: from the last look at age s to the next at age t. A walk's cost is its expected
-delay, E[detected - finished], and a look at t is made only if the trim was not done at s, with probability S(s). Other
+A trim's polls are a walk over its ages: from the last poll at age s to the next at age t. A walk's cost is its expected
+delay, E[detected - finished], and a poll at t is made only if the trim was not done at s, with probability S(s). Other
 trims' outcomes say nothing about this one's duration, so what a scheduler does is, for one trim, a mixture of walks.
-Between two looks lies the interval that every task states.
+Between two polls lies the interval that every task states.
 
 *Steady state.* With M trims at any time there are K = rate x E[duration] / M calls for each. For any price p of a call,
 min over walks of (delay + p x calls) - p x K is a lower bound (Lagrange); the best p is taken. The minimum is found by
 dynamic programming on a grid of ages, on which a trim counts as detected at the beginning of its cell, which can only
-lower the bound. The grid's last cell stands for all looks from there on: a trim that is not done before takes one of
+lower the bound. The grid's last cell stands for all polls from there on: a trim that is not done before takes one of
 them at least.
 
 *Batch.* All begin at once, so age is time, and in any window of W seconds there are Q calls, Q / M for each trim in
@@ -69,9 +69,9 @@ def _tables(distribution: Any, grid: Any) -> tuple[Any, Any]:
 
 
 def _cheapest_walk(grid: Any, probability: Any, partial: Any, price: Any) -> float:
-    """Return the least cost of a walk where a look in cell t costs ``price[t]``."""
+    """Return the least cost of a walk where a poll in cell t costs ``price[t]``."""
     survival, count = 1 - probability, len(grid)
-    # A look may be anywhere in its cell, so the interval can be kept by cells that are one nearer.
+    # A poll may be anywhere in its cell, so the interval can be kept by cells that are one nearer.
     nearest = max(1, math.ceil(INTERVAL / (grid[-1] - grid[-2]) - 1e-9) - 1)
     detected = np.concatenate([[0.0], grid[:-1]])
     cost = np.zeros(count)
@@ -83,7 +83,7 @@ def _cheapest_walk(grid: Any, probability: Any, partial: Any, price: Any) -> flo
 
 
 def steady_bound(distribution: Any, concurrency: float, calls: int, window: float, cells: int = 10_000) -> float:
-    """Return the least mean delay in seconds with so many trims at any time."""
+    """Return the least mean delay in seconds with a number of trims at any time."""
     low, high = distribution.ppf(1e-5), distribution.ppf(1 - 1e-4)
     grid = np.concatenate([[0.0], np.linspace(low, high, cells)])
     probability, partial = _tables(distribution, grid)
@@ -97,7 +97,7 @@ def steady_bound(distribution: Any, concurrency: float, calls: int, window: floa
 
 
 def batch_bound(distribution: Any, size: int, calls: int, window: float) -> float:
-    """Return the least mean delay in seconds of so many trims that begin at once."""
+    """Return the least mean delay in seconds of a number of trims that begin at once."""
     step, finer = {10: (2.5, 25), 100: (5.0, 20), 1000: (10.0, 10)}.get(size, (20.0, 20))
     tail = distribution.ppf(0.98 if size == 10 else 1 - 1e-3)
     end = tail + (size / calls * window if size > calls else 0.0)

@@ -52,9 +52,9 @@ POLICIES: dict[str, Callable[[Sequence[float], Sequence[float], Quota], Delays]]
 def steady(
     policy: str, distribution: Any, concurrency: int, quota: Quota, seed: int, *, poisson: bool = False
 ) -> float:
-    """Return the mean delay in seconds with so many trims running at any time.
+    """Return the mean delay in seconds with a number of trims running at any time.
 
-    :param poisson: they come at random instead, and are so many only on average
+    :param poisson: they come at random instead, and have that number only on average
     """
     random = np.random.default_rng(seed)
     end = WARM_UP + MEASURED + COOL_DOWN
@@ -63,7 +63,7 @@ def steady(
         begins = random.uniform(0, end, count)
         durations = distribution.rvs(count, random_state=random)
     else:
-        # Each of so many places is taken anew as soon as its trim has ended.
+        # Each place is taken again as soon as its trim has ended.
         most = int(3 * end / distribution.mean()) + 50
         lengths = distribution.rvs(concurrency * most, random_state=random).reshape(concurrency, most)
         first = random.uniform(0, distribution.mean(), (concurrency, 1))
@@ -76,6 +76,6 @@ def steady(
 
 
 def batch(policy: str, distribution: Any, size: int, quota: Quota, seed: int) -> float:
-    """Return the mean delay in seconds of so many trims that begin at once, in a process that knows only its prior."""
+    """Return the mean delay in seconds of trims that begin at once, in a process that knows only its prior."""
     durations = distribution.rvs(size, random_state=np.random.default_rng(seed))
     return float(np.mean(POLICIES[policy]([0.0] * size, durations.tolist(), quota)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a benchmark hands over: a section of Markdown, and its figures beside their bars."""
+"""The result of a benchmark: a section of Markdown, and its figures with their bars."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def bar_table(bars: Iterable[Bar]) -> str:
-    """Return figures beside their bars."""
+    """Return figures with their bars."""
     return table(("figure", "measured", "bar", "verdict"), [bar.cells for bar in bars])

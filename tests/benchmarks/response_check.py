@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a DAG author writes for HttpEventTrigger, which imports this module afresh for every poll."""
+"""What a DAG author writes for HttpEventTrigger, which imports this module again for every poll."""
 
 from typing import Any
 

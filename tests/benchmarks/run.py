@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the benchmarks and write what they found as a page, every figure beside its bar.
+"""Run the benchmarks and write the results as a page, every figure with its bar.
 
 A bar that is missed is reported, and no error; a benchmark that breaks is one.
 """
@@ -57,7 +57,7 @@ def page(reports: list[Report], quick: bool) -> str:
         "# Benchmarks",
         "**A quick run, to try the benchmarks out: its figures mean little.**" if quick else "",
         f"`python tests/benchmarks/run.py{' --quick' if quick else ''}`, on a quiet machine. Peers and floors are "
-        "measured beside us in the same run: ratios travel from machine to machine, absolute figures do not.",
+        "measured in the same run: ratios travel from machine to machine, absolute figures do not.",
         f"Machine: {machine()}.",
         table(("", "version"), [[name, version] for name, version in versions().items()]),
         "## Figures and their bars",

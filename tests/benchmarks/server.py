@@ -31,7 +31,7 @@ _TRIM = (
 ).encode()
 _RUN = b'{"status":{"code":200,"is_success":true},"data":{"id":1,"account_id":1,"status":1}}'
 _LINGER = 10.0
-"""Seconds in which the process must have ended after it was told to."""
+"""Seconds in which the process must have ended after it was asked to."""
 
 
 def _answer(status: bytes, body: bytes) -> bytes:

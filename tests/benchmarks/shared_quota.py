@@ -64,7 +64,7 @@ def benchmark(quick: bool = False) -> Report:
         ["the most that arrived in any such window", str(most)],
         ["share of the quota that was used", f"{share:.1%}"],
         ["calls of each process", ", ".join(str(each["calls"]) for each in counts)],
-        ["requests for leave, per call", f"{sum(each['asked'] for each in counts) / len(arrivals):.1f}"],
+        ["requests for a permit, per call", f"{sum(each['asked'] for each in counts) / len(arrivals):.1f}"],
     ]
     text = (
         f"{PROCESSES} processes on one Redis, each calling as fast as `limiter_for(…).acquire()` lets it, for\n"

@@ -49,7 +49,7 @@ class Waiting:
             self._tasks.append(task)
 
     async def until_polled(self, distinct: int, limit: float) -> None:
-        """Wait until the server has been asked for so many different trims."""
+        """Wait until the server has had queries for a number of different trims."""
         end = time.monotonic() + limit
         while (found := self.stats()["distinct"]) < distinct:
             if time.monotonic() > end:

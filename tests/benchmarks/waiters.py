@@ -78,7 +78,7 @@ def _prepare_dbt(port: int, interval: float) -> Callable[[str], Any]:
         url, data = over_tls(*args, **kwargs)
         return url.replace("https://", "http://", 1), data
 
-    # It insists on TLS, anew for each poll; the others here speak plain HTTP, so it may as well.
+    # It insists on TLS, and connects again for each poll; the others here speak plain HTTP, so it may as well.
     DbtCloudHook.get_request_url_params = staticmethod(plain)
     end = time.time() + 86400
     return lambda trans_no: DbtCloudRunJobTrigger(CONNECTION, int(trans_no), end, interval, account_id=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Worker starts of one wait, and how soon the next task starts, beside HttpSensor, in a live Airflow."""
+"""Worker starts of one wait, and how soon the next task starts, compared with HttpSensor, in a live Airflow."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waits that are told instead of asking: real HTTP, from the emulator to the poller's listener and back."""
+"""Waits with callbacks: real HTTP, from the emulator to the poller's listener and back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 class Waits:
-    """A poller's waits, each for a trim whose callback is expected unless told otherwise."""
+    """A poller's waits, each for a trim whose callback is expected by default."""
 
     def __init__(self, callbacks: Callbacks) -> None:
         self.clock = Clock(0, time.monotonic)
@@ -89,7 +89,7 @@ async def old(waits: Waits, callbacks: Callbacks) -> Waits:
     return waits
 
 
-# --- told instead of asking ---
+# --- callbacks instead of polling ---
 
 
 async def test_callback_triggers_the_only_poll(old: Waits, callbacks: Callbacks) -> None:
@@ -116,7 +116,7 @@ async def test_many_trims_cost_a_call_each(old: Waits, callbacks: Callbacks) -> 
 
 
 async def test_trim_older_than_the_listener_is_polled_first(waits: Waits, callbacks: Callbacks) -> None:
-    """It may have been called back when nobody listened."""
+    """Its callback may have come while nothing listened."""
     callbacks.add_trim("t1", 0)
     callbacks.add_trim("t2")
     await callbacks.emulator.async_wait_for_callbacks(1)
@@ -151,7 +151,7 @@ async def test_callback_body_is_only_a_hint(old: Waits, callbacks: Callbacks) ->
 
 
 async def test_callback_during_a_poll_triggers_another_poll(waits: Waits, callbacks: Callbacks) -> None:
-    """What that look is answered may have been true before."""
+    """The response to that poll may be older than the callback."""
     callbacks.add_trim("t1")
     hold = Hold(then=ServiceCode(1560))
     callbacks.emulator.misbehave("t1", hold)
@@ -181,7 +181,7 @@ async def test_callback_before_the_wait_is_remembered_for_some_minutes(old: Wait
     await done(old.start("t1", first_poll_after=3600))
     old.clock.advance(TTL)
     began = old.clock() - TTL - 1
-    await done(old.start("t2", started_at=began))  # by a look, since what was heard is forgotten by now
+    await done(old.start("t2", started_at=began))  # by a poll, since the callback is forgotten by now
     assert callbacks.emulator.call_count == 3
 
 
@@ -381,7 +381,7 @@ async def test_one_request_is_answered_on_a_connection(old: Waits, callbacks: Ca
 async def test_for_one_connection_too_many_the_oldest_is_closed(
     old: Waits, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So whoever holds all of them holds up nobody."""
+    """So a client that holds all of them holds up no other."""
     from airflow_provider_trim.callbacks import listener
 
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 8)
@@ -470,22 +470,22 @@ async def test_an_address_that_cannot_be_one_fails_no_wait(
 
 @pytest.mark.parametrize("ticks", range(8))
 async def test_cancellation_while_the_listener_starts_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
-    def told(claim: Claim) -> bool:
+    def handle(claim: Claim) -> bool:
         return False
 
     listener = Listener(HOST, callbacks.port)
-    joining = asyncio.create_task(listener.subscribe(told))
+    joining = asyncio.create_task(listener.subscribe(handle))
     for _ in range(ticks):
         await asyncio.sleep(0)
     joining.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await joining
-        listener.unsubscribe(told)
+        listener.unsubscribe(handle)
     with socket.create_server((HOST, callbacks.port)):
         pass
 
 
-async def test_without_the_extra_nobody_listens(emulator: TrimEmulator, callbacks: Callbacks) -> None:
+async def test_without_the_extra_nothing_listens(emulator: TrimEmulator, callbacks: Callbacks) -> None:
     callbacks.settings = callbacks.settings.model_copy(update={"callback_listen": None})
     waits = Waits(callbacks)
     emulator.add_trim("t1")

@@ -112,7 +112,7 @@ def test_callback_reaches_the_waiting_process_whichever_receives_it(redis: Redis
 async def test_second_process_on_a_host_listens_when_the_first_has_gone(
     redis: RedisServer, emulator: TrimEmulator, start: Start
 ) -> None:
-    """Without a look of its own, and asks once for whoever may have been called when nobody listened."""
+    """Without a poll, and has trims polled once whose callbacks may have been missed while nothing listened."""
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     for trans_no in ("t1", "t2", "t3"):
         callbacks.add_trim(trans_no)
@@ -216,7 +216,7 @@ async def test_an_unexpected_exception_ends_neither_relay_nor_wait(
     def on_claim(claim: Claim) -> None:
         received.append(claim.trans_no)
         if claim.trans_no == "t1":
-            raise LookupError("a bug of whoever takes it")
+            raise LookupError("a bug of the handler")
 
     def on_gap() -> None:
         nonlocal gaps

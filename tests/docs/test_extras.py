@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A connection extra is in every place that a user looks for it. CONTRIBUTING.md lists them."""
+"""A connection extra is in every place where a user needs it. CONTRIBUTING.md lists them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "fuzz"
 AT_A_TIME = 2
-LONGEST_INPUT = 4096
+MAX_INPUT = 4096
 SLOWEST_INPUT = 10
 """Seconds that one input may take; a denial of service is a finding, too."""
 
@@ -116,7 +116,7 @@ def fuzz(name: str, seconds: int) -> None:
     dictionary.write_text("".join(f'"{_escaped(word)}"\n' for word in sorted(words)))
     options = {
         "max_total_time": seconds,
-        "max_len": LONGEST_INPUT,
+        "max_len": MAX_INPUT,
         "timeout": SLOWEST_INPUT,
         "rss_limit_mb": 2048,
         "artifact_prefix": f"{found}/",

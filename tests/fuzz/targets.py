@@ -186,7 +186,7 @@ def answer_to_submission(data: bytes) -> None:
 
 
 def _with_secret(data: bytes, which: int) -> tuple[Reader | None, str]:
-    """The reader, unless a fuzzer that looks into comparisons has put parts of the secret into its bytes."""
+    """The reader, unless a fuzzer that traces comparisons has put parts of the secret into its bytes."""
     secret = ("", *SECRETS)[which % (1 + len(SECRETS))]
     if secret and tells(data.decode("utf-8", "replace"), secret):
         return None, secret
@@ -334,7 +334,7 @@ def callback(data: bytes) -> None:
 
 
 def check_callback(target: str, key: bytes) -> str | None:
-    """The transNo that is told, if it is: one that the service can know, and signed for itself."""
+    """The transNo of a genuine callback, if it is one: one that the service can know, and signed for itself."""
     claim = read_claim(target)
     if claim is None or not is_genuine(claim, key):
         return None

@@ -71,7 +71,7 @@ clocks = st.sampled_from([None, NOW, 0.0]) | st.floats()
 
 
 def changed(document: Any) -> st.SearchStrategy[Any]:
-    """Documents with some of their values replaced, removed, wrapped, or with others beside them."""
+    """Documents with some of their values replaced, removed, wrapped, or with others added."""
 
     def change(these: Sequence[tuple[int, int, Any]]) -> Any:
         result = document
@@ -155,7 +155,7 @@ def test_connections(
 @given(st.from_regex(r"\A(/[A-Za-z0-9._~%-]{0,33}){0,3}/[A-Za-z0-9_=-]{42,44}([?#/].*)?\Z") | wire_texts)
 @some
 def test_callbacks(target: str) -> None:
-    assert check_callback(target, CALLBACK_KEY) is None  # nobody guesses a signature
+    assert check_callback(target, CALLBACK_KEY) is None  # a signature can't be guessed
 
 
 values = json_values | st.timedeltas() | st.decimals() | st.binary(max_size=3)

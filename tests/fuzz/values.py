@@ -126,7 +126,7 @@ def paths(document: Any, *path: Any) -> list[tuple[Any, ...]]:
 
 
 def mutate(document: Any, where: int, how: int, value: Any) -> Any:
-    """A document with one value replaced, removed, wrapped in a list, or with another one added beside it."""
+    """A document with one value replaced, removed, wrapped in a list, or with another one added."""
     places = paths(document)
     path = places[where % len(places)]
     if not path:

@@ -199,7 +199,7 @@ def test_one_session_serves_the_hooks_lifetime(connect: Connect, emulator: TrimE
 
 
 async def test_query_from_an_event_loop(connect: Connect, emulator: TrimEmulator) -> None:
-    """The same answer as from a thread, over one session, with the same patience."""
+    """The same result as from a thread, over one session, with the same timeout."""
     emulator.add_trim(TRANS_NO, seconds=0, video_info=EXAMPLE)
     emulator.misbehave(TRANS_NO, HttpError(503))
     async with TrimApiHook("trim_test") as hook:

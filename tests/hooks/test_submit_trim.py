@@ -277,7 +277,7 @@ class AcceptedLate(Fault):
 
 
 def test_refused_as_a_duplicate_after_a_lost_response(hook: TrimApiHook, emulator: TrimEmulator) -> None:
-    """What looked lost has arrived in the meantime, and is adopted, whichever code the service has for it."""
+    """What seemed lost has arrived in the meantime, and is adopted, whichever code the service has for it."""
     emulator.fail_submission("before")
     emulator.fail_submission("before", AcceptedLate(emulator))
     assert hook.submit_trim(**CLIP, trans_no="T") == "T"

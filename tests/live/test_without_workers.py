@@ -134,7 +134,7 @@ def test_wait_that_ends_in_the_triggerer_starts_no_worker(waits: Waits) -> None:
 
 
 def test_a_list_is_mapped_over(waits: Waits) -> None:
-    """Whoever maps over it needs its length, which a worker would have told."""
+    """A task that is mapped over it needs its length, which a worker would have sent."""
     waits.service.add_trim("first")
     waits.service.add_trim("second")
     state, run_id, starts = waits.run("list_ends_there")
@@ -173,9 +173,9 @@ def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
     run_id = waits.airflow.trigger("killed")
     waits.service.wait_for_calls(1, LIMIT, "long")
     waits.airflow.kill("triggerer")
-    looks = len(waits.service.calls_for("long"))
+    polls = len(waits.service.calls_for("long"))
     waits.airflow.start_process("triggerer")
-    waits.service.wait_for_calls(looks + 1, LIMIT, "long")
+    waits.service.wait_for_calls(polls + 1, LIMIT, "long")
     waits.service.finish("long")
     assert waits.airflow.wait_for_end("killed", run_id, LIMIT) == "success"
     logs = (waits.airflow.home / "logs" / "dag_id=killed").rglob("*.trigger.*.log")

@@ -52,7 +52,7 @@ def deferral(wait: Wait) -> TrimTaskStatusTrigger:
 
 
 def test_deferred_clip_ends_by_its_callback(callbacks: Callbacks, emulator: TrimEmulator) -> None:
-    """One look, since this triggerer has just begun to listen, and one when it is told; no other for an hour."""
+    """One poll, since this triggerer has just begun to listen, and one after the callback; no other for an hour."""
     emulator.duration = math.inf
     wait = video("deferrable", poll_interval=3600)
     emulator.fail_submission("after")  # does no harm: the trim is found, with its address

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What TrimVideoInfoOperator pushes, and what it does when told not to wait."""
+"""What TrimVideoInfoOperator pushes, and what it does without waiting."""
 
 from __future__ import annotations
 

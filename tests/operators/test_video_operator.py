@@ -34,7 +34,7 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.operators.idempotent_submit import task_trans_no
 from airflow_provider_trim.operators.trim import TrimVideoOperator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError, VideoProcessingError
 from tests.support.waits import TaskInstance, derived, run_trigger, verdicts_of, video
 
@@ -87,7 +87,7 @@ def test_a_clip_is_cut(trim_default: TrimEmulator, mode: str) -> None:
 
 @every_mode
 def test_first_try_submits_without_a_query(trim_default: TrimEmulator, mode: str) -> None:
-    """Nothing can be there yet, and the quota is small: two calls for a trim that is done at the first look."""
+    """Nothing can be there yet, and the quota is small: two calls for a trim that is done at the first poll."""
     trim_default.duration = 0
     video(mode).run()
     assert paths(trim_default) == [S, Q]
@@ -446,7 +446,7 @@ def test_times_of_any_type(trim_default: TrimEmulator, mode: str) -> None:
 
 
 def test_dag_test_of_a_clip_that_failed_first(trim_default: TrimEmulator, run_dag: Any, xcom: Any) -> None:
-    """It drops what a deferral takes along, and begins the retry anew."""
+    """It drops what a deferral takes along, and begins the retry from the start."""
     trim_default.duration = 0
     outcomes = iter(["fail", "success"])
     trim_default.submission_outcome = lambda _: next(outcomes)
@@ -520,7 +520,7 @@ def test_the_same_request_in_other_words_is_the_same_trim(trim_default: TrimEmul
 @every_mode
 @pytest.mark.parametrize("seconds", [0, 0.2], ids=["finished", "running"])
 def test_a_refused_duplicate_is_found(trim_default: TrimEmulator, mode: str, seconds: float) -> None:
-    """A deleted run was made anew, or ``airflow dags test`` runs a second time on 2.11: as a first try, again."""
+    """A deleted run was created again, or ``airflow dags test`` runs a second time on 2.11: as a first try, again."""
     trim_default.duration = seconds
     first = video(mode).run()
     trim_default.clear_calls()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.emulator import QUERY_PATH, SUBMIT_PATH, Hold, ServiceData, TrimEmulator
-from tests.support.tries import PATIENCE, Try
+from tests.support.tries import STEP_TIMEOUT, Try
 from tests.support.waits import derived
 
 OURS = derived()
@@ -28,11 +28,11 @@ def emulator_options() -> dict[str, Any]:
 
 
 def kill_while_held(emulator: TrimEmulator, attempt: Try, hold: Hold) -> None:
-    hold.wait_until_held(timeout=PATIENCE)
+    hold.wait_until_held(timeout=STEP_TIMEOUT)
     answered = emulator.call_count
     attempt.kill()
-    hold.wait_until_left(timeout=PATIENCE)
-    emulator.wait_for_calls(answered + 1, PATIENCE)  # the one that was held, answered to nobody
+    hold.wait_until_left(timeout=STEP_TIMEOUT)
+    emulator.wait_for_calls(answered + 1, STEP_TIMEOUT)  # the one that was held, whose response has no receiver
 
 
 def submitted(emulator: TrimEmulator) -> list[str]:
@@ -74,7 +74,7 @@ def test_killed_between_acceptance_and_response(emulator: TrimEmulator, mode: st
 
 @meanwhile
 def test_killed_between_response_and_deferral(emulator: TrimEmulator, done: bool) -> None:
-    """In the midst of the look that decides whether there is anything to defer for."""
+    """During the poll that decides whether to defer."""
     hold = Hold()
     emulator.misbehave(OURS, hold)
     attempt = Try(emulator, 1, "deferrable", first_poll_after=0)
@@ -87,7 +87,7 @@ def test_killed_between_response_and_deferral(emulator: TrimEmulator, done: bool
 def test_killed_before_airflow_knows_of_the_deferral(emulator: TrimEmulator, done: bool) -> None:
     attempt = Try(emulator, 1, "deferrable", stop_at="deferral")
     attempt.wait_until_stopped()
-    assert [call.path for call in emulator.wait_for_calls(1, PATIENCE)] == [S]
+    assert [call.path for call in emulator.wait_for_calls(1, STEP_TIMEOUT)] == [S]
     attempt.kill()
     next_try(emulator, "deferrable", done=done)
 
@@ -95,7 +95,7 @@ def test_killed_before_airflow_knows_of_the_deferral(emulator: TrimEmulator, don
 @every_mode
 @meanwhile
 def test_killed_while_waiting(emulator: TrimEmulator, mode: str, done: bool) -> None:
-    """Deferred, or holding a worker. Nobody is asked to clean up, and nothing has to be."""
+    """Deferred, or holding a worker. There is nothing to clean up."""
     hold = Hold()
     emulator.misbehave(OURS, ServiceData({"transNo": OURS, "status": 1}), hold)
     kill_while_held(emulator, Try(emulator, 1, mode), hold)

@@ -50,7 +50,7 @@ class QuietHook(TrimApiHook):
 
 
 class Mortal:
-    """The hook of a process that dies at its n-th step, if it makes so many: before and after calls, and in pauses."""
+    """The hook of a process that dies at its n-th step, if there is one: before and after calls, and in pauses."""
 
     def __init__(self, hook: TrimApiHook, dies_at: int | None) -> None:
         self.hook = hook
@@ -101,7 +101,7 @@ NO_TROUBLE = Trouble([], 0, None)
 
 
 class OneTaskInstance(RuleBasedStateMachine):
-    """Airflow's view of a task instance, and beside it what the service has really accepted."""
+    """Airflow's view of a task instance, and what the service has really accepted."""
 
     emulator: TrimEmulator
     hook: TrimApiHook
@@ -193,7 +193,7 @@ class OneTaskInstance(RuleBasedStateMachine):
 
     @precondition(lambda self: self.waits_for is not None)
     @rule()
-    def look(self) -> None:
+    def poll(self) -> None:
         assert self.waits_for is not None
         end = self.ends.get(self.waits_for)
         try:
@@ -230,7 +230,7 @@ class OneTaskInstance(RuleBasedStateMachine):
             if self.waits_for is not None:
                 if self.waits_for not in self.ends:
                     self.trim_ends("finish")
-                self.look()
+                self.poll()
             self.one_trim_at_most()
             self.nothing_is_sent_that_the_service_has_already()
         finally:

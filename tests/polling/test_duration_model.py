@@ -17,10 +17,10 @@ def median(model: DurationModel) -> float:
     return next(age for age in model.ages if model.survival(age) <= 0.5)
 
 
-def teach(model: DurationModel, duration: float, looks: int = 4, longest: float = 900.0) -> None:
-    """Look at a trim a few times at random, as a scheduler would."""
+def teach(model: DurationModel, duration: float, polls: int = 4, longest: float = 900.0) -> None:
+    """Poll a trim a few times at random, as a scheduler would."""
     last = 0.0
-    for age in sorted(random.uniform(0, longest) for _ in range(looks)):
+    for age in sorted(random.uniform(0, longest) for _ in range(polls)):
         model.observe(last, age, finished=duration <= age)
         if duration <= age:
             return
@@ -37,11 +37,11 @@ def test_prior_is_about_two_minutes() -> None:
 
 @pytest.mark.parametrize(("shortest", "longest"), [(10, 30), (230, 250), (500, 700)])
 def test_estimate_adapts_to_observations(shortest: float, longest: float) -> None:
-    """From looks that only say between which two of them a trim ended."""
+    """From polls that only say between which two of them a trim ended."""
     random.seed(7)
     model = DurationModel()
     for _ in range(300):
-        teach(model, random.uniform(shortest, longest), looks=12, longest=3.0 * longest)
+        teach(model, random.uniform(shortest, longest), polls=12, longest=3.0 * longest)
     model.recompute()
     assert shortest * 0.8 < median(model) < longest * 1.2
     assert model.survival(shortest / 2) > 0.9
@@ -52,7 +52,7 @@ def test_bimodal_distribution_is_learned() -> None:
     random.seed(7)
     model = DurationModel()
     for _ in range(400):
-        teach(model, random.choice([60.0, 60.0, 420.0]), looks=15, longest=600)
+        teach(model, random.choice([60.0, 60.0, 420.0]), polls=15, longest=600)
     model.recompute()
     assert model.survival(40) > 0.85
     assert model.survival(150) == pytest.approx(1 / 3, abs=0.08)
@@ -92,19 +92,19 @@ def test_poll_is_due_when_the_expected_delay_reaches_the_limit_at_any_price() ->
 
 
 @given(
-    looks=st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6), st.booleans()), max_size=60),
+    polls=st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6), st.booleans()), max_size=60),
     price=st.floats(0.1, 1e4),
     limit=st.floats(1, 1e4),
 )
 def test_any_observations_leave_a_distribution(
-    looks: list[tuple[float, float, bool]], price: float, limit: float
+    polls: list[tuple[float, float, bool]], price: float, limit: float
 ) -> None:
     model = DurationModel()
-    for start, length, finished in looks:
+    for start, length, finished in polls:
         model.observe(start, start + length, finished)
     model.recompute()
     survival = [model.survival(age) for age in model.ages]
     assert survival[0] == 1
     assert all(0 <= later <= earlier for earlier, later in itertools.pairwise(survival))
-    for age, look in zip(model.ages, model.optimal_poll_ages(price, limit), strict=False):
-        assert age <= look <= model.ages[-1]
+    for age, poll in zip(model.ages, model.optimal_poll_ages(price, limit), strict=False):
+        assert age <= poll <= model.ages[-1]

@@ -82,7 +82,7 @@ async def test_wait_that_has_ended_does_not_expire(waits: Waits) -> None:
     assert waiter.verdict.result() == Success(DONE)
 
 
-async def test_deadlines_are_looked_at_only_when_one_may_have_passed(waits: Waits) -> None:
+async def test_deadlines_are_checked_only_when_one_may_have_passed(waits: Waits) -> None:
     """However many waits there are."""
 
     class Counting(Subscriptions):

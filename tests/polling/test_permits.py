@@ -26,13 +26,16 @@ def limiter(quota: str = "10/100 seconds") -> tuple[RateLimiter, TrimSettings]:
 class FaultyLimiter:
     """A limiter of which one thing is wrong."""
 
-    fair_share: Any = 10
+    calls: Any = 10
     window: Any = 100.0
 
     def __init__(self, pause: Any = 0.0, **wrong: Any) -> None:
         self.pause = pause
         for name, value in wrong.items():
             setattr(self, name, value)
+
+    def planned_calls(self, owner: object) -> Any:
+        return self.calls
 
     def report_waiting(self, owner: object, trims: int) -> None:
         pass
@@ -79,7 +82,7 @@ async def test_limiter_of_another_account_is_reported_to_instead(permits: Permit
 
 
 async def test_wait_for_a_permit_has_an_end(permits: Permits) -> None:
-    """After which the poller decides anew."""
+    """After which the poller decides again."""
     one, _settings = limiter("1/100 seconds")
     assert await permits.acquire(one, 1) == 0.0
     assert await permits.acquire(one, 1) == MAX_PERMIT_WAIT
@@ -106,7 +109,7 @@ async def test_hanging_limiter_is_a_passing_failure(schedule: Schedule) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"window": math.nan}, {"window": -5.0}, {"fair_share": -3}, {"fair_share": 0}, {"window": 0.0}]
+    "wrong", [{"window": math.nan}, {"window": -5.0}, {"calls": -3}, {"calls": 0}, {"window": 0.0}]
 )
 async def test_nonsense_about_the_quota_loses_no_trim(permits: Permits, schedule: Schedule, wrong: Any) -> None:
     for number in range(50):

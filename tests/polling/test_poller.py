@@ -39,11 +39,12 @@ from tests.support.callback_calls import until
 from tests.support.clocks import Clock
 from tests.support.connections import await_no_connections
 from tests.support.emulators import settings_for
+from tests.support.recording_schedule import RecordingSchedule
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
 INTERVAL = 0.02
-OWNER = contextvars.ContextVar[str]("owner", default="nobody")
+OWNER = contextvars.ContextVar[str]("owner", default="none")
 
 
 class Loader:
@@ -141,10 +142,10 @@ async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmu
     for trans_no, seconds in (("t1", math.inf), ("t2", 0), ("t3", 0)):
         emulator.add_trim(trans_no, seconds)
     clock = Clock(0, time.monotonic)
-    poller = Poller(load, clock=clock)
+    schedule = RecordingSchedule()
+    poller = Poller(load, clock=clock, schedule=schedule)
     waiting = start(poller, "t1", interval=6000, deadline=clock() + 5000)
-    await emulator.async_wait_for_calls(1)
-    await until(lambda: not poller._in_flight)  # its response is read
+    await until(lambda: "t1" in schedule.polled)
     clock.now = 4000
     await finished(start(poller, "t2"))
     assert len(emulator.calls_for("t1")) == 1
@@ -154,12 +155,10 @@ async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmu
     assert len(emulator.calls_for("t1")) == 2
 
 
-async def test_transient_failures_do_not_end_the_wait(
-    poller: Poller, emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("airflow_provider_trim.polling.quota.FIRST_BACKOFF", INTERVAL)  # a second, in earnest
+async def test_transient_failures_do_not_end_the_wait(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
-    emulator.misbehave("t1", HttpError(503), ConnectionReset(), HttpError(429), ServiceCode(1560))
+    at_once = HttpError(429, headers={"Retry-After": "0"})
+    emulator.misbehave("t1", HttpError(503), ConnectionReset(), at_once, ServiceCode(1560))
     assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=3)), Success)
     assert emulator.call_count == 5
 
@@ -379,7 +378,7 @@ async def test_connection_is_reloaded_from_time_to_time(emulator: TrimEmulator) 
 
 
 async def test_stale_connection_is_kept_where_it_cannot_be_reloaded(emulator: TrimEmulator) -> None:
-    """A secrets backend that is away for a moment ends no wait."""
+    """A secrets backend that is unreachable for a moment ends no wait."""
     emulator.add_trim("t1")
     clock = Clock(0, time.monotonic)
     load = Loader(emulator)
@@ -741,7 +740,7 @@ async def test_poller_runs_in_its_own_context(emulator: TrimEmulator, load: Load
     OWNER.set("t1")
     emulator.add_trim("t1", seconds=0)
     await Poller(noting).wait(begin("t1"))
-    assert owners == ["nobody"]
+    assert owners == ["none"]
 
 
 async def test_every_wait_decides_on_its_own_polls(poller: Poller, emulator: TrimEmulator) -> None:

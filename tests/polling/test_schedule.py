@@ -99,7 +99,7 @@ def crowd(size: int, calls: int = 300, **facts: Any) -> Schedule:
 
 
 def test_no_trim_is_polled_before_it_can_be_done() -> None:
-    """A thousand at once: the first look is not before a good part of them is likely to be done."""
+    """A thousand at once: the first poll is not before a good part of them is likely to be done."""
     schedule = crowd(1000)
     first = schedule.next_due_at()
     assert first is not None
@@ -107,7 +107,7 @@ def test_no_trim_is_polled_before_it_can_be_done() -> None:
 
 
 def test_a_quota_that_becomes_known_later_counts() -> None:
-    """The connection is looked up only when the first look is due."""
+    """The connection is loaded only when the first poll is due."""
     schedule = crowd(1000, calls=10**9)
     assert schedule.next_due_at() == NOW
     schedule.set_quota(300, 300.0)
@@ -138,7 +138,7 @@ def test_deadline_that_passes_during_a_poll_is_followed_by_the_last_poll() -> No
     assert schedule.next_due_at() is None
     put(schedule, "a", NOW, not_before=NOW + 39, deadline=NOW + 30)
     assert picked(schedule, NOW + 31) == ["a"]
-    # Should it be put once more after its last look, there is no hurry any more.
+    # If it is put once more after its last poll, it is no longer urgent.
     put(schedule, "a", NOW, not_before=NOW + 41, deadline=NOW + 30)
     assert schedule.next_due_at() == NOW + 41
 
@@ -192,7 +192,7 @@ def test_the_price_does_not_follow_each_trim(horizon: float) -> None:
             begin += duration
     begins, durations = zip(*sorted(trims), strict=True)
     delays = simulation.simulate(begins, durations, simulation.Quota(300))
-    # Nobody who knows the distribution is below 8.4 s; a price that follows each trim comes to 14 s or more.
+    # No policy that knows the distribution is below 8.4 s; a price that follows each trim comes to 14 s or more.
     assert statistics.mean(delays[len(delays) // 2 :]) < 13.0
 
 
@@ -209,54 +209,54 @@ _STRETCH = st.floats(0.0, 2000.0)
     calls=st.integers(1, 60),
 )
 def test_invariants_hold_under_any_load(trims: list[Any], calls: int) -> None:
-    """Intervals and first looks are kept, last looks are given, nobody is forgotten, nobody starves."""
+    """Intervals and first polls are kept, last polls are made, no trim is forgotten, no trim starves."""
     schedule, window = Schedule(ExpectedDelayPolicy()), 300.0
     schedule.set_quota(calls, window)
     begins = sorted((begin, number) for number, (begin, *_) in enumerate(trims))
-    looks: dict[int, list[float]] = {number: [] for number in range(len(trims))}
+    polls: dict[int, list[float]] = {number: [] for number in range(len(trims))}
     times: list[float] = []
     now, finished = 0.0, set()
     while len(finished) < len(trims):
         due = schedule.next_due_at()
         free = times[-calls] + window if len(times) >= calls else 0.0
-        look = math.inf if due is None else max(due, free, now)
-        if begins and begins[0][0] <= look:
+        poll = math.inf if due is None else max(due, free, now)
+        if begins and begins[0][0] <= poll:
             now, number = heapq.heappop(begins)
-            begin, interval, _, patience, first = trims[number]
-            deadline = None if patience is None else begin + patience
+            begin, interval, _, time_limit, first = trims[number]
+            deadline = None if time_limit is None else begin + time_limit
             schedule.upsert(
                 str(number), started_at=begin, interval=interval, not_before=begin + first, deadline=deadline
             )
             continue
-        assert math.isfinite(look), "somebody waits, and nobody is to be asked"
-        now = look
+        assert math.isfinite(poll), "a trim waits, and none is due"
+        now = poll
         key = schedule.pop_due(now)
         if key is None:
             continue
         number = int(key)
-        begin, interval, duration, patience, first = trims[number]
-        last_look = patience is not None and now >= begin + patience
-        assert now >= begin + first or last_look
-        assert not looks[number] or now >= looks[number][-1] + interval - 1e-6 or last_look
-        looks[number].append(now)
+        begin, interval, duration, time_limit, first = trims[number]
+        last_poll = time_limit is not None and now >= begin + time_limit
+        assert now >= begin + first or last_poll
+        assert not polls[number] or now >= polls[number][-1] + interval - 1e-6 or last_poll
+        polls[number].append(now)
         times.append(now)
-        done = now >= begin + duration or last_look
+        done = now >= begin + duration or last_poll
         schedule.record(key, now, finished=done)
         if done:
             finished.add(number)
             schedule.discard(key)
         else:
-            deadline = None if patience is None else begin + patience
+            deadline = None if time_limit is None else begin + time_limit
             schedule.upsert(key, started_at=begin, interval=interval, not_before=now + interval, deadline=deadline)
     assert len(schedule) == 0
     rounds = (len(trims) + 1) * window / calls
-    for number, seen in looks.items():
-        begin, interval, duration, patience, first = trims[number]
-        end = begin + (duration if patience is None else min(duration, patience))
-        # At most an hour without a look, plus a turn for everybody else.
+    for number, seen in polls.items():
+        begin, interval, duration, time_limit, first = trims[number]
+        end = begin + (duration if time_limit is None else min(duration, time_limit))
+        # At most an hour without a poll, plus a turn for all others.
         assert seen[-1] <= max(end, begin + first) + MAX_POLL_INTERVAL + interval + rounds + window
-        if patience is not None:
-            assert seen[-1] <= begin + patience + rounds + window
+        if time_limit is not None:
+            assert seen[-1] <= begin + time_limit + rounds + window
 
 
 @settings(max_examples=settings.default.max_examples // 3)
@@ -321,6 +321,24 @@ def test_hint_about_a_trim_that_is_polled_or_unknown_is_ignored() -> None:
     schedule.expedite("asked", NOW)
     schedule.expedite("unknown", NOW)
     assert picked(schedule, NOW + 100) == []
+
+
+def test_trim_that_is_due_and_cannot_be_polled_costs_no_call() -> None:
+    """While the connection can't be loaded, say: the calls are still there after that."""
+    schedule = Schedule(RoundRobinPolicy())
+    schedule.set_quota(10, 300.0)
+    for number in range(50):
+        put(schedule, str(number), NOW)
+    times = []
+    for second in range(0, 3000, 10):
+        key = schedule.pop_due(NOW + second, call=False)
+        assert key is not None
+        put(schedule, key, NOW, not_before=NOW)
+    assert schedule.next_due_at() == NOW
+    for number in range(3):
+        times.append(schedule.next_due_at())
+        assert schedule.pop_due(NOW + 3000 + 30 * number) is not None
+    assert times == [NOW, NOW + 3030, NOW + 3060]
 
 
 # --- a policy that fails ---

@@ -83,10 +83,10 @@ def assert_gave_up(decision: Any, error: TrimError, text: str) -> None:
     assert (str(decision.error), decision.error.http_status) == (text, error.http_status)
 
 
-def pauses(state: PollState, outcome: TrimTask | TrimError, looks: int) -> list[float]:
-    """The pauses after looks that are made exactly when they are due."""
+def pauses(state: PollState, outcome: TrimTask | TrimError, polls: int) -> list[float]:
+    """The pauses after polls that are made exactly when they are due."""
     times = [state.next_poll_at]
-    for _ in range(looks):
+    for _ in range(polls):
         times.append(again(state.record_response(outcome, times[-1])).at)
     return [later - earlier for earlier, later in itertools.pairwise(times)]
 
@@ -120,7 +120,7 @@ def test_the_defaults() -> None:
     assert all(isinstance(decision, PollAgain) for decision in decisions[:-1])
 
 
-# --- the first look ---
+# --- the first poll ---
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_response_resets_the_failure_count(answer: TrimTask | TrimError) -> None
 
 
 @pytest.mark.parametrize(
-    ("outcome", "looks"),
+    ("outcome", "polls"),
     [(TOO_OFTEN, 50), (BUSY, 50), (PROCESSING, 50), (REFUSED, 50)],
     ids=["429", "1560", "1", "401"],
 )
-def test_errors_that_count_as_no_failure(outcome: TrimTask | TrimError, looks: int) -> None:
+def test_errors_that_count_as_no_failure(outcome: TrimTask | TrimError, polls: int) -> None:
     state = begin(max_consecutive_failures=1)
-    for _ in range(looks):
+    for _ in range(polls):
         again(state.record_response(outcome, state.next_poll_at))
 
 
@@ -263,7 +263,7 @@ def test_response_to_the_old_connection_is_no_second_refusal() -> None:
     assert isinstance(state.record_response(REFUSED, T + 2, version=2), Failure)
 
 
-def test_credentials_that_worked_in_between_are_counted_anew() -> None:
+def test_credentials_that_worked_in_between_are_counted_from_zero() -> None:
     state = begin(max_consecutive_failures=3)
     again(state.record_response(REFUSED, T, version=1))
     again(state.record_response(PROCESSING, T + 10, version=2))
@@ -508,11 +508,11 @@ def test_invariants_of_any_wait(deadline: float | None, interval: float, polls: 
     """No poll comes too soon or after the deadline, and no wait outlives its last poll, which is repeated once."""
     state = begin(deadline=deadline, interval=interval, **parameters)
     now, connection, repeated = T, 0, False
-    for outcome, late, early, looked_up in polls:
+    for outcome, late, early, reloaded in polls:
         due = state.next_poll_at
         assert deadline is None or due <= deadline or repeated
         now = max(now, due + late if early is None else now + early * (due - now))
-        connection += looked_up
+        connection += reloaded
         decision = state.record_response(outcome, now, version=connection)
         if not isinstance(decision, PollAgain):
             return
@@ -533,7 +533,7 @@ def test_invariants_of_any_wait(deadline: float | None, interval: float, polls: 
 
 @pytest.mark.parametrize("status", [0, 3, 4])
 def test_undocumented_status_ends_the_wait(status: int) -> None:
-    """Fails closed, whoever made the answer."""
+    """Fails closed, whatever made the response."""
     decision = begin().record_response(TrimTask.model_validate({"transNo": "t1", "status": status}), T)
     assert isinstance(decision, Failure)
     assert not decision.worth_retrying

@@ -131,7 +131,7 @@ def test_threads_share_it(settings: Settings) -> None:
 
 
 def test_waits_for_a_permit_are_spread(settings: Settings, clock: Clock) -> None:
-    """Workers that were all told to wait for the quota must not wake together."""
+    """Workers that all wait for the quota must not wake together."""
     connection, waits = settings("1/100 seconds"), []
     for jitter in (0.0, 0.5, 1.0):
         limiter = RateLimiter(connection, clock=clock, jitter=lambda jitter=jitter: jitter)
@@ -189,7 +189,7 @@ def test_any_other_response_ends_the_row_of_refusals(settings: Settings, clock: 
 
 @pytest.mark.parametrize("kind", [TrimQuotaExceededError, TrimTransportError])
 @pytest.mark.parametrize(("quota", "bounded"), [("300/5 minutes", 300.0), ("10/2 minutes", 120.0), ("off", 300.0)])
-def test_retry_after_is_bounded_by_the_window_for_whoever_reads_it(
+def test_retry_after_is_bounded_by_the_window_for_every_reader(
     settings: Settings, clock: Clock, kind: type[TrimError], quota: str, bounded: float
 ) -> None:
     connection = settings(quota)

@@ -98,7 +98,7 @@ def test_redis_lost_and_back(settings: Settings, clock: Clock, caplog: pytest.Lo
         limiter, other = (RateLimiter(shared, clock=clock, jitter=no_jitter) for _ in range(2))
         assert granted(limiter, 10) == 10
         server.stop()
-        assert granted(limiter) == 1  # at once, since nobody knows what the others have called
+        assert granted(limiter) == 1  # at once, since the calls of the others are unknown
         assert granted(other) == 1
         for _ in range(4):
             assert limiter.acquire() == pytest.approx(3600 / 5)
@@ -184,7 +184,7 @@ async def test_the_event_loop_falls_back_as_well(settings: Settings, caplog: pyt
         assert len(messages(caplog, "unreachable")) == 1
 
 
-def test_redis_unreachable_from_the_start_fails_nobody(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_redis_unreachable_from_the_start_fails_no_call(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     limiter = RateLimiter(settings("50/hour", quota_storage="redis://:geheim@127.0.0.1:1/0"))
     assert granted(limiter) == 1
     assert limiter.acquire() > 0
@@ -192,7 +192,7 @@ def test_redis_unreachable_from_the_start_fails_nobody(settings: Settings, caplo
     assert "geheim" not in caplog.text
 
 
-def test_a_key_of_another_kind_fails_nobody(redis: RedisServer, settings: Settings, clock: Clock) -> None:
+def test_a_key_of_another_kind_fails_no_call(redis: RedisServer, settings: Settings, clock: Clock) -> None:
     """Something else than Redis, a key of another program, a command that is not allowed."""
     shared = settings("50/hour", login="another program", quota_storage=redis.url)
     with Redis.from_url(redis.url) as client:

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset, BaseOperator, task, task_group
 
 from airflow_provider_trim.emulator import TrimEmulator
-from airflow_provider_trim.polling.state import Success, TimedOut
+from airflow_provider_trim.polling.verdicts import Success, TimedOut
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.payload import decode_event
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger

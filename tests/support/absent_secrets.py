@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A secrets backend of Airflow that is away for some look-ups."""
+"""A secrets backend of Airflow that is unreachable for some loads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class AwayAtFirst(BaseSecretsBackend):
     """Knows the connection ``trim_default``. Airflow makes new instances as it likes, so the class keeps count."""
 
     times = 0
-    """Look-ups that are still to fail."""
+    """Loads that are still to fail."""
 
     connection = ""
     """What it answers then, as JSON."""
@@ -22,5 +22,5 @@ class AwayAtFirst(BaseSecretsBackend):
             return None
         if AwayAtFirst.times:
             AwayAtFirst.times -= 1
-            raise ConnectionError("the secrets backend is away")
+            raise ConnectionError("the secrets backend is unreachable")
         return AwayAtFirst.connection

@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 
 class AirflowUI(LiveAirflow):
-    """A live Airflow that people, or a browser, look at.
+    """A live Airflow for people, or for a browser.
 
     :param home: empty folder for its configuration, database and logs
     :param service: what the connection ``trim_default`` leads to; it has to run when this starts

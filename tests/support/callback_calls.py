@@ -21,7 +21,7 @@ _numbers = itertools.count()
 class Callbacks:
     """An emulator's connection with callbacks, on a port of its own.
 
-    :param extra: beside those that callbacks need
+    :param extra: in addition to those that callbacks need
     """
 
     def __init__(self, emulator: TrimEmulator, **extra: Any) -> None:
@@ -60,7 +60,7 @@ class Callbacks:
         await self._until(heard=True)
 
     async def gone(self) -> None:
-        """Return when nobody listens any more."""
+        """Return when nothing listens any more."""
         await self._until(heard=False)
 
     async def _until(self, *, heard: bool) -> None:

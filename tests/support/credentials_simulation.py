@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import urllib.parse
@@ -15,7 +16,7 @@ from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Failure, Verdict
-from airflow_provider_trim.ratelimit.limiter import limiters
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support import simulated_time
@@ -97,7 +98,7 @@ def simulate(duration: float, *, waits: int = 500, quota: str = "300/5 minutes",
 
 async def _simulate(duration: float, waits: int, quota: str, not_before: float) -> Burst:
     clock = asyncio.get_running_loop().time
-    limiters.clear(clock=clock)
+    limiters.clear(functools.partial(RateLimiter, clock=clock))
     gateway, loads = Gateway(not_before, duration), []
     settings = TrimSettings.from_connection(login="me", password="t", extra={"quota": quota})
 

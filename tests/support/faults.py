@@ -36,7 +36,7 @@ from airflow_provider_trim.emulator import (
 )
 from tests.support.servers import Door, Spoil, head, whole_answer
 
-TOKEN = "a-token-that-nobody-may-see"
+TOKEN = "a-token-that-must-not-leak"
 TRANS_NO = "T"
 VIDEO_INFO = {"videoId": "V1", "videoName": "射门", "videoSize": 5_000_000, "videoResolutions": []}
 """What every wait that succeeds returns."""
@@ -78,7 +78,7 @@ class Service:
 
 
 Stage = Callable[[float], AbstractContextManager[Service]]
-"""Puts up a service whose first calls, so many, meet a fault; the trim is done at the first that does not."""
+"""Starts a service whose first calls, as many as given, meet a fault; the trim is done at the first that does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def spoils(spoil: Spoil) -> Stage:
 def stalls(spoil: Spoil) -> Stage:
     """What the emulator answers is spoiled so that the client gives up, and leaves.
 
-    The calls are told by who connects: on a busy machine, a server may see a client when that has left.
+    The client reports the calls: on a busy machine, a server may see a client when that has left.
     """
 
     @contextlib.contextmanager
@@ -195,8 +195,8 @@ def presents(make_context: Callable[[], ssl.SSLContext | None]) -> Stage:
     return stage
 
 
-def lets_nobody_in(backlog: int | None) -> Stage:
-    """The service's port is not listened at (None), or nobody takes connections out of its backlog, which is full."""
+def accepts_no_connection(backlog: int | None) -> Stage:
+    """The service's port is not listened at (None), or its backlog is full and no connection is accepted."""
 
     @contextlib.contextmanager
     def stage(calls: float) -> Iterator[Service]:
@@ -217,7 +217,7 @@ def lets_nobody_in(backlog: int | None) -> Stage:
                     deaf.close()
                     stack.enter_context(_emulator(address[1]))
 
-            # Nobody but the one who connects knows of attempts that are refused or get no answer.
+            # Only the client knows of attempts that are refused or get no response.
             called_at = stack.enter_context(_connecting(address, open_up))
             yield Service("http://{}:{}".format(*address), lambda: list(called_at))
 
@@ -227,17 +227,17 @@ def lets_nobody_in(backlog: int | None) -> Stage:
 @contextlib.contextmanager
 def has_no_address(calls: float) -> Iterator[Service]:
     """The service's name is not known."""
-    look_up = socket.getaddrinfo
+    getaddrinfo = socket.getaddrinfo
     called_at: list[float] = []
 
     def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
         if host != "nowhere.invalid":
-            return look_up(host, *args, **kwargs)
+            return getaddrinfo(host, *args, **kwargs)
         called_at.append(time.time())
         if len(called_at) <= calls:
             # Not asked for: some networks' resolvers take their time, or know an address for any name.
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return look_up("127.0.0.1", *args, **kwargs)
+        return getaddrinfo("127.0.0.1", *args, **kwargs)
 
     with _emulator() as emulator, mock.patch.object(socket, "getaddrinfo", resolve):
         yield Service(f"http://nowhere.invalid:{emulator.port}", lambda: list(called_at), {"allow_http": True})
@@ -344,9 +344,9 @@ _SLOW = "timed out"
 
 CASES: tuple[Case, ...] = (
     # No connection.
-    Case("connection refused", _W, lets_nobody_in(None), ("Connection refused",)),
+    Case("connection refused", _W, accepts_no_connection(None), ("Connection refused",)),
     Case("unknown host name", _W, has_no_address, ("Name or service not known",)),
-    Case("no answer to a connection attempt", _W, lets_nobody_in(0), (_SLOW,), CALL_TIMEOUT),
+    Case("no answer to a connection attempt", _W, accepts_no_connection(0), (_SLOW,), CALL_TIMEOUT),
     Case("certificate has expired", _W, presents(_expired), ("certificate has expired",)),
     Case("certificate of another host", _W, presents(_of_another_host), ("IP address mismatch",)),
     Case("self-signed certificate", _W, presents(_self_signed), ("self-signed certificate",)),

@@ -39,11 +39,11 @@ class PostgresServer:
             self.port = listener.getsockname()[1]
         self.url = f"postgresql+psycopg2://{USER}@{HOST}:{self.port}/{USER}"
         self._folder = tempfile.TemporaryDirectory(prefix="trim-postgres-")
-        self._as_whom: dict[str, Any] = {}
+        self._owner: dict[str, Any] = {}
         if os.geteuid() == 0:
             user = pwd.getpwnam(USER)
             os.chown(self._folder.name, user.pw_uid, user.pw_gid)
-            self._as_whom = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
+            self._owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
         self._data = Path(self._folder.name) / "data"
         self._log = Path(self._folder.name) / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,13 +52,13 @@ class PostgresServer:
         """Make a database, serve it, and return when it answers."""
         programs = _programs()
         initdb = [programs / "initdb", "-D", self._data, "-U", USER, "--auth=trust", "--encoding=UTF8", "--no-sync"]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **self._as_whom)
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **self._owner)
         # Durability is for a machine that loses power, which this data folder does not outlive.
         options = {"fsync": "off", "listen_addresses": HOST, "unix_socket_directories": "", "max_connections": "300"}
         command = [programs / "postgres", "-D", self._data, "-p", str(self.port)]
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **self._as_whom)
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **self._owner)
         end = time.monotonic() + LIMIT
         ready = [programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.port), "-U", USER]
         while subprocess.run(ready, check=False).returncode:
@@ -67,7 +67,7 @@ class PostgresServer:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End it at once, whoever is still connected."""
+        """End it at once, even if clients are connected."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(LIMIT)

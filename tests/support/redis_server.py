@@ -55,7 +55,7 @@ class RedisServer:
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:
-        """Answer nobody for a while, and lose nothing."""
+        """Stop responding for a while, and lose nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting trims under a simulated clock and an exact moving window, asked about as our schedule says."""
+"""Waiting trims under a simulated clock and an exact moving window, polled as our schedule says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPol
 from airflow_provider_trim.polling.schedule import Schedule
 
 INTERVAL = 5.0
-"""Least pause in seconds between two looks at one trim."""
+"""Minimum seconds between two polls of one trim."""
 
 LATENCY = 0.1
 """Seconds from a call to its answer."""
@@ -22,7 +22,7 @@ Delays = list[float]
 
 @dataclass(frozen=True)
 class Quota:
-    """Calls that are allowed in so many seconds."""
+    """Calls that are allowed in a number of seconds."""
 
     calls: int
     window: float = 300.0
@@ -66,10 +66,10 @@ def simulate(
     come, now, left = 0, 0.0, len(begins)
     while left:
         due = schedule.next_due_at()
-        look = math.inf if due is None else max(due, window.free_at(), now)
+        poll_at = math.inf if due is None else max(due, window.free_at(), now)
         arrival = begins[come] if come < len(begins) else math.inf
         answer = under_way[0][0] if under_way else math.inf
-        now = min(look, arrival, answer)
+        now = min(poll_at, arrival, answer)
         if arrival <= now:
             schedule.upsert(str(come), started_at=now, interval=INTERVAL, not_before=now)
             come += 1

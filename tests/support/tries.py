@@ -14,7 +14,7 @@ from airflow_provider_trim.emulator import TrimEmulator
 from tests.support.emulators import connection_to
 from tests.support.waits import TaskDeferred, TaskInstance, run_trigger, video
 
-PATIENCE = 120.0
+STEP_TIMEOUT = 120.0
 """Seconds for whatever takes no time on a machine that is not busy."""
 
 _processes = multiprocessing.get_context("forkserver")
@@ -89,18 +89,18 @@ class Try:
     def kill(self) -> None:
         """Kill it; it must not have come to its end."""
         os.kill(self._process.pid or 0, signal.SIGKILL)
-        self._process.join(PATIENCE)
+        self._process.join(STEP_TIMEOUT)
         assert self._process.exitcode == -signal.SIGKILL
         self._pipe.close()
 
     def result(self) -> tuple[Any, dict[str, Any]]:
         """Wait for its end, and return what it returned and what it pushed."""
         end = self._receive()
-        self._process.join(PATIENCE)
+        self._process.join(STEP_TIMEOUT)
         assert self._process.exitcode == 0
         self._pipe.close()
         return end["result"], end["pushed"]
 
     def _receive(self) -> Any:
-        assert self._pipe.poll(PATIENCE), "the process neither stopped nor ended"
+        assert self._pipe.poll(STEP_TIMEOUT), "the process neither stopped nor ended"
         return self._pipe.recv()

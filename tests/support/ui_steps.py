@@ -118,7 +118,7 @@ class RunPage:
         return rows.filter(has=self.page.get_by_role("link", name=task_id, exact=True))
 
     def expect_state(self, task_id: str, state: str) -> None:
-        """Wait until a task has a state, as the page shows it without being loaded anew."""
+        """Wait until a task has a state, as the page shows it without a reload."""
         expect(self.task(task_id).get_by_text(state, exact=True)).to_be_visible(timeout=RUN_LIMIT_MS)
 
     def open_task(self, task_id: str) -> None:

@@ -159,7 +159,7 @@ ODDITIES: tuple[Oddity, ...] = (
     taken("Transfer-Encoding in capitals", ok("Transfer-Encoding: CHUNKED", length=False, body=_CHUNKED)),
     taken("no chunk", coded(chunked()), body=b""),
     refused(
-        "chunks beside a length",
+        "chunks and a length",
         ok("Transfer-Encoding: chunked", f"Content-Length: {len(_CHUNKED)}", length=False, body=_CHUNKED),
     ),
     refused(

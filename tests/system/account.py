@@ -45,9 +45,9 @@ class Account:
     def wait_in(
         self, runs: int, *, without_workers: bool = False, duration: Callable[[], float] = lambda: math.inf
     ) -> None:
-        """Start so many runs that wait for ten trims each.
+        """Start a number of runs that wait for ten trims each.
 
-        :param duration: gives the seconds that a trim takes; by default each ends when it is told to
+        :param duration: gives the seconds that a trim takes; by default each ends on request
         """
         dag_id, known = (WITHOUT_WORKERS, self.runs_without_workers) if without_workers else ("waits", self.runs)
         for _ in range(runs):
@@ -104,7 +104,7 @@ class Account:
         for trans_no in trans_nos:
             self.emulator.finish(trans_no)
 
-    def looked_at(self, trans_nos: Iterable[str], since: float, limit: float = STEP_LIMIT) -> float:
+    def wait_until_polled(self, trans_nos: Iterable[str], since: float, limit: float = STEP_LIMIT) -> float:
         """Wait until each trim has been asked for since a time, and return how long the last of them took.
 
         :param since: seconds of ``time.monotonic()``, the emulator's clock

@@ -82,7 +82,7 @@ def main() -> int:
             progress.event("Airflow starts (some ten seconds) …")
             try:
                 pushed = run_dag(emulator, progress)
-            except Exception:  # whatever Airflow raises: the reader is told where to look
+            except Exception:  # whatever Airflow raises: the message says where to find it
                 traceback.print_exc()  # into the log
                 progress.say(f"FAILED: Airflow could not run the DAG; see {LOG.relative_to(ROOT)}")
                 return 1

@@ -54,9 +54,9 @@ NOTICING_THE_DEAD = {
 
 
 # What needs more time than Airflow gives, on a busy machine and with one api-server.
-PATIENCE = {
+TIMEOUTS = {
     "WORKERS__EXECUTION_API_TIMEOUT": "60",  # 5
-    # A task that starts while the only api-server is away fails where the calls run out: 5 of them last ten seconds.
+    # A task that starts while the only api-server is down fails where the calls run out: 5 of them last ten seconds.
     "WORKERS__EXECUTION_API_RETRIES": "12",  # 5
     "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",  # 90
 }
@@ -78,7 +78,7 @@ class Deployment(LiveAirflow):
         """Where calls are counted: another Redis than Celery's, so that it can be lost alone."""
         settings = (
             NOTICING_THE_DEAD
-            | PATIENCE
+            | TIMEOUTS
             | {
                 "CORE__EXECUTOR": "CeleryExecutor",
                 # So few that none is in Celery's queue for long enough to be taken for lost.

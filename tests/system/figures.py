@@ -41,6 +41,6 @@ def write() -> None:
 
 
 def most_in_any(calls: list[Call], seconds: float) -> int:
-    """Return how many calls arrived at most in a window of so many seconds, wherever it begins."""
+    """Return how many calls arrived at most in a window of a number of seconds, wherever it begins."""
     times = sorted(call.time for call in calls)
     return max((bisect.bisect_left(times, start + seconds) - index for index, start in enumerate(times)), default=0)

@@ -37,7 +37,7 @@ SURVIVOR, VICTIM = TRIGGERERS
 SAMPLE_EVERY, FAULT_EVERY, KILL_EVERY, OUTAGE_EVERY = 15.0, 3.0, 300.0, 720.0
 OUTAGE = 30.0
 WORKERS_SHARE = 0.2
-"""So many of the runs start workers as usual; of the others, no task starts any, which spares the machine."""
+"""Part of the runs that start workers as usual; no task of the others starts any, which spares the machine."""
 
 
 def duration() -> float:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long an event loop that is about as busy as a triggerer's stands still, for others' processes have the machine.
 
-As a program it measures until it is told to end.
+As a program it measures until it is asked to end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 
 PAUSE = 0.1
-"""Seconds between two looks at the clock; Airflow's own watch over its triggerer's loop does the same."""
+"""Seconds between two readings of the clock; Airflow's own watch over its triggerer's loop does the same."""
 WORK = 0.02
 """Seconds of the processor's time that are used up in between: who only sleeps is let in ahead of who works."""
 

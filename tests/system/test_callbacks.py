@@ -14,10 +14,10 @@ from tests.system.figures import note, say
 
 SCENARIO = "callbacks"
 NOTICED_WITHIN = 60.0
-"""Seconds from a trim's end until it was asked about, whichever triggerer waits for it and however busy the machine is:
+"""Seconds from a trim's end until it was polled, whichever triggerer waits for it and however busy the machine is:
 without a callback it would be an hour."""
 CALM = 30.0
-"""Seconds without a call after which nobody is going to ask of his own accord."""
+"""Seconds without a call after which nothing is polled without a callback."""
 
 
 def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
@@ -35,9 +35,11 @@ def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Accoun
     before = airflow.count("submits", "success")
     run_ids = [submits.trigger("submits", f"callbacks-{number}") for number in range(runs)]
     airflow.wait_for(lambda: airflow.count("submits", "deferred") == runs, 2 * STEP_LIMIT, "all are deferred", pause=2)
-    # Each is asked about by the worker and once more by the triggerer, which may not have listened when it began.
-    airflow.wait_for(lambda: time.monotonic() - emulator.calls[-1].time > CALM, STEP_LIMIT, "nobody asks any more")
-    say(f"{runs} trims are waited for, and nobody asks")
+    # Each is polled by the worker and once more by the triggerer, which may not have listened when it began.
+    airflow.wait_for(
+        lambda: time.monotonic() - emulator.calls[-1].time > CALM, STEP_LIMIT, "nothing is polled any more"
+    )
+    say(f"{runs} trims are waited for, and nothing is polled")
 
     asked = emulator.call_count
     ended = {}
@@ -56,7 +58,7 @@ def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Accoun
         trans_no = airflow.xcom("submits", run_id, "submit", "trans_no")
         assert airflow.xcom("submits", run_id, "submit") == emulator.video_info(trans_no)
     note(SCENARIO, "trims submitted and waited for, in two triggerers of which one can listen", str(runs))
-    note(SCENARIO, "from a trim's end until it was asked about: median, longest",
+    note(SCENARIO, "from a trim's end until it was polled: median, longest",
          f"{delays[runs // 2]:.2f} s, {delays[-1]:.2f} s")  # fmt: skip
     # Who begins to listen when the other has nothing to wait for any more asks once for each trim that still runs.
     after_the_end = [call for call in calls if call.trim_status == 2]

@@ -14,7 +14,7 @@ from tests.system.deployment import Deployment
 from tests.system.figures import note
 
 ROUNDS = 3
-"""How often the other trims are asked for without the one that nobody waits for any more, until it has left."""
+"""How often the other trims are polled without the abandoned one, until it counts as left."""
 
 
 def set_state(airflow: Deployment, run_id: str, map_index: int, state: str) -> None:
@@ -44,7 +44,7 @@ def test_wait_leaves_the_poller(airflow: Deployment, account: Callable[..., Acco
     waits.wait_until_deferred()
     (prefix, run_id), *_ = waits.runs.items()
     left, others = f"{prefix}-0", [f"{prefix}-{number}" for number in range(1, 10)]
-    # Where no worker is free, a cleared task does not begin its wait anew at once, which would be asked for, too. To
+    # Where no worker is free, a cleared task does not begin its wait again at once, which would be polled, too. To
     # pause the DAG would not do: Airflow 3.3.2 drops the trigger of a cleared task when it schedules that again.
     set_slots(airflow, 0)
     try:
@@ -52,21 +52,21 @@ def test_wait_leaves_the_poller(airflow: Deployment, account: Callable[..., Acco
             clear(airflow, run_id, 0)
         else:
             set_state(airflow, run_id, 0, done.split()[-1])
-        told = time.monotonic()
+        marked = time.monotonic()
 
         def has_left() -> bool:
             last = max(call.time for call in waits.emulator.calls_for(left))
             since = [sum(call.time > last for call in waits.emulator.calls_for(other)) for other in others]
             return min(since) >= ROUNDS
 
-        airflow.wait_for(has_left, STEP_LIMIT, f"nobody asks for {left} any more")
+        airflow.wait_for(has_left, STEP_LIMIT, f"{left} is not polled any more")
         last = max(call.time for call in waits.emulator.calls_for(left))
     finally:
         set_slots(airflow, 128)
     note(
         f"task {done} while deferred",
-        "last call for its trim, after Airflow was told",
-        f"{max(0.0, last - told):.1f} s",
+        "last call for its trim, after Airflow was notified",
+        f"{max(0.0, last - marked):.1f} s",
     )
     waits.finish(waits.waiting)
     state = airflow.wait_for_end("waits", run_id, STEP_LIMIT)
@@ -74,7 +74,7 @@ def test_wait_leaves_the_poller(airflow: Deployment, account: Callable[..., Acco
     assert len(waits.emulator.calls_for(left)) >= 1
     if done == "cleared":
         waited = waits.emulator.calls_for(left)
-        assert waited[-1].trim_status == 2, "it has begun anew, and seen the end"
+        assert waited[-1].trim_status == 2, "it has begun again, and seen the end"
 
 
 def test_token_is_rotated(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
@@ -85,7 +85,7 @@ def test_token_is_rotated(airflow: Deployment, account: Callable[..., Account], 
     waits.connect(token="the-new-token")
     rotated = time.monotonic()
     waits.emulator.token = "the-new-token"
-    waits.looked_at(waits.waiting, since=rotated)
+    waits.wait_until_polled(waits.waiting, since=rotated)
     waits.finish(waits.waiting)
     waits.check_results()
     accepted = min(call.time for call in waits.emulator.calls if call.time > rotated and call.trim_status)

@@ -25,7 +25,7 @@ def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Accou
     waits.wait_until_deferred()
     recoveries = []
     for kill in range(1, kills + 1):
-        # Some trims end just before: the triggerer may have seen it, and may have told Airflow, or not.
+        # Some trims end just before: the triggerer may have seen it, and may have reported it to Airflow, or not.
         ending = RANDOM.sample(waits.waiting, max(1, 10 * runs // (kills + 1) - 1))
         waits.finish(ending)
         # At any moment of its work.
@@ -34,7 +34,7 @@ def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Accou
         killed = time.monotonic()
         airflow.kill(name)
         airflow.start_process(name)
-        recoveries.append(waits.looked_at(waits.waiting, since=killed))
+        recoveries.append(waits.wait_until_polled(waits.waiting, since=killed))
         # With the next kill, too, there is to be another one that takes over.
         airflow.wait_for(lambda: triggerers_alive(airflow) == len(TRIGGERERS), STEP_LIMIT, f"{name} is back")
         say(f"kill {kill} of {kills}, {name}: all {len(waits.waiting)} trims asked for after {recoveries[-1]:.1f} s")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow needs is away for a while: the service, Redis, or Airflow's own parts."""
+"""What Airflow needs is unreachable for a while: the service, Redis, or Airflow's own parts."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_service_and_quota_storage_are_down(airflow: Deployment, account: Callab
         waits.wait_in(1 if quick else 2, without_workers=True)
     unserved.wait_until_deferred(besides=uncounted)
     for waits in (unserved, uncounted):
-        waits.looked_at(waits.waiting, since=time.monotonic())
+        waits.wait_until_polled(waits.waiting, since=time.monotonic())
 
     with stalls.measured() as machine:
         down = time.monotonic()
         unserved.emulator.stop()
         airflow.quota.stop()
         say(f"the service of {unserved.name} and the Redis of {uncounted.name} are down for {seconds:.0f} s")
-        uncounted.looked_at(uncounted.waiting, since=down)
+        uncounted.wait_until_polled(uncounted.waiting, since=down)
         for waits in (unserved, uncounted):
             waits.finish(waits.waiting[::2])
         time.sleep(max(0.0, seconds - (time.monotonic() - down)))
@@ -41,7 +41,7 @@ def test_service_and_quota_storage_are_down(airflow: Deployment, account: Callab
     airflow.quota.start()
     unserved.emulator.misbehave(None, Delay(5.0), repeat=True)
     unserved.emulator.start()
-    recovered = unserved.looked_at(unserved.waiting, since=up)
+    recovered = unserved.wait_until_polled(unserved.waiting, since=up)
     unserved.emulator.clear_faults()
     for waits in (unserved, uncounted):
         waits.finish(waits.waiting)
@@ -59,7 +59,7 @@ def test_service_and_quota_storage_are_down(airflow: Deployment, account: Callab
     note(scenario, f"calls meanwhile; most in any {WINDOW} s, of {CALLS}", f"{len(during)}; {most}")
     note(scenario, "calls refused by the service, tasks that failed", f"{uncounted.emulator.rate_limited}, 0")
     assert uncounted.emulator.rate_limited == 0
-    # Workers look as well, each task in a process of its own, but here all waits are in the two triggerers: a tenth of
+    # Workers poll as well, each task in a process of its own, but here all waits are in the two triggerers: a tenth of
     # the quota each, and no more.
     # Calls that the machine holds up on their way arrive closer together than they were granted.
     assert 0 < most_in_any(during, WINDOW - machine.longest) <= 2 * CALLS // 10
@@ -71,11 +71,11 @@ def test_components_are_restarted(airflow: Deployment, account: Callable[..., Ac
     waits.wait_until_deferred()
     restarted = ("api-server", "scheduler", "dag-processor")
     for name in restarted:
-        # Some waits end while it is away.
+        # Some waits end while it is down.
         waits.finish(waits.waiting[:3])
         began = time.monotonic()
         airflow.kill(name)
-        waits.looked_at(waits.waiting, since=began)
+        waits.wait_until_polled(waits.waiting, since=began)
         airflow.start_process(name)
         airflow.wait_for(airflow.healthy, STEP_LIMIT, f"all is healthy after {name} was killed")
         say(f"{name} was killed and started again: healthy after {time.monotonic() - began:.0f} s")

@@ -72,7 +72,7 @@ def test_one_triggerer_for_thousands(airflow: Deployment, account: Callable[...,
             run_ids[prefix] = waits.trigger("thousands", prefix)
         trims = len(waits.waiting)
         wait_for_count(airflow, "deferred", trims)
-        waits.looked_at(waits.waiting, since=0.0, limit=2 * STEP_LIMIT)
+        waits.wait_until_polled(waits.waiting, since=0.0, limit=2 * STEP_LIMIT)
         before, steady = time.monotonic(), log_size(airflow)
         calls, cpu = waits.emulator.call_count, cpu_seconds(airflow)
         time.sleep(window)
@@ -96,6 +96,6 @@ def test_one_triggerer_for_thousands(airflow: Deployment, account: Callable[...,
     note(SCENARIO, "CPU of the triggerer, at calls per second", f"{load:.0%} of a core, {rate:.0f}")
     longest = f"{max(while_waiting, default=0.0):.2f} s, {max(in_all, default=0.0):.2f} s"
     note(SCENARIO, "longest stall of its loop: while all wait, from start to end", longest)
-    note(SCENARIO, "longest stall of a loop beside it, for want of the processor", f"{machine.longest:.2f} s")
+    note(SCENARIO, "longest stall of a loop outside it, for want of the processor", f"{machine.longest:.2f} s")
     # What the machine itself can't give anyone is not the triggerer's.
     assert max(while_waiting, default=0.0) <= WARNED_AT + machine.longest

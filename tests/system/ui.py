@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Airflow's web UI with this package in it, for people to try. ``make ui`` runs it; Ctrl-C ends all that it started.
 
-The service is the emulator. Everything is made anew each time, in ``.ui``.
+The service is the emulator. Everything is created again each time, in ``.ui``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Logs of the processes: {home}. Ctrl-C ends everything.
 class ExampleService(TrimEmulator):
     """An emulator whose trims for the examples begin with their first poll, so that a run has to wait.
 
-    A while after a trim's end was last polled it can be waited for anew.
+    A while after a trim's end was last polled it starts again.
     """
 
     def __init__(self, seconds: float = TRIM_SECONDS) -> None:
@@ -57,11 +57,11 @@ class ExampleService(TrimEmulator):
             return
         if trans_no in self._timers:
             self._timers[trans_no].cancel()
-        timer = self._timers[trans_no] = Timer(REST_SECONDS, self._begin_anew, [trans_no])
+        timer = self._timers[trans_no] = Timer(REST_SECONDS, self._restart, [trans_no])
         timer.daemon = True
         timer.start()
 
-    def _begin_anew(self, trans_no: str) -> None:
+    def _restart(self, trans_no: str) -> None:
         self.remove_trim(trans_no)
         self.add_trim(trans_no, start_on_first_poll=True)
 

@@ -56,7 +56,7 @@ def failure(connect: Connect, host: str, **extra: Any) -> str:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port of 127.0.0.1 whose backlog is full: nobody is let in, nobody refused."""
+    """A port of 127.0.0.1 whose backlog is full: connections are neither accepted nor refused."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -71,12 +71,12 @@ def silent() -> Iterator[int]:
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Gives the name two.example the addresses that it is called with."""
-    look_up = socket.getaddrinfo
+    resolve = socket.getaddrinfo
 
     def give(*ports: int) -> None:
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
             if host not in ("two.example", b"two.example"):
-                return look_up(host, *args, **kwargs)
+                return resolve(host, *args, **kwargs)
             entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
             if not entries:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -128,7 +128,7 @@ def test_tcp_probes_silent_peers() -> None:
 def test_unknown_name(connect: Connect, addresses: Callable[..., None]) -> None:
     addresses()
     reason = failure(connect, "https://two.example")
-    assert reason == "host name look-up failed: Name or service not known (check the connection's host)"
+    assert reason == "host name lookup failed: Name or service not known (check the connection's host)"
 
 
 @pytest.mark.parametrize("host", ["http://LOCALHOST:{port}", "http://localhost.:{port}", "http://[::1]:{port}"])
@@ -343,7 +343,7 @@ def test_proxy_that_is_none(connect: Connect, reply: bytes, reason: str) -> None
 def test_proxy_with_an_unknown_name(connect: Connect, addresses: Callable[..., None], host: str) -> None:
     addresses()
     assert failure(connect, host, proxy="two.example:3128") == (
-        "proxy two.example:3128: host name look-up failed: Name or service not known (check the address of the proxy)"
+        "proxy two.example:3128: host name lookup failed: Name or service not known (check the address of the proxy)"
     )
 
 

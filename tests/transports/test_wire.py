@@ -43,6 +43,6 @@ def test_each_oddity_has_a_name_of_its_own() -> None:
 
 
 def test_page_has_the_table() -> None:
-    """To write it anew: ``python -m tests.support.wire_page``."""
+    """To write it again: ``python -m tests.support.wire_page``."""
     page = PAGE.read_text(encoding="utf-8")
     assert with_table(page) == page

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trim.polling.state import Failure, Success, TimedOut, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.triggers.payload import decode_event, encode_event, encode_refusal
 from airflow_provider_trim.vod import errors
 from airflow_provider_trim.vod.errors import TrimError
@@ -64,7 +64,7 @@ def facts(error: TrimError) -> Any:
 
 
 def test_a_success_keeps_what_came_over_the_wire() -> None:
-    """The same value as from a look in the worker."""
+    """The same value as from a poll in the worker."""
     task = TrimTask.model_validate(DATA).model_copy(update={"request_id": "r-1"})
     arrived = travel(Success(task))
     assert arrived == Success(task)
@@ -177,7 +177,7 @@ def test_an_event_about_other_trims_is_an_error() -> None:
     for deferred in ("t1", ["t2"], ["t2", "t1"]):
         with pytest.raises(TrimError, match="it is about other trims"):
             decode_event(event, deferred=deferred)
-    assert decode_event(event, argument="rendered anew") == (TransNos(("t2",)), [TimedOut()])
+    assert decode_event(event, argument="rendered again") == (TransNos(("t2",)), [TimedOut()])
 
 
 @pytest.mark.parametrize("kind", [errors.TransNoEmptyError, errors.TransNoIllegalError])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import airflow_provider_trim
-from airflow_provider_trim.polling.state import Failure, Success, TimedOut
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut
 from airflow_provider_trim.triggers.payload import decode_event
 from airflow_provider_trim.vod.errors import TransNoNotFoundError, TrimTransportError
 from airflow_provider_trim.waiting.trans_nos import TransNos

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A browser that looks at a live Airflow, and takes the documentation's pictures if it is told where to put them."""
+"""A browser at a live Airflow, which takes the documentation's pictures if it is given a folder for them."""
 
 from __future__ import annotations
 

@@ -131,9 +131,9 @@ def test_a_connection_from_the_form_to_its_test(
     }
 
     before = service.call_count
-    told = connections.test("trim_production")
-    expect(told).to_contain_text("Test Connection Successful")
-    expect(told).to_contain_text(f"{service.url} responded and accepted the credentials.")
+    notification = connections.test("trim_production")
+    expect(notification).to_contain_text("Test Connection Successful")
+    expect(notification).to_contain_text(f"{service.url} responded and accepted the credentials.")
     assert service.call_count == before + 1
     picture("connection-test")
 
@@ -146,10 +146,10 @@ def test_a_wrong_token_is_refused_with_a_helpful_message(
     form = connections.edit("trim_mistyped")
     form.fill(password="not-the-t0ken")
     form.save()
-    told = connections.test("trim_mistyped")
-    expect(told).to_contain_text("Test Connection Failed")
+    notification = connections.test("trim_mistyped")
+    expect(notification).to_contain_text("Test Connection Failed")
     for part in ("refused the connection's credentials", "userId or token is wrong", "HTTP status 401", "request id"):
-        expect(told).to_contain_text(part)
-    expect(told).to_contain_text("Check user, token (or key) and authentication scheme")
-    expect(told).not_to_contain_text("not-the-t0ken")
+        expect(notification).to_contain_text(part)
+    expect(notification).to_contain_text("Check user, token (or key) and authentication scheme")
+    expect(notification).not_to_contain_text("not-the-t0ken")
     picture("connection-refused")

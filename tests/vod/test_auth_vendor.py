@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Beside the vendor's own SDK for Python: it signs as we do, and the emulator takes it for a client."""
+"""Compared with the vendor's SDK for Python: it signs alike, and the emulator accepts it as a client."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def test_undocumented_shape(body: bytes, why: str) -> None:
 
 
 @pytest.mark.parametrize("http_status", [201, 204, 301, 404, 400])
-def test_http_status_beside_success(http_status: int) -> None:
+def test_http_status_with_code_200(http_status: int) -> None:
     error = refusal(envelope(processing()), http_status)
     assert type(error) is TrimResponseError
     assert f"HTTP status {http_status} with code 200" in error.message
@@ -294,7 +294,7 @@ def test_at_most_200_characters_are_quoted() -> None:
 )
 @pytest.mark.parametrize("data", [None, "", [], {}, processing(), processing(status=2)])
 def test_error_codes(code: int, kind: type[TrimError], retryable: bool, data: object) -> None:
-    """Whatever ``data`` is beside it."""
+    """Whatever ``data`` is."""
     for wire in (code, str(code)):
         error = refusal(envelope(data, wire, "视频不存在"))
         assert (type(error), error.code, error.retryable) == (kind, code, retryable)
@@ -397,7 +397,7 @@ def test_an_address_that_is_wrong_is_said_to_be(http_status: int, location: str 
     assert "token=1" not in caught.value.message
 
 
-def test_code_beside_a_client_error() -> None:
+def test_code_with_a_client_error() -> None:
     error = refusal(envelope(code=24112000, message="parameter error"), 400)
     assert (type(error), error.code, error.http_status) == (TrimApiError, 24112000, 400)
 
@@ -546,7 +546,7 @@ headers_ = st.dictionaries(st.sampled_from(["Retry-After", "date", "X-WS-Request
 def test_only_trim_errors_come_out(
     http_status: int, headers: dict[str, str], body: bytes, trans_no: str | None
 ) -> None:
-    """There is no error that nobody expects."""
+    """There is no undocumented error."""
     outcome: TrimTask | TrimError
     try:
         outcome = parse_task(http_status, headers, body, trans_no=trans_no)

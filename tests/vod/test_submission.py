@@ -428,7 +428,7 @@ parameters_ = st.fixed_dictionaries(
 
 @given(parameters_, st.sampled_from([settings(), settings("api-key"), settings("cnc-hmac-sha256")]))
 def test_any_parameters_are_sent_or_refused(parameters: dict[str, Any], connection: TrimSettings) -> None:
-    """There is no error that nobody expects."""
+    """There is no undocumented error."""
     try:
         sent = TrimSubmission.parse(**parameters).to_wire(connection)
     except (TransNoEmptyError, TransNoIllegalError):

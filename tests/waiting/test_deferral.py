@@ -18,7 +18,7 @@ from airflow.exceptions import AirflowException
 
 from airflow_provider_trim.compat import AirflowSensorTimeout, AirflowSkipException, BaseHook
 from airflow_provider_trim.emulator import Hold, ServiceData, TrimEmulator
-from airflow_provider_trim.polling.state import Success
+from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
@@ -53,7 +53,7 @@ def test_everything_that_shapes_the_wait_reaches_the_trigger(trim_default: TrimE
     after = time.time()
     assert before <= arguments["started_at"] <= after
     assert arguments["deadline"] == pytest.approx(arguments["started_at"] + 600)
-    # The first look was in the worker, so the next one is an interval later.
+    # The first poll was in the worker, so the next one is an interval later.
     assert 45 <= arguments["first_poll_after"] <= 45 + after - before
     assert deferred.method_name == "execute_complete"
     # The deferral's own limit is only a backstop behind the deadline.
@@ -79,7 +79,7 @@ def test_no_secret_in_the_trigger(trim_default: TrimEmulator, make: Any) -> None
 
 @both
 def test_first_poll_after_saves_early_polls(trim_default: TrimEmulator, make: Any) -> None:
-    """No look in the worker, none in the triggerer before its time, and none later than the deadline."""
+    """No poll in the worker, none in the triggerer before its time, and none later than the deadline."""
     trim_default.add_trim("T", seconds=0)
     wait = make("deferrable", first_poll_after=timedelta(seconds=0.3))
     started = time.monotonic()
@@ -116,7 +116,7 @@ def test_old_arguments_stay_accepted(trim_default: TrimEmulator) -> None:
 
 
 async def test_one_event_and_the_trigger_ends(trim_default: TrimEmulator) -> None:
-    """Nothing comes after the event, and nobody is asked any more."""
+    """Nothing comes after the event, and nothing is polled any more."""
     trim_default.add_trim("T", seconds=0)
     events = TrimTaskStatusTrigger("T", poll_interval=0.01).run()
     await anext(events)
@@ -126,7 +126,7 @@ async def test_one_event_and_the_trigger_ends(trim_default: TrimEmulator) -> Non
 
 
 def test_a_triggerer_that_takes_over_keeps_the_deadline(trim_default: TrimEmulator) -> None:
-    """``run()`` begins again from the arguments, long after the deadline: one look, then the timeout."""
+    """``run()`` begins again from the arguments, long after the deadline: one poll, then the timeout."""
     trim_default.add_trim("T", seconds=math.inf)
     trigger = TrimTaskStatusTrigger("T", deadline=time.time() - 3600, started_at=time.time() - 7200)
     with pytest.raises(AirflowSensorTimeout):
@@ -145,16 +145,16 @@ def test_the_interval_is_kept(trim_default: TrimEmulator) -> None:
 
 @pytest.mark.skipif(
     not hasattr(BaseHook, "aget_connection"),
-    reason="Airflow 2.11 and 3.0 have no look-up for event loops; a thread does it there",
+    reason="Airflow 2.11 and 3.0 have no loader for event loops; a thread does it there",
 )
 def test_the_event_loop_is_never_made_to_wait_for_a_connection(
     trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The blocking look-up is not used in the triggerer where Airflow has one that does not block."""
+    """The blocking loader is not used in the triggerer where Airflow has one that does not block."""
     trim_default.add_trim("T", seconds=0)
 
     def blocking(*_: Any, **__: Any) -> None:
-        raise AssertionError("blocking look-up in the event loop")
+        raise AssertionError("blocking load in the event loop")
 
     monkeypatch.setattr(BaseHook, "get_connection", blocking)
     (verdict,) = verdicts_of(run_trigger(TrimTaskStatusTrigger("T")))
@@ -222,7 +222,7 @@ def test_every_call_has_a_timeout(trim_default: TrimEmulator, monkeypatch: pytes
 
 
 def test_log_has_no_line_per_poll(trim_default: TrimEmulator, capsys: pytest.CaptureFixture, caplog: Any) -> None:
-    """Lines for the beginning and the end, none per look."""
+    """Lines for the beginning and the end, none per poll."""
     trim_default.add_trim("T", seconds=0)
     trim_default.misbehave("T", *[PROCESSING] * 30)
     with caplog.at_level(logging.INFO):

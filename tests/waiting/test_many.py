@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several trims in one task: results in the order asked, and what a failed one does to the others."""
+"""Several trims in one task: results in the given order, and what a failed one does to the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
-from airflow_provider_trim.polling.state import Failure, PollState, Success
+from airflow_provider_trim.polling.state import PollState
+from airflow_provider_trim.polling.verdicts import Failure, Success
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
 from airflow_provider_trim.vod.models import TrimTask
@@ -114,7 +115,7 @@ def test_failures_that_may_pass_are_worth_a_retry(trim_default: TrimEmulator) ->
 
 
 def test_a_rescheduled_wait_for_several_comes_back_after_its_interval(trim_default: TrimEmulator) -> None:
-    """Though it has not looked at those after the first that is not done."""
+    """Though it has not polled those after the first that is not done."""
     trans_nos = ["a", "b", "c"]
     for trans_no in trans_nos:
         trim_default.add_trim(trans_no, seconds=0 if trans_no == "a" else math.inf)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An operator's numbers are checked when the DAG is read, mapped or not, and whoever they are for."""
+"""An operator's numbers are checked when the DAG is read, mapped or not, whatever they are for."""
 
 from __future__ import annotations
 

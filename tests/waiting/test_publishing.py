@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_trim.emulator import TrimEmulator
-from airflow_provider_trim.polling.state import Failure, Success
+from airflow_provider_trim.polling.verdicts import Failure, Success
 from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
@@ -78,7 +78,7 @@ def test_a_number_cant_fail_a_task(digits: int, caplog: pytest.LogCaptureFixture
 
 
 def test_text_from_outside_is_one_short_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A line of a log can't be forged, nor a terminal told what to do."""
+    """A line of a log can't be forged, nor a terminal controlled."""
     bad = "x\n\x1b[31mINFO all is well\u202e" + "y" * 100_000
     task = TrimTask.model_validate({"status": 2, "videoInfo": {"videoId": bad, "videoName": bad}})
     with caplog.at_level(logging.INFO):

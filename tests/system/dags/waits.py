@@ -37,7 +37,7 @@ with DAG("waits", **RUN):
         deferrable=True,
         poke_interval=2,
         timeout=LONG,
-        # An outage of the service is longer than the ten looks that are the default.
+        # An outage of the service is longer than the ten polls that are the default.
         max_consecutive_failures=100_000,
         retries=0,
     ).expand(trans_no=[f"{{{{ dag_run.conf.prefix }}}}-{number}" for number in range(TRIMS_PER_RUN)])
