@@ -28,7 +28,7 @@ def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
     :raises TrimSettingsError: it is of another type, or can't work
     """
     if connection.conn_type not in (None, "", CONNECTION_TYPE_NAME):
-        # Its password is for somebody else.
+        # Its password is meant for another service.
         raise TrimSettingsError(
             f"connection {excerpt(connection.conn_id)!r} is of type {excerpt(connection.conn_type)!r}, not "
             f"{CONNECTION_TYPE_NAME!r}; correct its type, or trim_conn_id"
@@ -74,7 +74,7 @@ def connection_errors(conn_id: str) -> Iterator[None]:
     except AirflowNotFoundException:
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
         if os.environ.get(variable):
-            # Airflow logs why, and searches for the connection elsewhere.
+            # Airflow logs why, and tries the next secrets backend.
             raise TrimSettingsError(
                 f"connection {excerpt(conn_id)!r} can't be read from the environment variable {excerpt(variable)}; it "
                 'must be a URI, or JSON such as {"conn_type": "trim", "login": "me", "password": "t"} of texts'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook: an Airflow connection of type ``trim``, and the trimming interface spoken over it."""
+"""The hook: an Airflow connection of type ``trim``, and the API spoken over it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _Result = TypeVar("_Result")
 
 
 class TrimApiHook(BaseHook):
-    """Holds a connection and its token, and speaks the trimming interface.
+    """Holds a connection and its token, and speaks the API.
 
     One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
 

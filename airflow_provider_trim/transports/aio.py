@@ -131,7 +131,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _is_quiet(connection: Any) -> bool:
-    """Return whether nothing has come in, neither to the event loop nor, since it last read, to the socket."""
+    """Return whether nothing has arrived, neither in the event loop nor at the socket that it reads."""
     sock = connection.transport.get_extra_info("socket") if connection.transport else None
     return not connection.protocol.should_close and (sock is None or not wait_for_read(sock, timeout=0))
 

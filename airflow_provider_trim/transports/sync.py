@@ -111,7 +111,7 @@ class _HttpConnection:
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         if self._http.trailing_data[0]:
-            return False  # it would be the response to an unknown request
+            return False  # a response to no request; the next one would be taken for it
         self._http.start_next_cycle()
         return True
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trimming interface itself: no Airflow, no I/O, no clock."""
+"""The API itself: no Airflow, no I/O, no clock. Bytes in, values out."""

@@ -10,7 +10,10 @@ cnc-hmac-…     AccessKey ID, AccessKey Secret               api.cdnetworks.com
 api-key        user name, API key                           api.cdnetworks.com
 ============== ============================================ =============================================
 
-Source: the vendor's pages on authentication. What is signed is what is sent, so a signed request must not be changed.
+Sources: the vendor's pages `AK/SK Authentication
+<https://documents.cdnetworks.com/document/api-doc/ak-sk-authentication>`_ and `API-Key Authentication
+<https://documents.cdnetworks.com/document/api-doc/api-key-authentication>`_, its Python SDK, and for
+``token`` its mobile SDKs. What is signed is what is sent, so a signed request must not be changed.
 """
 
 from __future__ import annotations

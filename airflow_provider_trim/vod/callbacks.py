@@ -3,7 +3,7 @@
 
 It is ``<callback_url>/<transNo>/<signature>``. The signature is an HMAC-SHA256 of the ``transNo`` in unpadded base64url
 (RFC 4648, section 5), under a key derived from the connection's secret: the submitter and the listener need to
-share nothing else, and who knows an address learns nothing about any other.
+share nothing else, and an address reveals nothing about any other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLAIM = re.compile(rf"/({_PLAIN})/([A-Za-z0-9_-]{{43}})\Z")
 
 
 class Claim(NamedTuple):
-    """What an address says; whether it is true is for :func:`is_genuine` to tell."""
+    """What an address claims; :func:`is_genuine` verifies it."""
 
     trans_no: str
     signature: str

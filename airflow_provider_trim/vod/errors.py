@@ -17,7 +17,8 @@
     ├── TrimParameterError       a parameter of a submission that can't work; 1000, 1561 to 1565
     └── TrimApiError             any other code or status
 
-Codes: the vendor's page "Get Trimming Task Status" and its page of common codes.
+Codes: the vendor's page `Get Trimming Task Status
+<https://documents.cdnetworks.com/document/cloud-vod/20391-get-trimming-task-status>`_ and its page of common codes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Responses of the trimming API, as typed values.
 
-Source of every field: the vendor's page "Get Trimming Task Status". Enumerations keep values that the page does not
-list (its own example has one), empty strings stand for "not known", and unknown fields are left to ``raw``.
+Source of every field: the vendor's page `Get Trimming Task Status
+<https://documents.cdnetworks.com/document/cloud-vod/20391-get-trimming-task-status>`_.
+Enumerations keep values that the page does not list (its own example has one), empty strings stand for "not known",
+and unknown fields are left to ``raw``.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from typing import Annotated, Any, Self, TypeVar
 import pendulum
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic.alias_generators import to_camel
+
+MAX_RESOLUTIONS = 100
+"""Renditions of a video; the vendor's documentation has six kinds."""
 
 _Value = TypeVar("_Value")
 
@@ -62,7 +67,7 @@ class Encryption(_OpenIntEnum):
 
 
 class VideoState(_OpenStrEnum):
-    """``videoState``; older pages of the interface type it as string, newer ones as integer."""
+    """``videoState``; the vendor's older pages type it as string, newer ones as integer."""
 
     ENABLED = "0"
     DISABLED = "1"
@@ -143,6 +148,13 @@ def _duration(value: Any) -> pendulum.Duration | None:
         raise ValueError(f"must be a duration in seconds: {error}") from None
 
 
+def _bounded_list(value: object) -> object:
+    """Refuse long lists before their elements are validated, each of which costs a hundred times its bytes."""
+    if isinstance(value, list) and len(value) > MAX_RESOLUTIONS:
+        raise ValueError(f"must have at most {MAX_RESOLUTIONS} elements, not {len(value)}")
+    return () if value in (None, "") else value
+
+
 Integer = Annotated[int, BeforeValidator(_not_bool)]
 _Optional = Annotated[_Value | None, BeforeValidator(_empty_is_none)]
 _Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
@@ -151,7 +163,7 @@ _Duration = Annotated[pendulum.Duration | None, PlainValidator(_duration)]
 
 
 class _WireModel(BaseModel):
-    """An object of the interface: camelCase on the wire, snake_case and frozen here."""
+    """An object of the API: camelCase on the wire, snake_case and frozen here."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -205,9 +217,7 @@ class VideoInfo(_WireModel):
     video_state: _Optional[VideoState] = None
     transcode_state: _Optional[TranscodeState] = None
     video_source_code: _Optional[VideoSource] = None
-    video_resolutions: Annotated[
-        tuple[VideoResolution, ...], BeforeValidator(lambda value: () if value in (None, "") else value)
-    ] = ()
+    video_resolutions: Annotated[tuple[VideoResolution, ...], BeforeValidator(_bounded_list)] = ()
 
     @classmethod
     def from_xcom(cls, value: dict[str, Any]) -> Self:

@@ -29,6 +29,8 @@ from airflow_provider_trim.vod.settings import DEFAULT_WINDOW
 from airflow_provider_trim.vod.validation import first_problem
 
 _SUCCESS = 200
+_SERVER_ERRORS = range(500, 600)
+"""Codes that gateways of the service give in the envelope, with HTTP status 200, as if they were HTTP statuses."""
 MIN_REPORTED_SKEW = 30.0
 """Seconds. The signing schemes allow 300, ``Date`` has whole ones, and responses take time."""
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -95,7 +97,11 @@ class ParsedResponse:
         self.code = envelope.code
         self._raise_for_http_status(envelope.message)
         if envelope.code != _SUCCESS:
-            kind = ERRORS_BY_CODE.get(envelope.code, TrimApiError)
+            kind = (
+                TrimTransportError
+                if envelope.code in _SERVER_ERRORS
+                else ERRORS_BY_CODE.get(envelope.code, TrimApiError)
+            )
             raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'no message'}")
         if self.http_status != HTTPStatus.OK:
             raise self.malformed(f"HTTP status {self.http_status} with code 200")

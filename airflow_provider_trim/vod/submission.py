@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it takes to submit a trim (``videoClip``), checked before it is sent.
 
-Source: the vendor's documentation of the interface "videoClip" and its Python SDK
+Sources: the vendor's pages `Video Trimming <https://documents.cdnetworks.com/document/cloud-vod/20390-video-trimming>`_
+and `VideoClip <https://documents.cdnetworks.com/document/api-doc/26637>`_, and its Python SDK
 (``wangsu-sdk-python``, ``wangsu.mediaprocessing``).
 """
 

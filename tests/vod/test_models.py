@@ -244,3 +244,11 @@ def test_python_values_are_taken_as_they_are() -> None:
     time, duration = pendulum.datetime(2018, 1, 17), pendulum.duration(seconds=5)
     video = VideoInfo.model_validate({"uploadTime": time, "videoDuration": duration})
     assert (video.upload_time, video.duration) == (time, duration)
+
+
+def test_renditions_are_bounded_before_they_are_validated() -> None:
+    """A response of some kilobytes, compressed, can hold a hundred thousand of them."""
+    info = {"videoResolutions": [{}] * 100}
+    assert len(VideoInfo.from_xcom(info).video_resolutions) == 100
+    with pytest.raises(ValueError, match=r"videoResolutions\n.*must have at most 100 elements, not 101"):
+        VideoInfo.from_xcom({"videoResolutions": [{}] * 101})
