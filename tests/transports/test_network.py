@@ -56,7 +56,7 @@ def failure(connect: Connect, host: str, **extra: Any) -> str:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port of 127.0.0.1 whose backlog is full: nobody is let in, nobody refused."""
+    """A port of 127.0.0.1 whose backlog is full: no connection is accepted, none refused."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -128,7 +128,7 @@ def test_tcp_probes_silent_peers() -> None:
 def test_unknown_name(connect: Connect, addresses: Callable[..., None]) -> None:
     addresses()
     reason = failure(connect, "https://two.example")
-    assert reason == "host name look-up failed: Name or service not known (check the connection's host)"
+    assert reason == "host name lookup failed: Name or service not known (check the connection's host)"
 
 
 @pytest.mark.parametrize("host", ["http://LOCALHOST:{port}", "http://localhost.:{port}", "http://[::1]:{port}"])
@@ -343,7 +343,7 @@ def test_proxy_that_is_none(connect: Connect, reply: bytes, reason: str) -> None
 def test_proxy_with_an_unknown_name(connect: Connect, addresses: Callable[..., None], host: str) -> None:
     addresses()
     assert failure(connect, host, proxy="two.example:3128") == (
-        "proxy two.example:3128: host name look-up failed: Name or service not known (check the address of the proxy)"
+        "proxy two.example:3128: host name lookup failed: Name or service not known (check the address of the proxy)"
     )
 
 
