@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An HTTP proxy that tunnels (``CONNECT``), and refuses as it is told."""
+"""An HTTP proxy that tunnels (``CONNECT``), and refuses on request."""
 
 from __future__ import annotations
 

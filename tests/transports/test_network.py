@@ -71,12 +71,12 @@ def silent() -> Iterator[int]:
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Gives the name two.example the addresses that it is called with."""
-    look_up = socket.getaddrinfo
+    getaddrinfo = socket.getaddrinfo
 
     def give(*ports: int) -> None:
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
             if host not in ("two.example", b"two.example"):
-                return look_up(host, *args, **kwargs)
+                return getaddrinfo(host, *args, **kwargs)
             entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
             if not entries:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
