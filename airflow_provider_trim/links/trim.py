@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import BaseOperatorLink, XCom
@@ -10,6 +11,8 @@ from airflow_provider_trim.compat import BaseOperatorLink, XCom
 if TYPE_CHECKING:
     from airflow_provider_trim.compat import BaseOperator
     from airflow_provider_trim.vod.models import VideoInfo
+
+_PLAIN_URL = re.compile(r"https?://[^\s\"<>\\^`{|}]{1,2000}")
 
 URL_KEY = "video_url"
 """XCom key of the address: a task pushes it there where its video has one, and the link reads it there."""
@@ -39,10 +42,13 @@ class TrimVideoLink(BaseOperatorLink):
 
 
 def video_url(info: VideoInfo) -> str:
-    """Return the address of a video's poster, else of its publish domain, else ""."""
+    """Return the address of a video's poster, else of its publish domain, else "".
+
+    It becomes a link in the web UI, so it must be a plain http or https URL.
+    """
     for address in (info.image_url, info.publish_domain):
         if address:
             url = address if "://" in address else f"https://{address}"
-            if url.startswith(("https://", "http://")):
+            if _PLAIN_URL.fullmatch(url) and url.isprintable():
                 return url
     return ""

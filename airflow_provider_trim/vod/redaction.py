@@ -51,11 +51,6 @@ def truncate(text: str, limit: int = MAX_EXCERPT) -> str:
     return shown if len(text) <= limit and len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
-def megabytes(size: int) -> str:
-    """Return a size in bytes as it may be shown, however large it is."""
-    return f"{size / 1e6:.1f} MB" if abs(size) < 10**15 else "a number of bytes beyond belief"
-
-
 def redact(text: str, secret: str) -> str:
     """Put ``***`` in the place of a secret. To be applied before a text is cut off: half a secret is not recognized."""
     return text if len(secret) < MIN_SECRET_LENGTH else _secret_pattern(secret).sub(_MASK, text)

@@ -131,7 +131,7 @@ def test_contents(encoding: str, body: bytes, at: int, flipped: int) -> None:
     if damaged:
         damaged[at % len(damaged)] ^= flipped
     for one in (body, bytes(damaged), body[:at], body + damaged):
-        check_content({"Content-Encoding": encoding}, one)
+        check_content({"content-encoding": encoding}, one)
 
 
 extras = st.fixed_dictionaries({}, optional={name: st.sampled_from(odd) for name, odd in EXTRAS.items()})

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_trim.vod.errors import TrimTransportError
 from airflow_provider_trim.vod.protocol import parse_task
-from airflow_provider_trim.vod.redaction import MAX_EXCERPT, excerpt, megabytes, redact, redact_json, truncate
+from airflow_provider_trim.vod.redaction import MAX_EXCERPT, excerpt, redact, redact_json, truncate
 from airflow_provider_trim.vod.response import ParserOptions
 
 SECRETS = ("tok3n-ABC_xyz", "s3cr?t/密 +", "a\"b'c<d>&\\e", "x" * 5, "k€y=" * 40)
@@ -120,10 +120,3 @@ def test_proxy_that_wants_credentials() -> None:
         TrimTransportError, match=r"proxy responded with HTTP status 407 \(check the proxy's user and pass"
     ):
         parse_task(407, {}, b"<html>")
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"), [(12_345_678, "12.3 MB"), (0, "0.0 MB"), (10**400, "a number of bytes beyond belief")]
-)
-def test_megabytes(size: int, shown: str) -> None:
-    assert megabytes(size) == shown

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 
+from airflow_provider_trim.compat import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor

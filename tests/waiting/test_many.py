@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_provider_trim.emulator import HttpError, ServiceData, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.state import PollState

@@ -8,7 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
+
+try:
+    from airflow.sdk import Asset
+except ImportError:  # Airflow 2.11
+    from airflow.datasets import Dataset as Asset
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.polling.verdicts import Failure, Success
@@ -21,11 +25,14 @@ from tests.support.waits import operator, video
 LOG = logging.getLogger(__name__)
 
 
-class Events(dict[Any, Any]):
+class Events:
     """Airflow's accessors of outlets' events, each made when it is first asked for."""
 
-    def __missing__(self, outlet: Any) -> Any:
-        return self.setdefault(outlet, SimpleNamespace(extra={}))
+    def __init__(self) -> None:
+        self._events: dict[str, Any] = {}  # by repr(): an asset of Airflow 3.0 can't be a key
+
+    def __getitem__(self, outlet: Any) -> Any:
+        return self._events.setdefault(repr(outlet), SimpleNamespace(extra={}))
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has no references to assets")
