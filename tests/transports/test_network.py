@@ -12,8 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 import trustme
+from hypothesis import given
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.transports.failures import Failures
@@ -31,6 +34,7 @@ from .conftest import AioClient, Client, SyncClient
 Connect = Callable[[TrimSettings], Client]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+NOW = 1516182478
 FAILURES = Failures("h", None, 30.0, 10.0)
 
 
@@ -354,3 +358,45 @@ def test_service_behind_the_proxy_has_another_certificate(connect: Connect, auth
             "certificate verification failed: unable to get local issuer certificate "
             "(set the connection's 'verify' to a CA file)"
         )
+
+
+# --- any settings ---
+
+_texts = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+_names = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,8}", fullmatch=True).filter(lambda name: name != "token")
+
+
+@given(
+    auth=st.sampled_from(["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]),
+    method=st.sampled_from(["POST", "GET"]),
+    path=st.lists(st.from_regex(r"[A-Za-z0-9_~!$&'()*+,;=:@-]{0,5}(%[0-9A-Fa-f]{2})?", fullmatch=True), max_size=3),
+    login=st.text("abcXYZ019-_.", min_size=1, max_size=10),
+    password=_texts,
+    trans_no=_texts,
+    parameters=st.dictionaries(_names, _texts, max_size=3),
+)
+@hypothesis.settings(max_examples=40, deadline=None)
+def test_any_request_is_sent_alike_and_its_signature_is_valid(
+    auth: str, method: str, path: list[str], parameters: dict[str, str], login: str, password: str, trans_no: str
+) -> None:
+    extra = {"auth": auth, "method": method, "allow_token_in_url": True, "parameters": parameters}
+    account = {"login": login, "password": password}
+    try:
+        TrimSettings.from_connection(extra=extra, **account)
+        prefix = TrimSettings.from_connection(host=f"h/{'/'.join(path)}").base_url.removeprefix("https://h")
+    except TrimSettingsError:
+        hypothesis.reject()  # the name of a documented parameter, or dots
+    with RawServer(OK) as server:
+        connection = TrimSettings.from_connection(host=f"http://{server.address}{prefix}", extra=extra, **account)
+        for kind in (SyncClient, AioClient):
+            client = kind(connection)
+            client.send(build_query(connection, trans_no, NOW))
+            client.end()
+        first, second = server.requests
+    assert first == second
+    with TrimEmulator(auth=auth, user=login, token=password, wall_clock=lambda: NOW) as emulator:
+        connection = TrimSettings.from_connection(host=emulator.url, extra=extra, **account)
+        with SyncTransport(connection) as transport:
+            transport.send(build_query(connection, trans_no, NOW))
+        (record,) = emulator.calls
+        assert (record.code, record.trans_no) == (1603, trans_no)

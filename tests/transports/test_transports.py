@@ -2,6 +2,8 @@
 """Both transports, held to the same: what is built is what is sent, and whatever goes wrong is a TrimTransportError."""
 
 import asyncio
+import contextlib
+import logging
 import pickle
 import random
 import shutil
@@ -502,3 +504,28 @@ def test_proxy_that_refuses(connect: Connect) -> None:
         proxy = f"http://u:proxy-password@127.0.0.1:{deaf.getsockname()[1]}"
         address = proxy.rpartition("@")[2]
         assert failure(connect, "http://trim.invalid", proxy=proxy) == f"proxy {address}: Connection refused"
+
+
+# --- other loggers ---
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK,
+        b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: \x7f=;;\r\nContent-Length: 2\r\n\r\n{}",
+        b"",
+    ],
+    ids=["ok", "bad header", "bad cookie", "closed"],
+)
+def test_no_logger_sees_the_token(connect: Connect, caplog: pytest.LogCaptureFixture, answer: bytes) -> None:
+    """Other packages' loggers write URLs, and a task's log has them at DEBUG."""
+    caplog.set_level(logging.DEBUG)
+    with RawServer(answer) as server:
+        connection = settings(f"http://{server.address}", method="GET", allow_token_in_url=True)
+        with contextlib.suppress(TrimTransportError):
+            connect(connection).send(query(connection))
+        assert TOKEN.encode() in server.requests[0]
+    assert TOKEN not in caplog.text
+    assert "videoClipQuery" not in caplog.text
