@@ -128,8 +128,9 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> Any:
         failures = self._exchange.failures
         host, timeout = self.host.strip("[]"), self._exchange.connect_time_left()
-        sock = connect(host, self.port, timeout, failures, preferred=self._exchange.last_address)
-        self._exchange.last_address = sock.getpeername()
+        self.sock = sock = connect(host, self.port, timeout, failures, preferred=self._exchange.last_address)
+        with translated(failures):
+            self._exchange.last_address = sock.getpeername()
         sock.settimeout(self._exchange.connect_time_left())
         return sock
 
@@ -140,8 +141,10 @@ class _Connection(HTTPConnection):
 
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         """Write the request line, with the target as it was signed."""
-        full = self._exchange.url
-        super().putrequest(method, full if self.proxy_is_forwarding else "/" + full.split("/", 3)[3], *args, **kwargs)
+        target = self._exchange.url
+        if self.proxy is None or self._tunnel_host is not None:
+            target = "/" + target.split("/", 3)[3]
+        super().putrequest(method, target, *args, **kwargs)
 
     def send(self, data: Any) -> None:
         """Send bytes before the deadline."""
@@ -169,6 +172,10 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
+    def __init__(self, exchange: Exchange, tls: ssl.SSLContext | None, **kwargs: Any) -> None:
+        # Whatever requests, in whichever version, has made of its own settings for certificates.
+        super().__init__(exchange, **{**kwargs, "ssl_context": tls, "cert_reqs": None})
+
     def connect(self) -> None:
         """Connect; what fails on the way is told by the methods above, and what is left is TLS."""
         try:
@@ -188,7 +195,7 @@ class Adapter(requests.adapters.HTTPAdapter):
     def __init__(self, exchange: Exchange, tls: ssl.SSLContext | None, proxy: ProxyAddress | None) -> None:
         self._kinds: dict[str, Any] = {
             "http": functools.partial(_Connection, exchange),
-            "https": functools.partial(_TlsConnection, exchange),
+            "https": functools.partial(_TlsConnection, exchange, tls),
         }
         self._tls = tls
         self._proxy = proxy
@@ -199,11 +206,6 @@ class Adapter(requests.adapters.HTTPAdapter):
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         pool.ConnectionCls = self._kinds[pool.scheme]
         return pool
-
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        """Return what a pool is made from, with the TLS context."""
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {"ssl_context": self._tls}
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Return the pools of a proxy, with the TLS context."""
