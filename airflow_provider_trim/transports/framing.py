@@ -29,12 +29,14 @@ def check_head(status: int, head: Head) -> None:
     """Check what one parser or the other has let pass.
 
     :param head: names and values of the header lines as received
-    :raises MalformedResponseError: the head is too large, or the length of the body is ambiguous
+    :raises MalformedResponseError: the head is too large, a value has a NUL, or the length of the body is ambiguous
     """
     if status < 200:
         raise MalformedResponseError  # 101: a switch of protocols, which was not asked for
     if len(head) > MAX_HEADERS or sum(len(name) + len(value) + 4 for name, value in head) > MAX_HEAD:
         raise MalformedResponseError
+    if any(b"\0" in value for _, value in head):
+        raise MalformedResponseError  # aiohttp 3.11 lets it pass
     lengths = _values(head, b"content-length")
     codings = _values(head, b"transfer-encoding")
     if len(lengths) + len(codings) > 1 or any(coding.lower() != b"chunked" for coding in codings):
