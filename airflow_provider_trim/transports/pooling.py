@@ -35,7 +35,7 @@ _HANDLED = (BrokenPipeError, ConnectionResetError)
 
 
 class Exchange:
-    """What the classes in requests' service share: the one request under way, and what came back.
+    """What an adapter, its connections and their responses share: the one request under way, and what came back.
 
     :param clock: seconds, monotonic; for how long a connection has been idle
     """
