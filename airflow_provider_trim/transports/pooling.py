@@ -177,7 +177,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
         super().__init__(exchange, **{**kwargs, "ssl_context": tls, "cert_reqs": None})
 
     def connect(self) -> None:
-        """Connect; what fails on the way is told by the methods above, and what is left is TLS."""
+        """Connect; the methods above report what fails on the way, so that what is left is TLS."""
         try:
             super().connect()
         except TimeoutError:
