@@ -76,6 +76,7 @@ def has_init(value: Any) -> bool:
     return (
         inspect.isclass(value)
         and not dataclasses.is_dataclass(value)
+        and not getattr(value, "_is_protocol", False)
         and inspect.isfunction(vars(value).get("__init__"))
     )
 

@@ -30,6 +30,7 @@ from airflow_provider_trim.emulator import (
     TrimEmulator,
 )
 from airflow_provider_trim.transports.aio import AioTransport
+from airflow_provider_trim.transports.network import MAX_IDLE
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.http import Request
@@ -129,6 +130,19 @@ def test_one_connection_serves_many_calls(connect: Connect, emulator: TrimEmulat
     client = connect(connection)
     assert [client.send(query(connection)).status for _ in range(6)] == [500, 404, 302, 429, 200, 200]
     assert emulator.connections_opened == 1
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(MAX_IDLE - 1, 1), (MAX_IDLE, 2)])
+def test_a_connection_idle_for_too_long_is_not_used_again(
+    emulator: TrimEmulator, idle: float, connections: int
+) -> None:
+    now = [1000.0]
+    connection = settings(emulator.url)
+    with SyncTransport(connection, clock=lambda: now[0]) as transport:
+        transport.send(query(connection))
+        now[0] += idle
+        transport.send(query(connection))
+    assert emulator.connections_opened == connections
 
 
 @pytest.mark.parametrize("location", ["/elsewhere", "http://elsewhere.invalid/", "http://[", "ftp://x/", "", "\xff"])
