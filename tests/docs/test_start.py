@@ -18,8 +18,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from live_airflow import HOST, clean_environment, free_port
-from pages import ROOT, blocks
+
+from tests.support.live_airflow import HOST, clean_environment, free_port
+from tests.support.pages import ROOT, blocks
 
 PAGE = ROOT / "docs" / "start.md"
 LIMIT = 900.0
