@@ -85,6 +85,12 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "description": "Path of the API on the host. Empty: /vod/videoManage.",
         "schema": {"type": ["string", "null"]},
     },
+    "parameters": {
+        "label": "Further parameters",
+        "description": 'JSON object of parameters that each call has as well, such as {"format": "json"}; no secrets. '
+        "Empty: none.",
+        "schema": {"type": ["string", "null"]},
+    },
     "allow_http": {
         "label": "Allow plain http",
         "description": "Plain http exposes the credentials to the network. Off: allowed for loopback addresses only.",
@@ -124,6 +130,7 @@ CONNECTION_TYPE: dict[str, Any] = {
             "quota": "300/5 minutes",
             "quota_storage": "memory://",
             "api_path": "/vod/videoManage",
+            "parameters": '{"format": "json"}',
             "callback_listen": "0.0.0.0:8790",
             "callback_url": "https://airflow.example.com/trims",
             "callback_poll_factor": "60",

@@ -35,7 +35,7 @@ with DAG(
 
     @task
     def find_goals(params: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return what differs from clip to clip; a real pipeline asks those who know the match."""
+        """Return what differs from clip to clip; a real pipeline gets it from the data of the match."""
         return [
             {"seek_start": goal, "duration": 20, "filename": f"goal-{number}"}
             for number, goal in enumerate(params["goals"], start=1)
@@ -51,7 +51,7 @@ with DAG(
 
     @task(outlets=[HIGHLIGHTS])
     def collect(infos: list[dict[str, Any]], *, outlet_events: Any) -> list[dict[str, Any]]:
-        """Return ``videoInfo`` of all clips, in the order of the goals, and tell who is scheduled on the asset."""
+        """Return ``videoInfo`` of all clips, in the order of the goals, and announce them by the asset."""
         videos = list(infos)
         outlet_events[HIGHLIGHTS].extra = {"video_ids": [info["videoId"] for info in videos]}
         return videos
@@ -68,9 +68,10 @@ with DAG(
 ) as playlist_dag:
 
     @task
-    def make_playlist(triggering_asset_events: Any) -> list[str]:
+    def make_playlist(**context: Any) -> list[str]:
         """Return the ids of the videos that have come, in order."""
-        events = [event for events in triggering_asset_events.values() for event in events]
+        name = "triggering_asset_events" if "triggering_asset_events" in context else "triggering_dataset_events"
+        events = [event for events in context[name].values() for event in events]
         return [video_id for event in events for video_id in event.extra["video_ids"]]
 
     make_playlist()

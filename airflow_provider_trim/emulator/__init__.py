@@ -5,6 +5,7 @@ It follows the service's documentation and shares no code with this package's cl
 the other. From a shell: ``python -m airflow_provider_trim.emulator --help``.
 """
 
+from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationError
 from airflow_provider_trim.emulator.callbacks import Callback, CallbackFault, Delivered, Forged, Late, Lost, Repeated
 from airflow_provider_trim.emulator.exchange import Exchange
 from airflow_provider_trim.emulator.faults import (
@@ -31,6 +32,8 @@ __all__ = [
     "DUPLICATE_CODE",
     "QUERY_PATH",
     "SUBMIT_PATH",
+    "Authentication",
+    "AuthenticationError",
     "Call",
     "Callback",
     "CallbackFault",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airflow_provider_trim.emulator.authentication import Authentication, AuthenticationError
 from airflow_provider_trim.emulator.quota import SlidingWindow
 from airflow_provider_trim.emulator.wire import JSON_HEADERS, Response, ServiceRequest, envelope
@@ -17,9 +19,17 @@ class Gateway:
     :param authentication: verifies the credentials
     :param quota: counts the calls of an account; None counts none
     :param retry_after: whether a rejection over the quota carries ``Retry-After``, in whole seconds
+    :param required: parameters that each call must have, with their values
     """
 
-    def __init__(self, authentication: Authentication, quota: SlidingWindow | None, retry_after: bool) -> None:
+    def __init__(
+        self,
+        authentication: Authentication,
+        quota: SlidingWindow | None,
+        retry_after: bool,
+        required: Mapping[str, str],
+    ) -> None:
+        self._required = required
         self.authentication = authentication
         self.rate_limited = 0
         """Number of calls rejected over the quota."""
@@ -30,6 +40,9 @@ class Gateway:
         """Return the response to a call that is rejected, or None for one that is accepted, which counts as a call."""
         try:
             account = self.authentication.authenticate(request)
+            for name, value in self._required.items():
+                if str(request.parameters.get(name)) != value:
+                    raise AuthenticationError(f"{name} is missing or wrong")
         except AuthenticationError as error:
             return envelope(UNAUTHORIZED, str(error), http_status=UNAUTHORIZED)
         seconds = self._quota.acquire(account, now) if self._quota else None

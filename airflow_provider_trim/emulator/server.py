@@ -6,10 +6,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
-from airflow_provider_trim.emulator.authentication import Scheme
+from airflow_provider_trim.emulator.authentication import Authentication
 from airflow_provider_trim.emulator.callbacks import Callback
 from airflow_provider_trim.emulator.connections import BACKLOG, ConnectionCounter, ServerThread
 from airflow_provider_trim.emulator.controls import TrimControls
@@ -41,7 +41,9 @@ class TrimEmulator(TrimControls):
         clip
     :param auth: the authentication scheme, by its name in a connection. The signing schemes reject a clock more than 5
         minutes off ``wall_clock``, and an HMAC signature that was used within the last 5 minutes
+    :param authentication: verifies the credentials of a scheme that is not built in; ``user`` and ``token`` are ignored
     :param token_header: a request header that may carry the token
+    :param required_parameters: parameters that each call must have, with these values
     :param quota: ``(calls, seconds)``: the account's calls over that number in a sliding window get HTTP 429. The
         vendor documents 300 calls in 5 minutes per account. How the window moves, and the response to a call over the
         quota, are this emulator's assumptions
@@ -65,8 +67,10 @@ class TrimEmulator(TrimControls):
         token: str = "emulator-token",
         duration: Duration = 5.0,
         *,
-        auth: Scheme = "token",
+        auth: str = "token",
+        authentication: Authentication | None = None,
         token_header: str | None = None,
+        required_parameters: Mapping[str, str] | None = None,
         quota: tuple[int, float] | None = None,
         quota_retry_after: bool = True,
         sampling_rate_parameter: SamplingRateParameter = "samplingRate",
@@ -80,8 +84,9 @@ class TrimEmulator(TrimControls):
         self._host = host
         self._port = port
         self._auth = auth
-        self._authentication = build_authentication(auth, user, token, token_header, wall_clock)
-        self._gateway = Gateway(self._authentication, SlidingWindow(*quota) if quota else None, quota_retry_after)
+        self._authentication = authentication or build_authentication(auth, user, token, token_header, wall_clock)
+        window = SlidingWindow(*quota) if quota else None
+        self._gateway = Gateway(self._authentication, window, quota_retry_after, required_parameters or {})
         self._log = CallLog(record, on_call)
         self._connections = ConnectionCounter()
         self._service = TrimService(
@@ -160,7 +165,7 @@ class TrimEmulator(TrimControls):
         return f"http://{host}:{self.port}"
 
     @property
-    def auth(self) -> Scheme:
+    def auth(self) -> str:
         """The authentication scheme, by its name in a connection."""
         return self._auth
 

@@ -163,7 +163,7 @@ def _basic(authorization: str) -> bytes:
 
 
 def build_authentication(
-    scheme: Scheme, user: str, token: str, token_header: str | None, wall_clock: Callable[[], float]
+    scheme: str, user: str, token: str, token_header: str | None, wall_clock: Callable[[], float]
 ) -> Authentication:
     """Return the authentication of a scheme.
 

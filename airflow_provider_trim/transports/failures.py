@@ -24,6 +24,10 @@ class MalformedResponseError(Exception):
     """A response is no HTTP, or HTTP that clients and proxies may understand differently."""
 
 
+class PeerClosedError(Exception):
+    """The peer closed the connection before its response began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failures:
     """Makes the errors of one transport.

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network connections for the synchronous transport, each phase with its own failure."""
+"""Network connections for the synchronous transport, and what its failures mean."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
-import ssl
 import time
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from typing import Any
 
+import requests
+from urllib3.exceptions import HTTPError
 from urllib3.util.ssltransport import SSLTransport
 
-from airflow_provider_trim.transports.failures import Failures
+from airflow_provider_trim.transports.failures import Failures, MalformedResponseError, PeerClosedError
 from airflow_provider_trim.vod.errors import TrimTransportError
 
 KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -76,25 +79,28 @@ def connect(host: str, port: int, timeout: float, failures: Failures, preferred:
     raise failure or failures.name_lookup(OSError(0, "no address")) from None
 
 
-def start_tls(sock: AnySocket, context: ssl.SSLContext, host: str, timeout: float, failures: Failures) -> AnySocket:
-    """Return a socket that encrypts, over one that is connected.
+@contextlib.contextmanager
+def translated(failures: Failures, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Translate what goes wrong once there is a connection.
 
-    :param host: whose certificate is expected
-    :param timeout: seconds
-    :raises TrimTransportError: the handshake failed; the socket is closed
+    A socket's errors are translated where they arise, before requests and urllib3 wrap them into their own. What those
+    raise by themselves is about responses.
+
+    :param passing: errors that are let through
+    :raises TrimTransportError: instead of the exceptions of sockets, ``http.client``, urllib3 and requests
     """
     try:
-        sock.settimeout(timeout)
-        if isinstance(sock, socket.socket) and not isinstance(sock, ssl.SSLSocket):
-            return context.wrap_socket(sock, server_hostname=host)
-        # TLS within TLS, through a proxy that is spoken to by https.
-        return SSLTransport(cast(socket.socket, sock), context, server_hostname=host)
+        yield
+    except passing:
+        raise
+    except PeerClosedError:
+        raise failures.closed() from None
+    except (MalformedResponseError, HTTPException, HTTPError, requests.RequestException):
+        raise failures.malformed() from None
     except TimeoutError:
-        sock.close()
-        raise failures.connect_timed_out() from None
+        raise failures.timed_out() from None
     except OSError as error:
-        sock.close()
-        raise failures.tls(error) from None
+        raise failures.read(error) from None
 
 
 def _set_options(sock: socket.socket) -> None:

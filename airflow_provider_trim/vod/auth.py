@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four authentication schemes, as pure functions of request, settings and time.
+"""The four authentication schemes, as pure functions of request, settings and time, and those that are installed.
 
 ============== ============================================ =============================================
 scheme         login, password                              host
@@ -27,8 +27,13 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.http import Request
-from airflow_provider_trim.vod.settings import Scheme, TrimSettings
+from airflow_provider_trim.vod.schemes import load_signer
+from airflow_provider_trim.vod.settings import TrimSettings
+
+Signer = Callable[[Request, TrimSettings, int], Request]
+"""A pure function of a request without credentials, the connection's settings and the time in Unix seconds."""
 
 _SIGNED_HEADERS = ("content-type", "host")
 
@@ -39,13 +44,30 @@ def sign(request: Request, settings: TrimSettings, now: float) -> Request:
     :param request: complete but for the proof, with its ``Content-Type``
     :param settings: scheme, login and password
     :param now: Unix seconds; the service refuses clocks more than 5 minutes off
+    :raises TrimSettingsError: an installed scheme can't be loaded, or failed
     """
-    return _SCHEMES[settings.auth](request, settings, int(now))
+    signer = _SCHEMES.get(settings.auth)
+    if signer is not None:
+        return signer(request, settings, int(now))
+    return _sign_by_entry_point(request, settings, int(now))
+
+
+def _sign_by_entry_point(request: Request, settings: TrimSettings, now: int) -> Request:
+    signer = load_signer(settings.auth)
+    try:
+        signed: object = signer(request, settings, now)
+    except Exception as error:  # of another's function, which may raise anything and must end no other wait
+        raise TrimSettingsError(f"authentication scheme {settings.auth!r} failed: {type(error).__name__}") from error
+    if not isinstance(signed, Request) or signed.host != request.host:
+        raise TrimSettingsError(f"authentication scheme {settings.auth!r} must return a Request to the same host")
+    return signed
 
 
 def _token(request: Request, settings: TrimSettings, now: int) -> Request:
     token = settings.password.get_secret_value()
-    parameters = {"userId": settings.login, "timeStamp": str(now)}
+    parameters = {"userId": settings.login}
+    if not any(name == "timeStamp" for name, _ in settings.parameters):
+        parameters["timeStamp"] = str(now)
     headers = dict(request.headers)
     if settings.token_header:
         headers[settings.token_header] = token
@@ -123,7 +145,7 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-_SCHEMES: dict[Scheme, Callable[[Request, TrimSettings, int], Request]] = {
+_SCHEMES: dict[str, Signer] = {
     "token": _token,
     "ws3-hmac-sha256": _ws3,
     "cnc-hmac-sha256": _cnc,

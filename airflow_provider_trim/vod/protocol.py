@@ -108,6 +108,7 @@ def parse_submission(
 def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], now: float) -> Request:
     url = f"{settings.base_url}{settings.api_path}/{action}"
     as_json = settings.auth in _JSON_SCHEMES
+    parameters = {**dict(settings.parameters), **parameters}
     headers = {
         "Accept": "application/json",
         "Accept-Encoding": "gzip, deflate",

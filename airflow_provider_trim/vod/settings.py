@@ -33,7 +33,9 @@ from airflow_provider_trim.vod.addresses import (
     split_listen_address,
 )
 from airflow_provider_trim.vod.errors import TrimSettingsError
+from airflow_provider_trim.vod.parameters import Parameters, parse_parameters
 from airflow_provider_trim.vod.redaction import redact, truncate
+from airflow_provider_trim.vod.schemes import scheme_names
 from airflow_provider_trim.vod.validation import first_problem
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
@@ -81,6 +83,13 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def _known_scheme(value: object) -> str:
+    names = scheme_names()
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"must be {', '.join(map(repr, names[:-1]))} or {names[-1]!r}")
+    return value
+
+
 class TrimSettings(BaseModel):
     """How to reach one account of the service. Its repr shows no secret.
 
@@ -94,7 +103,8 @@ class TrimSettings(BaseModel):
     login: str = Field(default="", repr=False)
     password: SecretStr = SecretStr("")
 
-    auth: Annotated[Scheme, BeforeValidator(_lower)] = "token"
+    auth: Annotated[str, BeforeValidator(_known_scheme), BeforeValidator(_lower)] = "token"
+    """One of :data:`Scheme`, or an installed one; see :mod:`airflow_provider_trim.vod.schemes`."""
     token_header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = None
     """Name of a header (RFC 9110, token) that takes the verification token, instead of a request parameter."""
     method: Annotated[Literal["POST", "GET"], BeforeValidator(_upper)] = "POST"
@@ -103,6 +113,8 @@ class TrimSettings(BaseModel):
     verify: Annotated[bool | str, PlainValidator(_parse_verify)] = True
     proxy: SecretStr | None = None
     """URL of an HTTP proxy, which may hold a password; by default what HTTPS_PROXY and NO_PROXY say."""
+    parameters: Annotated[Parameters, PlainValidator(parse_parameters)] = Field(default=(), repr=False)
+    """Parameters that each call has as well, by name; ``timeStamp`` among them replaces the current time."""
     allow_http: bool = False
     allow_token_in_url: bool = False
     quota: Annotated[RateLimitItem | None, PlainValidator(_parse_rate)] = Field(

@@ -19,7 +19,7 @@ TABLE = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", PAGE, re.MULTILINE))
 
 def shown(default: object) -> str:
     match default:
-        case None:
+        case None | ():
             return "–"
         case bool():
             return str(default).lower()

@@ -240,7 +240,7 @@ def content(data: bytes) -> None:
             body = gzip.compress(bytes(reader.number() * 40), 1) + reader.rest()
         case _:
             body = reader.rest()
-    check_content({name: encoding}, body)
+    check_content({name.lower(): encoding}, body)
 
 
 def check_content(headers: Mapping[str, str], body: bytes) -> None:
@@ -261,6 +261,7 @@ EXTRAS: dict[str, tuple[Any, ...]] = {
     "timeout": (30, 0.001, 600, "5", 0, float("nan"), float("inf")),
     "verify": (True, "false", "/etc/ssl/ca.pem", 0, "\ud800"),
     "proxy": ("http://proxy:3128", "https://u:p@proxy", "http://[", "socks5://p"),
+    "parameters": ('{"format": "json"}', {"timeStamp": "5"}, {"a": "片 &"}, {"token": "x"}, {"": 1}, "[", [], 5),
     "allow_http": (True, False, "yes", 2),
     "allow_token_in_url": (True, False),
     "quota": ("300/5 minutes", "off", "1/second", "5 per 0 hour", "0/minute", "1/s;2/m", "9" * 4301 + "/s"),

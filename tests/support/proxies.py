@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An HTTP proxy that tunnels (``CONNECT``), and refuses on request."""
+"""An HTTP proxy that tunnels (``CONNECT``), and refuses if it has a reply to send."""
 
 from __future__ import annotations
 

@@ -75,6 +75,30 @@ class RawServer:
         self._listener.close()
 
 
+class TunnelProxy(RawServer):
+    """A proxy that opens the tunnels it is asked for.
+
+    :param tls: speak TLS with this context to its clients
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(b"HTTP/1.1 200 Connection established\r\n\r\n", tls)
+
+    def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
+        host, _, port = self.requests[-1].split()[1].decode().rpartition(":")
+        with socket.create_connection((host, int(port)), 60) as peer:
+            connection.sendall(self._answer)
+            threading.Thread(target=_copy, args=(connection, peer), daemon=True).start()
+            _copy(peer, connection)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(2**16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
 class DrippingServer(RawServer):
     """Goes on after ``answer`` with a byte now and then, until the client has had enough."""
 

@@ -268,6 +268,11 @@ class WireServer:
         self.sent = threading.Event()
         """Set when all of the oddity has been sent."""
 
+    @property
+    def connections(self) -> int:
+        """How many were accepted."""
+        return len(self._sockets)
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:

@@ -56,7 +56,7 @@ def failure(connect: Connect, host: str, **extra: Any) -> str:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port of 127.0.0.1 whose backlog is full: no connection is accepted, none refused."""
+    """A port of 127.0.0.1 whose backlog is full: connections are neither accepted nor refused."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -71,12 +71,12 @@ def silent() -> Iterator[int]:
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Gives the name two.example the addresses that it is called with."""
-    getaddrinfo = socket.getaddrinfo
+    resolve = socket.getaddrinfo
 
     def give(*ports: int) -> None:
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
             if host not in ("two.example", b"two.example"):
-                return getaddrinfo(host, *args, **kwargs)
+                return resolve(host, *args, **kwargs)
             entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
             if not entries:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

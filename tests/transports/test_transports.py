@@ -11,7 +11,7 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,13 @@ from airflow_provider_trim.emulator import (
     TrimEmulator,
 )
 from airflow_provider_trim.transports.aio import AioTransport
+from airflow_provider_trim.transports.network import MAX_IDLE
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.protocol import build_query, parse_task
 from airflow_provider_trim.vod.settings import TrimSettings
-from tests.support.servers import ClosingServer, DrippingServer, RawServer
+from tests.support.servers import ClosingServer, DrippingServer, RawServer, TunnelProxy
 
 from .conftest import Client
 
@@ -127,6 +128,19 @@ def test_one_connection_serves_many_calls(connect: Connect, emulator: TrimEmulat
     client = connect(connection)
     assert [client.send(query(connection)).status for _ in range(6)] == [500, 404, 302, 429, 200, 200]
     assert emulator.connections_opened == 1
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(MAX_IDLE - 1, 1), (MAX_IDLE, 2)])
+def test_a_connection_idle_for_too_long_is_not_used_again(
+    emulator: TrimEmulator, idle: float, connections: int
+) -> None:
+    now = [1000.0]
+    connection = settings(emulator.url)
+    with SyncTransport(connection, clock=lambda: now[0]) as transport:
+        transport.send(query(connection))
+        now[0] += idle
+        transport.send(query(connection))
+    assert emulator.connections_opened == connections
 
 
 @pytest.mark.parametrize("location", ["/elsewhere", "http://elsewhere.invalid/", "http://[", "ftp://x/", "", "\xff"])
@@ -502,3 +516,34 @@ def test_proxy_that_refuses(connect: Connect) -> None:
         proxy = f"http://u:proxy-password@127.0.0.1:{deaf.getsockname()[1]}"
         address = proxy.rpartition("@")[2]
         assert failure(connect, "http://trim.invalid", proxy=proxy) == f"proxy {address}: Connection refused"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_tunnel_through_a_proxy(connect: Connect, authority: trustme.CA, ca: str, scheme: str) -> None:
+    """The proxy learns its own credentials, host and port, and nothing else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with tls_server(authority) as server, TunnelProxy(context if scheme == "https" else None) as proxy:
+        connection = settings(
+            f"https://{server.address}", verify=ca, proxy=f"{scheme}://u:proxy-password@{proxy.address}"
+        )
+        assert connect(connection).send(query(connection)).body == b"{}"
+        (request,) = proxy.requests
+        assert request.startswith(f"CONNECT {server.address} HTTP/1.1\r\n".encode())
+        assert b"\r\nProxy-Authorization: Basic dTpwcm94eS1wYXNzd29yZA==\r\n" in request
+        assert TOKEN.encode() not in request
+        (request,) = server.requests
+        assert request.startswith(b"POST /vod/videoManage/videoClipQuery HTTP/1.1\r\n")
+        assert b"Proxy-" not in request
+
+
+@pytest.mark.parametrize("answer", [OK, OK.replace(b"Content-Length: 2", b"Content-Type: multipart/mixed"), b"garbage"])
+def test_no_library_logs_the_token(connect: Connect, answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 logs URLs, at level DEBUG and where it finds something odd about headers."""
+    caplog.set_level("DEBUG")
+    with RawServer(answer) as server:
+        connection = settings(f"http://{server.address}", method="GET", allow_token_in_url=True)
+        with suppress(TrimTransportError):
+            connect(connection).send(query(connection))
+        assert TOKEN.encode() in server.requests[0]
+    assert TOKEN not in caplog.text

@@ -205,6 +205,14 @@ def test_token_in_the_url_is_refused() -> None:
             {"REDIS://:P@H.:6379/0?db=1": "redis://:P@h?db=1", "redis://[::1]/": "redis://[::1]"},
         ),
         ("api_path", "/vod/videoManage", {"/a/b": "/a/b", "/a/": "/a", "/": "", "/%E4%B8%AD~x": "/%E4%B8%AD~x"}),
+        (
+            "parameters",
+            (),
+            {
+                '{"format": "json", "n": 5}': (("format", "json"), ("n", "5")),
+                '{"timeStamp": "1516182478"}': (("timeStamp", "1516182478"),),
+            },
+        ),
         ("callback_listen", None, {a: a for a in ("0.0.0.0:8790", "[::]:1", "localhost:65535", "10.0.0.1:80")}),
         (
             "callback_url",
@@ -253,6 +261,18 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ("quota_storage", ["redis://:a?geheim@h"], "must be written as %3F"),
         ("quota_storage", ["redis://:geheim@["], "must be a URL such as"),
         (
+            "parameters",
+            ["format=json", "[]", "5", 5, ["a"], {f"a{n}": "" for n in range(21)}],
+            "must be a JSON object",
+        ),
+        ("parameters", [{"transNo": "x"}, {"userId": "x"}, {"token": "x"}, {"videoId": "x"}], "is set by each call"),
+        ("parameters", [{"": "x"}, {"a b": "x"}, {"ü": "x"}, {"a&b": "x"}, {"a" * 65: "x"}], "names must be letters"),
+        (
+            "parameters",
+            [{"a": None}, {"a": True}, {"a": 1.5}, {"a": []}, {"a": "x\n"}, {"a": "x" * 1001}],
+            "must be a text",
+        ),
+        (
             "callback_listen",
             ["8790", ":8790", "0.0.0.0", "h:0", "h:65536", "h:1/x", "http://h:1", "h:1\n1", "::1:5", "[h]:1", "h:²"],
             "must be address:port, such as 0.0.0.0:8790 or [::]:8790",
@@ -286,7 +306,7 @@ def test_every_extra_is_among_these() -> None:
 def test_unknown_extra_names_those_there_are() -> None:
     assert refusal(extra={"time_out": 5}) == (
         "connection extra 'time_out' is unknown; allowed are allow_http, allow_token_in_url, api_path, auth, "
-        "callback_listen, callback_poll_factor, callback_url, method, proxy, quota, quota_storage, "
+        "callback_listen, callback_poll_factor, callback_url, method, parameters, proxy, quota, quota_storage, "
         "timeout, token_header, verify"
     )
 

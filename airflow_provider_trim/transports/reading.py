@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What requests reads responses from: a socket under a deadline, and heads and chunks read strictly.
+
+``http.client`` is more liberal than aiohttp where a head or a chunk has more than one meaning, and hides what it passed
+over. So both are read here, with the outcome of aiohttp.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from airflow_provider_trim.transports.failures import Failures, MalformedResponseError, PeerClosedError
+from airflow_provider_trim.transports.framing import MAX_HEAD, Head, is_response_or_nothing
+from airflow_provider_trim.transports.sockets import AnySocket, Deadline, translated
+
+_BUFFER = 2**16
+"""Bytes read at a time, more than a TLS record has, so that none of a record is left where ``select`` can't see it."""
+
+_STATUS_LINE = re.compile(rb"HTTP/(0\.9|1\.[01]|2\.0) ([1-9][0-9]{2})(?: [^\0\r]*)?")
+_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\0\r]*)")
+_FOLDED_LINE = re.compile(rb"[ \t][^\0\r]*")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\0\r\n]*)?\r\n")
+
+
+class SocketReader(io.BufferedReader):
+    """Reads from a socket and waits for no bytes beyond a deadline.
+
+    Reading raises what :func:`.translated` makes of a socket's errors.
+    """
+
+    def __init__(self, sock: AnySocket, deadline: Deadline, failures: Failures) -> None:
+        self._stream = _DeadlineStream(sock, deadline, failures)
+        super().__init__(self._stream, _BUFFER)
+
+    def unread(self) -> bytes:
+        """Return what was received and not read; nothing is received any more."""
+        self._stream.is_ended = True
+        return self.peek()
+
+
+class _DeadlineStream(io.RawIOBase):
+    def __init__(self, sock: AnySocket, deadline: Deadline, failures: Failures) -> None:
+        super().__init__()
+        self._sock = sock
+        # Keeps the socket open where http.client closes it before the body is read ("Connection: close").
+        self._raw: Any = sock.makefile("rb", buffering=0)
+        self._deadline = deadline
+        self._failures = failures
+        self.is_ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.is_ended:
+            return None
+        with translated(self._failures):
+            self._sock.settimeout(self._deadline.left())
+            return int(self._raw.readinto(buffer))
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class StatusAndHead(NamedTuple):
+    """The head of a response.
+
+    :param version: of HTTP, such as ``1.1``
+    :param head: names and values of the header lines
+    """
+
+    version: str
+    status: int
+    head: Head
+
+
+def read_head(stream: io.BufferedIOBase) -> StatusAndHead:
+    """Read the head of a response, and pass over interim ones (RFC 9110 §15.2).
+
+    :raises PeerClosedError: the stream ended before the head did
+    :raises MalformedResponseError: it is none, or larger than allowed
+    """
+    while True:
+        lines = _lines(stream)
+        match = _STATUS_LINE.fullmatch(next(lines))
+        if match is None:
+            raise MalformedResponseError
+        head = _header_lines(lines)
+        if not 100 <= int(match[2]) < 200 or int(match[2]) == 101:
+            return StatusAndHead(match[1].decode(), int(match[2]), head)
+
+
+def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    """Yield the lines of one head without their ends; blank ones before it are none of them."""
+    left = MAX_HEAD
+    begun = False
+    while True:
+        line = stream.readline(left + 1)
+        left -= len(line)
+        if left < 0:
+            raise MalformedResponseError
+        if not line.endswith(b"\n"):
+            raise PeerClosedError if begun or is_response_or_nothing(line) else MalformedResponseError
+        line = line[:-1].removesuffix(b"\r")
+        if line:
+            begun = True
+            yield line
+        elif begun:
+            return
+
+
+def _header_lines(lines: Iterator[bytes]) -> Head:
+    head: list[tuple[bytes, bytes]] = []
+    for line in lines:
+        if match := _HEADER_LINE.fullmatch(line):
+            head.append((match[1], match[2].strip(b" \t")))
+        elif head and _FOLDED_LINE.fullmatch(line):
+            name, value = head[-1]
+            head[-1] = (name, value + b" " + line.strip(b" \t"))
+        else:
+            raise MalformedResponseError
+    return head
+
+
+def chunked_body(stream: io.BufferedIOBase) -> io.BufferedReader:
+    """Return a body that is sent in chunks (RFC 9112 §7.1); closing it closes the stream beneath.
+
+    Reading it raises :exc:`.MalformedResponseError` for what is no chunk, and for an end within the chunks.
+    """
+    return io.BufferedReader(_ChunkStream(stream))
+
+
+class _ChunkStream(io.RawIOBase):
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        super().__init__()
+        self._stream = stream
+        self._chunk_left = 0
+        self._has_begun = False
+        self._is_over = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._chunk_left and not self._is_over:
+            self._begin_chunk()
+        if self._is_over:
+            return 0
+        data = self._stream.read(min(len(buffer), self._chunk_left))
+        if not data:
+            raise MalformedResponseError
+        buffer[: len(data)] = data
+        self._chunk_left -= len(data)
+        return len(data)
+
+    def _begin_chunk(self) -> None:
+        if self._has_begun and self._stream.read(2) != b"\r\n":
+            raise MalformedResponseError
+        self._has_begun = True
+        match = _CHUNK_SIZE.fullmatch(self._stream.readline(MAX_HEAD))
+        if match is None:
+            raise MalformedResponseError
+        self._chunk_left = int(match[1], 16)
+        if not self._chunk_left:
+            self._skip_trailers()
+            self._is_over = True
+
+    def _skip_trailers(self) -> None:
+        left = MAX_HEAD
+        while (line := self._stream.readline(left)) not in (b"\r\n", b"\n"):
+            left -= len(line)
+            if not line.endswith(b"\n") or left <= 0:
+                raise MalformedResponseError
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
