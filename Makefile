@@ -26,7 +26,7 @@ define environment
 		"Install one, or name yours: make PYTHON=/path/to/python …" >&2; exit 1; }
 	@$(call usable,$(2))
 	@echo "Making the environment in $(1) (a minute or two, once) …"
-	@$(1)/bin/python -c '' 2>/dev/null || { rm -rf $(1) && $(2) -m venv $(1); }
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf $(1) && $(2) -m venv $(1); }
 endef
 
 # The environment is brought up to date when what it is made from changes, and made anew if PYTHON=… has another version.
