@@ -188,6 +188,10 @@ class ConnectionCache:
         if version == self.version:
             self._usable = False
 
+    def is_current(self, session: Session) -> bool:
+        """Return whether a session is still the one to poll with."""
+        return session is self._session
+
     def recheck(self) -> None:
         """Reload the connection soon: a host, a proxy or a CA file that no longer works may have been replaced."""
         self._expires_at = min(self._expires_at, self._loaded_at + RECHECK_INTERVAL)

@@ -54,7 +54,7 @@ class Expiry:
     def add(self, waiter: Waiter) -> None:
         """Take note of a wait's deadline."""
         if waiter.state.deadline is not None:
-            self._next_at = min(self._next_at, waiter.state.deadline + EXPIRY_GRACE)
+            self._next_at = min(self._next_at, max(waiter.state.deadline, waiter.began_at) + EXPIRY_GRACE)
 
     def check(self, now: float) -> None:
         """End all waits whose time is over."""
@@ -65,7 +65,8 @@ class Expiry:
             if waiter.state.deadline is None:
                 continue
             in_flight = waiter.state.trans_no in self._in_flight
-            expires_at = waiter.state.deadline + (MAX_EXPIRY_GRACE if in_flight else EXPIRY_GRACE)
+            grace = MAX_EXPIRY_GRACE if in_flight else EXPIRY_GRACE
+            expires_at = max(waiter.state.deadline, waiter.began_at) + grace
             if expires_at <= now:
                 _expire(waiter, in_flight, self._quota_exhausted())
             else:

@@ -120,10 +120,12 @@ async def wait_for_group(
         task.add_done_callback(ended.put_nowait)
     try:
         while not group.finished:
+            over = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(group.seconds_until_log(clock())):
-                    task = await ended.get()
-                    group.record(places[task], task.result())
+                    over = await ended.get()
+            if over is not None:  # its own TimeoutError, if it has one, must be seen
+                group.record(places[over], over.result())
             if group.should_log(clock()):
                 report(group.progress_line(clock()))
         return group.verdicts

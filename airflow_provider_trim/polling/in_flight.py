@@ -19,12 +19,14 @@ class Poll:
     :param trans_no: of the trim
     :param session: with which it is made
     :param version: of the session's connection
+    :param sent_at: when it is made
     :param new_connection: make it over a new network connection
     """
 
     trans_no: str
     session: Session
     version: int
+    sent_at: float
     new_connection: bool = False
     outdated: bool = False
     """A callback came meanwhile, so the response may be older than what it announced."""

@@ -115,7 +115,7 @@ class Poller:
             raise RuntimeError("poller is closed; get a new one from poller_for()")
         expected, interval = state.options.expects_callback, state.interval
         callback = Expectation(self._callbacks, expected=expected, interval=interval, clock=self._clock)
-        waiter = Waiter(state, callback, asyncio.get_running_loop().create_future())
+        waiter = Waiter(state, callback, asyncio.get_running_loop().create_future(), began_at=self._clock())
         self._subscriptions.add(waiter)
         try:
             self._begin(waiter)
@@ -196,9 +196,11 @@ class Poller:
                 continue
             if pause:
                 await asyncio.sleep(pause)
+            elif not self._connection.is_current(session):  # replaced meanwhile, and closed
+                self._permits.release()
             elif (trans_no := self._schedule.pop_due(self._clock())) is not None:
                 repeat = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
-                return Poll(trans_no, session, version, new_connection=repeat)
+                return Poll(trans_no, session, version, self._clock(), new_connection=repeat)
             else:
                 self._permits.release()
 
@@ -223,7 +225,7 @@ class Poller:
     def _on_outcome(self, poll: Poll, outcome: TrimTask | TrimError) -> None:
         if isinstance(outcome, TrimTransportError) and outcome.http_status is None:
             self._connection.recheck()
-        self._record(poll.trans_no, outcome, poll.version)
+        self._record(poll.trans_no, outcome, poll.version, poll.sent_at)
         if poll.outdated:
             self._expedite(poll.trans_no)
 
@@ -231,19 +233,19 @@ class Poller:
         """Pass an error that keeps all trims from being polled on to those that are due."""
         now = self._clock()
         while (trans_no := self._schedule.pop_due(now, call=False)) is not None:
-            self._record(trans_no, error, self._connection.version)
+            self._record(trans_no, error, self._connection.version, now)
 
-    def _record(self, trans_no: str, outcome: TrimTask | TrimError, version: int) -> None:
+    def _record(self, trans_no: str, outcome: TrimTask | TrimError, version: int, sent_at: float) -> None:
         """Pass the outcome of a poll on to every wait of the trim."""
         try:
-            self._dispatch(trans_no, outcome, version)
+            self._dispatch(trans_no, outcome, version, sent_at)
         # A bug here must not leave these waits without another poll, nor end any other.
         except Exception as error:
             log.exception("The outcome of a poll of trim %s could not be recorded", trans_no)
             for waiter in self._subscriptions.pending(trans_no):
                 waiter.verdict.set_exception(error)
 
-    def _dispatch(self, trans_no: str, outcome: TrimTask | TrimError, version: int) -> None:
+    def _dispatch(self, trans_no: str, outcome: TrimTask | TrimError, version: int, sent_at: float) -> None:
         now = self._clock()
         if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
             successful = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
@@ -254,7 +256,7 @@ class Poller:
             self._connection.invalidate(version)
             self._record_refusal(outcome)
         accepted = self._credentials.accepted
-        decisions = [(waiter, waiter.record_response(outcome, now, version, accepted)) for waiter in waiters]
+        decisions = [(waiter, waiter.record_response(outcome, now, sent_at, version, accepted)) for waiter in waiters]
         self._reschedule(trans_no)
         for waiter, decision in decisions:
             if decision is not None and decision.message:

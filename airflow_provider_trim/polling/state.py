@@ -103,12 +103,19 @@ class PollState:
         return self.deadline is not None and now >= self.deadline
 
     def record_response(
-        self, outcome: TrimTask | TrimError, now: float, *, version: int = 0, credentials_accepted: bool = False
+        self,
+        outcome: TrimTask | TrimError,
+        now: float,
+        *,
+        sent_at: float | None = None,
+        version: int = 0,
+        credentials_accepted: bool = False,
     ) -> Decision:
         """Decide what the outcome of a poll means. Like all methods that decide, it is not for a wait that is over.
 
         :param outcome: of the poll; a trim is processing or successful, all else comes as an error
         :param now: when it came
+        :param sent_at: when the poll was made, by default at ``now``. Only one that is made at the deadline is the last
         :param version: of the connection with which the poll was made; each reload has a higher one
         :param credentials_accepted: whether the service has accepted the connection's credentials before
         :raises RuntimeError: there is a verdict already
@@ -124,7 +131,7 @@ class PollState:
         decision = self._decide(event, outcome, now, version, credentials_accepted)
         if not isinstance(decision, PollAgain):
             return decision
-        if self.is_final(now):
+        if self.is_final(now if sent_at is None else sent_at):
             if event is not Event.TRANSIENT_ERROR or self.repeats_last_poll:
                 return self.expire()
             self.repeats_last_poll = True

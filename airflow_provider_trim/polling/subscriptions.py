@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ class Waiter:
     state: PollState
     callback: Expectation
     verdict: asyncio.Future[Verdict]
+    began_at: float = -math.inf
+    """When this process began to wait; after a takeover, that may be long after the deadline."""
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     """The waiting task's own, so that what is logged about its trim stands in its log."""
 
@@ -36,7 +39,7 @@ class Waiter:
         return at if deadline is None else min(at, max(deadline, self.state.next_poll_at))
 
     def record_response(
-        self, outcome: TrimTask | TrimError, now: float, version: int, credentials_accepted: bool
+        self, outcome: TrimTask | TrimError, now: float, sent_at: float, version: int, credentials_accepted: bool
     ) -> PollAgain | None:
         """Take in the outcome of a poll, as :meth:`PollState.record_response` does.
 
@@ -45,7 +48,9 @@ class Waiter:
 
         def decide(state: PollState) -> Decision:
             self.callback.record_poll(outcome)
-            return state.record_response(outcome, now, version=version, credentials_accepted=credentials_accepted)
+            return state.record_response(
+                outcome, now, sent_at=sent_at, version=version, credentials_accepted=credentials_accepted
+            )
 
         return self.decide(decide)
 

@@ -74,7 +74,7 @@ class SyncPoller:
         """Wait until a group is finished."""
         while not group.finished:
             now = self._clock()
-            self._sleep(max(0.0, min(self._due_at(state, now) for _, state in group.pending()) - now))
+            self._sleep(max(0.0, min(self.due_at(state, now) for _, state in group.pending()) - now))
             self.poll_due(group)
         return group.verdicts
 
@@ -82,7 +82,7 @@ class SyncPoller:
         """Poll all trims of a group that are due, until it is finished."""
         for place, state in group.pending():
             now = self._clock()
-            if group.verdicts[place] is None and self._due_at(state, now) <= now:
+            if group.verdicts[place] is None and self.due_at(state, now) <= now:
                 self._record(group, place, self.poll(state))
             self._record_refusal(group)
             if group.finished:
@@ -99,7 +99,7 @@ class SyncPoller:
         for place, state in group.pending():
             while group.verdicts[place] is None:
                 now = self._clock()
-                if (due := self._due_at(state, now)) > now:
+                if (due := self.due_at(state, now)) > now:
                     if state.state is not State.RATE_LIMITED or not group.successful + group.failed:
                         return
                     self._sleep(due - now)
@@ -115,6 +115,7 @@ class SyncPoller:
         were never accepted had their reload.
         """
         while True:
+            sent_at = self._clock()
             outcome = self._query(state)
             now, version = self._clock(), self._version
             if self._credentials.record(outcome, version, state.interval, now) and isinstance(outcome, TrimAuthError):
@@ -122,7 +123,7 @@ class SyncPoller:
                 self._version += 1
                 self._client.reload_connection()
             decision = state.record_response(
-                outcome, now, version=version, credentials_accepted=self._credentials.accepted
+                outcome, now, sent_at=sent_at, version=version, credentials_accepted=self._credentials.accepted
             )
             if not isinstance(decision, PollAgain):
                 return decision
@@ -135,7 +136,7 @@ class SyncPoller:
             else:
                 return decision
 
-    def _due_at(self, state: PollState, now: float) -> float:
+    def due_at(self, state: PollState, now: float) -> float:
         """Return when a trim is due. While the credentials are refused, only the last poll does not wait for them."""
         due = max(state.next_poll_at, now + self._credentials.pause(now))
         return due if state.deadline is None else min(due, max(state.deadline, state.next_poll_at))

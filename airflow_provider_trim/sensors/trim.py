@@ -265,10 +265,14 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Return the seconds until the next poll, which is at the timeout at the latest."""
+        now = time.monotonic()
         states = [state for _, state in self._group.pending()] if self._group else []
-        # In reschedule mode only the first was polled.
-        due = [state.next_poll_at for state in (states[:1] if self.reschedule else states)]
-        pause = min(due, default=0.0) - time.monotonic()
+        if self.reschedule or self._poller is None:
+            due = [state.next_poll_at for state in states[:1]]  # in reschedule mode only the first was polled
+        else:
+            due = [self._poller.due_at(state, now) for state in states]
+        # Nothing is pending if the result could not be pushed, and silent_fail has Airflow go on.
+        pause = min(due, default=now + self.poke_interval) - now
         if self.exponential_backoff:
             pause = max(pause, super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return max(0.0, min(pause, self._time_limit() - run_duration()))

@@ -64,6 +64,9 @@ def decode_event(
                 None if payload is None else _decode_verdict(payload, name)
                 for name, payload in zip(trans_nos, payloads, strict=True)
             ]
+            # A wait is given up undecided only because another one of the list has failed.
+            if None in verdicts and not any(isinstance(v, Failure | TimedOut) for v in verdicts):
+                raise ValueError("no verdict")
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, errors.TransNoEmptyError) as error:
         raise _not_understood(_subject(deferred), f"{type(error).__name__} in it") from None
     if refusal is not None:

@@ -23,6 +23,7 @@ from tenacity import wait_none
 from airflow_provider_trim.emulator import (
     ConnectionReset,
     HttpError,
+    NoFault,
     RawResponse,
     ResetMidResponse,
     ServiceCode,
@@ -39,6 +40,7 @@ from tests.support.waits import (
     WAIT_IDS,
     WAITS,
     AirflowRescheduleException,
+    TaskInstance,
     in_waits,
     operator,
     sensor,
@@ -202,6 +204,47 @@ def test_refused_credentials_fail_after_one_reload(trim_default: TrimEmulator, m
     assert not isinstance(failed.value, AirflowException), "retries apply, and soft_fail makes no skip of it"
     # Deferrable: both in the worker.
     assert len(trim_default.calls) == 2
+
+
+@pytest.fixture
+def naps(standing_clock: None, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made."""
+    made: list[float] = []
+    sleep = time.sleep
+
+    def nap(seconds: float) -> None:
+        made.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", nap)
+    return made
+
+
+def test_refused_credentials_of_a_list_hold_its_worker_asleep(trim_default: TrimEmulator, naps: list[float]) -> None:
+    """All trims of the list share the credentials, so none is poked before they are tried again."""
+    for name in ("a", "b"):
+        trim_default.add_trim(name, seconds=40)
+    trim_default.misbehave(None, NoFault(), NoFault(), *[HttpError(401)] * 5)
+    result = sensor("poke", trans_no=["a", "b"], poke_interval=1, timeout=600).run()
+    assert result == [trim_default.video_info(name) for name in ("a", "b")]
+    assert len(naps) <= 2 * trim_default.call_count
+
+
+def test_result_that_cannot_be_pushed_is_tried_again_after_the_interval(
+    trim_default: TrimEmulator, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under silent_fail, which has Airflow go on."""
+    trim_default.add_trim("T", seconds=0)
+    pushes = []
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        pushes.append(arguments)
+        raise ConnectionError("the api-server is unreachable")
+
+    monkeypatch.setattr(TaskInstance, "xcom_push", fail)
+    with pytest.raises(AirflowSensorTimeout):
+        sensor("poke", poke_interval=10, timeout=50, silent_fail=True).run()
+    assert 2 <= len(pushes) <= 7
 
 
 @every_wait

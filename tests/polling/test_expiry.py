@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -26,10 +27,10 @@ class Waits:
         self.in_flight: set[str] = set()
         self.expiry = Expiry(self.subscriptions, self.in_flight)
 
-    def add(self, trans_no: str, deadline: float | None, **options: Any) -> Waiter:
+    def add(self, trans_no: str, deadline: float | None, *, began_at: float = -math.inf, **options: Any) -> Waiter:
         state = PollState(trans_no, WaitOptions(deadline=deadline, **options), now=NOW)
         callback, _ = expect(Clock(NOW), Receiver(), expected=False)
-        waiter = Waiter(state, callback, asyncio.get_running_loop().create_future())
+        waiter = Waiter(state, callback, asyncio.get_running_loop().create_future(), began_at=began_at)
         self.subscriptions.add(waiter)
         self.expiry.add(waiter)
         return waiter
@@ -54,6 +55,15 @@ async def test_wait_ends_some_time_after_its_deadline(waits: Waits) -> None:
     assert str(verdict.last_error) == "the last poll could not be made within 30 s"
 
 
+async def test_wait_that_is_taken_over_after_its_deadline_has_time_for_its_last_poll(waits: Waits) -> None:
+    """A triggerer may have been away for longer than the grace."""
+    waiter = waits.add("t1", NOW - 300.0, began_at=NOW)
+    waits.expiry.check(NOW + EXPIRY_GRACE - 0.1)
+    assert not waiter.verdict.done()
+    waits.expiry.check(NOW + EXPIRY_GRACE)
+    assert waiter.verdict.done()
+
+
 async def test_last_poll_that_is_in_flight_is_waited_for_longer(waits: Waits) -> None:
     waiter = waits.add("t1", NOW)
     waits.in_flight.add("t1")
@@ -68,7 +78,7 @@ async def test_last_poll_that_is_in_flight_is_waited_for_longer(waits: Waits) ->
 
 async def test_last_error_is_named(waits: Waits) -> None:
     waiter = waits.add("t1", NOW + 60)
-    waiter.record_response(TrimTransportError("in trouble", http_status=503), NOW, 1, False)
+    waiter.record_response(TrimTransportError("in trouble", http_status=503), NOW, NOW, 1, False)
     waits.expiry.check(NOW + 90)
     verdict = waiter.verdict.result()
     assert isinstance(verdict, TimedOut)
@@ -77,7 +87,7 @@ async def test_last_error_is_named(waits: Waits) -> None:
 
 async def test_wait_that_has_ended_does_not_expire(waits: Waits) -> None:
     waiter = waits.add("t1", NOW + 60)
-    waiter.record_response(DONE, NOW, 1, True)
+    waiter.record_response(DONE, NOW, NOW, 1, True)
     waits.expiry.check(NOW + 1e6)
     assert waiter.verdict.result() == Success(DONE)
 
@@ -95,7 +105,7 @@ async def test_deadlines_are_checked_only_when_one_may_have_passed(waits: Waits)
     waits.subscriptions = Counting()
     waits.expiry = Expiry(waits.subscriptions, waits.in_flight)
     for number in range(100):
-        waits.add(f"t{number}", NOW + 100.0 + number).record_response(PROCESSING, NOW, 1, True)
+        waits.add(f"t{number}", NOW + 100.0 + number).record_response(PROCESSING, NOW, NOW, 1, True)
     for second in range(130):
         waits.expiry.check(NOW + second)
     assert waits.subscriptions.passes == 0

@@ -104,14 +104,15 @@ async def test_waits_that_are_ended_without_a_verdict_are_cancelled() -> None:
     assert sorted(cancelled) == ["t0", "t2"]
 
 
-async def test_exception_of_one_wait_is_raised_and_cancels_the_others() -> None:
+@pytest.mark.parametrize("kind", [LookupError, TimeoutError])
+async def test_exception_of_one_wait_is_raised_and_cancels_the_others(kind: type[Exception]) -> None:
     async def wait(state: PollState) -> Verdict:
         if state.trans_no == "t1":
-            raise LookupError("a bug")
+            raise kind("a bug")
         await asyncio.Event().wait()
         raise AssertionError
 
     group = WaitGroup([PollState(f"t{number}", now=NOW) for number in range(3)], stop_at_failure=False)
-    with pytest.raises(LookupError, match="a bug"):
+    with pytest.raises(kind, match="a bug"):
         await wait_for_group(wait, group, lambda _: None, clock=lambda: NOW)
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -354,6 +354,17 @@ def test_last_poll_is_repeated_once_where_it_failed_for_a_passing_reason(
     assert state.record_response(second, T + 61) == verdict
 
 
+@pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_ANSWER, TOO_OFTEN, REFUSED], ids=label)
+def test_response_after_the_deadline_to_an_earlier_poll_is_followed_by_the_last_one(
+    outcome: TrimTask | TrimError,
+) -> None:
+    state = begin(interval=10, deadline=T + 60)
+    decision = state.record_response(outcome, T + 62, sent_at=T + 59)
+    assert isinstance(decision, PollAgain)
+    assert decision.at <= T + 62
+    assert state.record_response(DONE, T + 62) == Success(DONE)
+
+
 @pytest.mark.parametrize("late", [0.0, 3600.0])
 def test_success_at_the_last_poll_wins(late: float) -> None:
     state = begin(deadline=T + 60)

@@ -171,6 +171,12 @@ def test_content_that_is_not_understood_is_an_error(content: str) -> None:
         decode_event({"content": content}, deferred="t1")
 
 
+@pytest.mark.parametrize(("trans_nos", "verdicts"), [("t1", [None]), (["t1", "t2"], [None, None])])
+def test_waits_without_a_verdict_are_an_error_unless_another_has_failed(trans_nos: Any, verdicts: Any) -> None:
+    with pytest.raises(TrimError, match="cannot decode"):
+        decode_event({"content": json.dumps({"trans_nos": trans_nos, "verdicts": verdicts})}, deferred=trans_nos)
+
+
 def test_an_event_about_other_trims_is_an_error() -> None:
     """Whatever it says of those, this task has waited for its own."""
     event = encode_event(TransNos(("t2",)), [TimedOut()])
