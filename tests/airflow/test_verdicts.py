@@ -192,7 +192,7 @@ def test_reschedule_mode_leaves_failures_to_the_timeout(trim_default: TrimEmulat
     """Each poll has its own process, so failures can't be counted in a row."""
     trim_default.misbehave("T", HttpError(500), repeat=True)
     with pytest.raises(AirflowSensorTimeout):
-        sensor("reschedule", timeout=0.5, max_consecutive_failures=2).run()
+        sensor("reschedule", timeout=0.5, max_consecutive_failures=3).run()
 
 
 @every_wait
