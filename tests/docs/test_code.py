@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
+from tests.support.nested import run_nested
 from tests.support.pages import PAGES, Block, blocks, name_of
 from tests.support.running import AIRFLOW_3, run
 
@@ -82,7 +83,7 @@ def test_conftest(block: Block, pytester: pytest.Pytester) -> None:
             assert trim_emulator.calls
         """
     )
-    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    run_nested(pytester).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

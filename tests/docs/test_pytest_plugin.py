@@ -9,6 +9,7 @@ import os
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.support.nested import run_nested
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_wait_against_the_emulator(project: pytest.Pytester) -> None:
             assert "AIRFLOW_CONN_TRIM_DEFAULT" not in os.environ
         """
     )
-    project.runpytest_inprocess().assert_outcomes(passed=3)
+    run_nested(project).assert_outcomes(passed=3)
 
 
 def test_an_emulator_of_the_projects_own(project: pytest.Pytester) -> None:
@@ -62,7 +63,7 @@ def test_an_emulator_of_the_projects_own(project: pytest.Pytester) -> None:
                 assert hook.test_connection()[0]
         """
     )
-    project.runpytest_inprocess().assert_outcomes(passed=1)
+    run_nested(project).assert_outcomes(passed=1)
 
 
 def test_a_proxy_of_the_environment_is_passed_by(
@@ -94,6 +95,6 @@ def test_a_session_that_uses_no_fixture_loads_nothing(project: pytest.Pytester) 
 
 
 def test_the_fixtures_say_what_they_are_for(project: pytest.Pytester) -> None:
-    listed = project.runpytest_inprocess("--fixtures").stdout.str()
+    listed = run_nested(project, "--fixtures").stdout.str()
     assert "trim_emulator" in listed
     assert "The id of a connection" in listed
