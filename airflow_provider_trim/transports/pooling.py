@@ -199,13 +199,21 @@ class Adapter(requests.adapters.HTTPAdapter):
         }
         self._tls = tls
         self._proxy = proxy
+        self._pools: set[Any] = set()
         super().__init__()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return a pool whose connections are this package's."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         pool.ConnectionCls = self._kinds[pool.scheme]
+        self._pools.add(pool)
         return pool
+
+    def close(self) -> None:
+        """Close the network connections; urllib3 leaves those of a pool open while an exception refers to it."""
+        super().close()
+        while self._pools:
+            self._pools.pop().close()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Return the pools of a proxy, with the TLS context."""

@@ -7,6 +7,7 @@ their end. JSON is a connection. Shell, and the tests that a page shows: ``test_
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
+from airflow_provider_trim.vod.schemes import GROUP
 from tests.support.nested import run_nested
 from tests.support.pages import PAGES, Block, blocks, name_of
 from tests.support.running import AIRFLOW_3, run
 
 SHOWN = {"", "text"}
 """Languages of what is read and not run, such as output."""
-RUN = {"python", "bash", "json", "yaml"}
+RUN = {"python", "bash", "json", "toml", "yaml"}
 TRANS_NOS = ("clip-1", "036b6f4a01611000a79c3a7800000000")
 """The trims there are when a page is run; they are done."""
 
@@ -66,6 +68,14 @@ def test_json(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_yaml(block: Block) -> None:
     for manifest in yaml.safe_load_all(block.text):
         assert {"apiVersion", "kind", "metadata", "spec"} <= manifest.keys()
+
+
+@pytest.mark.parametrize(
+    "block", [block for page in PAGES for block in blocks(page) if block.language == "toml"], ids=str
+)
+def test_toml(block: Block) -> None:
+    groups = tomllib.loads(block.text)["project"]["entry-points"]
+    assert groups.keys() == {GROUP}
 
 
 CONFTESTS = [block for page in PAGES for block in blocks(page) if block.file == "conftest.py"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -13,13 +14,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_trim.emulator import Fault, HttpError, RawResponse, ServiceCode, TrimEmulator
-from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
 
 pytestmark = pytest.mark.xdist_group("live")
 
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
-SECRET = "Zq7/t0ken+w1th=signs&0f?4ll"
 RUN_LIMIT = 600.0
 
 
@@ -45,15 +43,9 @@ def echoes(secret: str) -> list[Fault]:
     ]
 
 
-@pytest.fixture
-def service() -> Iterator[TrimEmulator]:
-    with TrimEmulator(token=SECRET, duration=1.0) as emulator:
-        yield emulator
-
-
 def dump(database: Path) -> Iterator[tuple[str, bytes]]:
     """Every cell of every table, as bytes."""
-    with sqlite3.connect(database) as connection:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             for row in connection.execute(f'SELECT * FROM "{table}"'):
@@ -61,34 +53,29 @@ def dump(database: Path) -> Iterator[tuple[str, bytes]]:
                     yield f"table {table}", cell if isinstance(cell, bytes) else str(cell).encode()
 
 
-def test_the_secret_is_nowhere(service: TrimEmulator, tmp_path: Path) -> None:
+def test_the_secret_is_nowhere(service: TrimEmulator, airflow: LiveAirflow, secret: str) -> None:
     """In nothing that the examples leave behind: logs, trigger arguments, events, XComs, templates."""
-    connection = connection_to(service, password=SECRET)
-    settings = {"LOGGING__LOGGING_LEVEL": "DEBUG", "DAG_PROCESSOR__REFRESH_INTERVAL": "300"}
-    airflow = LiveAirflow(tmp_path / "home", EXAMPLES, connections={"trim_default": connection}, settings=settings)
-    with airflow:
-        airflow.wait_for_dag("example_trim_highlights")
-        service.add_trim("waited-for", seconds=5)
-        service.misbehave("waited-for", *echoes(SECRET))
-        service.add_trim("refused", seconds=60)
-        service.misbehave("refused", echoes(SECRET)[1], repeat=True)
-        service.fail_submission("after", HttpError(500, body=f"lost {SECRET}".encode()))
-        runs = [
-            ("example_trim_wait", airflow.trigger("example_trim_wait", trans_no="waited-for"), "success"),
-            ("example_trim_wait", airflow.trigger("example_trim_wait", trans_no="refused"), "failed"),
-            ("example_trim_highlights", airflow.trigger("example_trim_highlights"), "success"),
-        ]
-        tables = [cell for dag, run, state in runs for cell in waited(airflow, dag, run, state)]
-        tables += dump(tmp_path / "home" / "airflow.db")
+    service.add_trim("waited-for", seconds=5)
+    service.misbehave("waited-for", *echoes(secret))
+    service.add_trim("refused", seconds=60)
+    service.misbehave("refused", echoes(secret)[1], repeat=True)
+    service.fail_submission("after", HttpError(500, body=f"lost {secret}".encode()))
+    runs = [
+        ("example_trim_wait", airflow.trigger("example_trim_wait", trans_no="waited-for"), "success"),
+        ("example_trim_wait", airflow.trigger("example_trim_wait", trans_no="refused"), "failed"),
+        ("example_trim_highlights", airflow.trigger("example_trim_highlights"), "success"),
+    ]
+    tables = [cell for dag, run, state in runs for cell in waited(airflow, dag, run, state)]
+    tables += dump(airflow.home / "airflow.db")
 
-    searched = [*tables, *((str(path), path.read_bytes()) for path in (tmp_path / "home").rglob("*") if path.is_file())]
+    searched = [*tables, *((str(path), path.read_bytes()) for path in airflow.home.rglob("*") if path.is_file())]
     logs = b"".join(content for name, content in searched if name.endswith(".log"))
     # What is searched is where something could stand: these lines of ours are there.
     for line in (b"credentials", b"Polling trim waited-for", b"has expired"):
         assert line in logs
     assert any(b"TrimTaskStatusTrigger" in content for name, content in searched if name == "table trigger")
     for name, content in searched:
-        for form in forms(SECRET):
+        for form in forms(secret):
             assert form not in content, f"{form!r} in {name}"
 
 

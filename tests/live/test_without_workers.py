@@ -5,79 +5,20 @@ from __future__ import annotations
 
 import json
 import math
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
-from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
-from tests.support.worker_starts import PLUGIN
 
 pytestmark = pytest.mark.xdist_group("live")
 
 LIMIT = 600.0
 
-DAGS = """
-    from datetime import timedelta
-    from airflow.sdk import DAG, task
-    from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
-
-    def wait(task_id="wait", **arguments):
-        return TrimTaskStatusSensor(task_id=task_id, poke_interval=1, start_from_trigger=True, **arguments)
-
-    with DAG("starts_there"):
-        wait(trans_no="starts")
-
-    with DAG("ends_there"):
-        wait(trans_no="ends", finish_in_triggerer=True)
-
-    with DAG("list_ends_there"):
-        @task
-        def name_of(video):
-            return f"{type(video).__name__} {video['videoName']}"
-
-        waiting = wait(trans_no=["first", "second"], finish_in_triggerer=True)
-        name_of.expand(video=waiting.output)
-
-    with DAG("template"):
-        @task
-        def submitted():
-            return "templated"
-
-        @task
-        def kind(video):
-            return type(video).__name__
-
-        waiting = wait(
-            trans_no="{{ ti.xcom_pull(task_ids='submitted', map_indexes=-1) }}", finish_in_triggerer=True
-        )
-        submitted() >> waiting
-        kind(waiting.output)
-
-    with DAG("fails"):
-        wait(trans_no="fails", finish_in_triggerer=True, retries=2)
-
-    with DAG("skips"):
-        wait(trans_no="fails", finish_in_triggerer=True, soft_fail=True)
-
-    with DAG("times_out"):
-        wait(trans_no="endless", finish_in_triggerer=True, timeout=3, execution_timeout=timedelta(hours=1))
-
-    with DAG("killed"):
-        wait(trans_no="long", finish_in_triggerer=True, timeout=3600)
-
-    with DAG("mapped"):
-        TrimTaskStatusSensor.partial(
-            task_id="wait", poke_interval=1, start_from_trigger=True, finish_in_triggerer=True
-        ).expand(trans_no=["mapped0", "mapped1"])
-"""
-
 
 class Waits:
-    """A live Airflow with the DAGs above, and a count of the workers that it has started."""
+    """A live Airflow with the DAGs of waits.py, and a count of the workers that it has started."""
 
     def __init__(self, airflow: LiveAirflow, service: TrimEmulator, starts: Path) -> None:
         self.airflow = airflow
@@ -96,27 +37,9 @@ class Waits:
         return str(wait["state"])
 
 
-@pytest.fixture(scope="module")
-def waits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waits]:
-    folder = tmp_path_factory.mktemp("live")
-    starts = folder / "starts"
-    for name, text in (("dags", DAGS), ("plugins", PLUGIN)):
-        (folder / name).mkdir()
-        (folder / name / f"{name}.py").write_text(textwrap.dedent(text))
-    with TrimEmulator(duration=3.0) as service:
-        airflow = LiveAirflow(
-            folder / "home",
-            folder / "dags",
-            connections={"trim_default": connection_to(service)},
-            settings={
-                "CORE__PLUGINS_FOLDER": str(folder / "plugins"),
-                "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
-            },
-        )
-        airflow.environment |= {"STARTS": str(starts)}
-        with airflow:
-            airflow.wait_for_dag("mapped")
-            yield Waits(airflow, service, starts)
+@pytest.fixture
+def waits(airflow: LiveAirflow, service: TrimEmulator, worker_starts: Path) -> Waits:
+    return Waits(airflow, service, worker_starts)
 
 
 def test_wait_that_starts_in_the_triggerer_starts_one_worker(waits: Waits) -> None:

@@ -26,8 +26,10 @@ START_LIMIT = 600.0
 """Seconds until all processes say that they are healthy."""
 API_LIMIT = 180.0
 """Seconds for one call of the REST interface; a busy machine needs many of them."""
-END_LIMIT = 15.0
+GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL."""
+END_LIMIT = 60.0
+"""Seconds from SIGKILL to the end."""
 
 PROCESSES = {
     "api-server": ["api-server", "--workers", "1"],
@@ -171,7 +173,7 @@ class LiveAirflow:
         for process in self.processes.values():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
-        end = time.monotonic() + END_LIMIT
+        end = time.monotonic() + GRACE
         for process in self.processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, end - time.monotonic()))

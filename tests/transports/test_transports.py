@@ -9,13 +9,14 @@ import random
 import shutil
 import socket
 import ssl
+import threading
 import time
 import traceback
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import trustme
@@ -184,6 +185,30 @@ def test_closing_twice_is_harmless(connect: Connect, emulator: TrimEmulator) -> 
     client.send(query(connection))
     client.close()
     client.close()
+
+
+class _Leftover(RawServer):
+    """Sends more than its response has, and tells when the client closes the connection."""
+
+    def __init__(self) -> None:
+        super().__init__(OK + b"left over")
+        self.closed = threading.Event()
+
+    def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
+        super()._reply(connection, stream)
+        stream.read()
+        self.closed.set()
+
+
+def test_closing_closes_the_connection_while_an_error_refers_to_it(connect: Connect) -> None:
+    with _Leftover() as server:
+        connection = settings(f"http://{server.address}")
+        client = connect(connection)
+        with pytest.raises(TrimTransportError) as held:
+            client.send(query(connection))
+        client.close()
+        assert server.closed.wait(30)
+        del held
 
 
 async def test_leaving_the_context_closes_the_connections(emulator: TrimEmulator) -> None:
