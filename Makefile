@@ -109,8 +109,8 @@ GROUP_2.11 := test
 	@touch $@
 .PRECIOUS: .venv-%/.tests .venv-py%/.tests
 
-# Left out: tests/fuzz and tests/test_layers.py, which have nothing of Airflow; the rest of tests/live is of Airflow 3.
-TESTS_2 := $(addprefix tests/,vod transports client ratelimit polling callbacks emulator airflow hooks operators sensors triggers waiting test_package.py test_lines.py live/test_airflow_2.py)
+# What has to do with Airflow; the rest of tests/live is of Airflow 3.
+TESTS_2 := $(addprefix tests/,airflow hooks operators sensors triggers waiting test_package.py test_lines.py live/test_airflow_2.py)
 test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
 	@.venv-2.11/bin/$(PYTEST) -rs $(TESTS_2)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: an Airflow of their own, and the emulator."""
 
+import atexit
 import functools
 import gc
 import importlib.metadata
@@ -20,6 +21,7 @@ import time_machine
 
 # Airflow reads its environment when it is first imported, which happens before any fixture runs.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-provider-trim-")
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
 os.environ.update(
     {
         "AIRFLOW_HOME": AIRFLOW_HOME,
@@ -57,11 +59,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("full")]
-
-
-def pytest_sessionfinish() -> None:
-    """Leave nothing behind."""
-    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
