@@ -21,6 +21,7 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    default_args={"retries": 2},  # should the service be unreachable for minutes
     params={"trans_nos": Param(["trim-1", "trim-2", "trim-3"], type="array", items={"type": "string"})},
     doc_md=__doc__,
     tags=["example", "trim"],

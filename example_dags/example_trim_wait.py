@@ -22,6 +22,7 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    default_args={"retries": 2},  # should the service be unreachable for minutes
     params={
         "trans_no": Param(
             "036b6f4a01611000a79c3a7800000000",

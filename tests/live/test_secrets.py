@@ -62,7 +62,7 @@ def test_the_secret_is_nowhere(service: TrimEmulator, airflow: LiveAirflow, secr
     service.fail_submission("after", HttpError(500, body=f"lost {secret}".encode()))
     runs = [
         ("example_trim_wait", airflow.trigger("example_trim_wait", trans_no="waited-for"), "success"),
-        ("example_trim_wait", airflow.trigger("example_trim_wait", trans_no="refused"), "failed"),
+        ("refused", airflow.trigger("refused"), "failed"),
         ("example_trim_highlights", airflow.trigger("example_trim_highlights"), "success"),
     ]
     tables = [cell for dag, run, state in runs for cell in waited(airflow, dag, run, state)]

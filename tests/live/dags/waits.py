@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What test_without_workers.py runs."""
+"""What the tests run, beside the examples."""
 
 from datetime import timedelta
 
@@ -57,3 +57,6 @@ with DAG("mapped"):
     TrimTaskStatusSensor.partial(
         task_id="wait", poke_interval=1, start_from_trigger=True, finish_in_triggerer=True
     ).expand(trans_no=["mapped0", "mapped1"])
+
+with DAG("refused"):
+    TrimTaskStatusSensor(task_id="wait", trans_no="refused", deferrable=True)
