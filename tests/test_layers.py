@@ -24,7 +24,7 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 
-AIRFLOW = ("hooks", "sensors", "operators", "triggers", "waiting", "links")
+AIRFLOW = ("cli", "hooks", "sensors", "operators", "triggers", "waiting", "links")
 CORE = ("polling", "callbacks", "client", "ratelimit", "transports", "vod")
 LAYERS = {
     "vod": {"vod"},

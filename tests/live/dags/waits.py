@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests run, beside the examples."""
+"""What the tests run in addition to the examples."""
 
 from datetime import timedelta
 
