@@ -136,7 +136,7 @@ def test_provider_info_imports_the_standard_library_only() -> None:
 
 
 def test_the_pytest_plugin_imports_pytest_only() -> None:
-    """It is part of every pytest session of everyone who has the package."""
+    """It is part of every pytest session where the package is installed."""
     at_import = list(imports(MODULES[f"{PACKAGE}.pytest_plugin"], at_import_only=True))
     assert foreign(iter(at_import)) <= {"pytest"} | sys.stdlib_module_names
     assert not own(iter(at_import))

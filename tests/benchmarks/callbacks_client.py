@@ -20,7 +20,7 @@ from typing import Any
 from load_client import Lag
 
 KEEPER = "keeper"
-"""A trim that never ends, for which somebody waits all the time, as in a triggerer that is in use."""
+"""A trim that never ends and is waited for all the time, as in a triggerer that is in use."""
 
 
 def resident() -> float:

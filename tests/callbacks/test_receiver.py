@@ -129,7 +129,7 @@ async def test_trim_older_than_the_listener_is_polled_first(waits: Waits, callba
 
 
 async def test_callback_reaches_any_wait_for_the_trim(old: Waits, callbacks: Callbacks) -> None:
-    """A sensor does not know who submitted it, nor how."""
+    """A sensor does not know how it was submitted."""
     callbacks.add_trim("t1")
     sensors = [old.start("t1", expects_callback=False, interval=3600) for _ in range(2)]
     await callbacks.emulator.async_wait_for_calls(1, trans_no="t1")
@@ -294,7 +294,7 @@ async def test_late_and_repeated_calls_cost_nothing(old: Waits, callbacks: Callb
     assert len(callbacks.emulator.calls_for("t1")) == 1
 
 
-# --- who else calls ---
+# --- other clients ---
 
 
 async def test_repeated_callbacks_of_a_running_trim_cost_one_poll(old: Waits, callbacks: Callbacks) -> None:

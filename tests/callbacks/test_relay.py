@@ -149,7 +149,7 @@ async def test_without_redis_a_misrouted_callback_is_dropped_and_polling_catches
 
 
 async def test_relayed_callbacks_are_verified(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:
-    """Who can write to Redis can make up no callback."""
+    """A client that can write to Redis can forge no callback."""
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     callbacks.add_trim("t1")
     emulator.inject_callback_faults("t1", Lost())

@@ -324,7 +324,7 @@ _CALLBACK_WORDS = (
 
 
 def callback(data: bytes) -> None:
-    """The request line of who claims to be the service, whole or with a signature that is genuine for some text."""
+    """A request line, whole or with a signature that is genuine for some text."""
     reader = Reader(data, _CALLBACK_WORDS)
     target = reader.text()
     if reader.byte() % 2:
@@ -521,7 +521,7 @@ def check_submission(given: Mapping[str, Any], sampling_rate_parameter: Sampling
 
 
 def authentication(data: bytes) -> None:
-    """The proof of who asks: right, but for what is changed of it."""
+    """The credentials of a client: right, but for what is changed of them."""
     reader = Reader(data, _EMULATOR_WORDS)
     auth, method = reader.pick(SCHEMES), reader.pick(["POST", "GET"])
     extra = {"auth": auth, "method": method, "allow_token_in_url": True}

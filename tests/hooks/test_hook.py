@@ -283,7 +283,7 @@ async def test_extras_that_are_no_object(monkeypatch: pytest.MonkeyPatch, extra:
 async def test_connection_of_another_type_is_refused(
     monkeypatch: pytest.MonkeyPatch, emulator: TrimEmulator, conn_type: str
 ) -> None:
-    """Its password is for somebody else, and ``trim_conn_id`` may be a template."""
+    """Its password is for another service, and ``trim_conn_id`` may be a template."""
     connection = {"conn_type": conn_type, "host": emulator.url, "login": "emulator", "password": "for-another"}
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
     expected = f"connection 'other' is of type '{conn_type}', not 'trim'; correct its type, or trim_conn_id"

@@ -168,7 +168,7 @@ def test_refused_submission_is_not_retried(
 
 
 def test_a_duplicate_on_the_first_call_is_an_error(hook: TrimApiHook, emulator: TrimEmulator) -> None:
-    """Somebody else's trim of the same transNo is not taken for one's own."""
+    """Another client's trim of the same transNo is not adopted."""
     emulator.add_trim("T")
     with pytest.raises(TrimApiError) as refused:
         hook.submit_trim(**CLIP, trans_no="T")

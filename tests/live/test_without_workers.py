@@ -91,7 +91,7 @@ def test_the_timeout_counts_from_the_beginning(waits: Waits) -> None:
 
 
 def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
-    """Who takes over finds from Airflow's own limit when the wait began: the deadline, which the log names, stays."""
+    """The next triggerer takes the wait's beginning from Airflow's own limit: the deadline in its log is the same."""
     waits.service.add_trim("long", seconds=math.inf)
     run_id = waits.airflow.trigger("killed")
     waits.service.wait_for_calls(1, LIMIT, "long")

@@ -121,7 +121,7 @@ def test_adopted_trim_keeps_its_callback_address(callbacks: Callbacks, emulator:
 def test_no_callback_expected_for_an_adopted_trim_with_explicit_trans_no(
     callbacks: Callbacks, emulator: TrimEmulator
 ) -> None:
-    """Who knows who submitted it."""
+    """A trim that is adopted may have been submitted by any client."""
     emulator.add_trim("mine", 60)
     assert deferral(video("deferrable", TaskInstance(try_number=2), trans_no="mine")).expects_callback is False
     assert deferral(video("deferrable", trans_no="new")).expects_callback is True

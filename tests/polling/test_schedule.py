@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is asked next, by injected time: the rules that hold whatever comes."""
+"""Which trim is polled next, by injected time: the rules that always hold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def put(schedule: Schedule, key: str, now: float, **facts: Any) -> None:
 
 
 def picked(schedule: Schedule, now: float) -> list[str]:
-    """Take out all who are due."""
+    """Take out all that are due."""
     keys = []
     while (key := schedule.pop_due(now)) is not None:
         keys.append(key)

@@ -56,7 +56,7 @@ class Callbacks:
         self.emulator.add_trim(trans_no, seconds, notify_url=self.address(trans_no))
 
     async def listening(self) -> None:
-        """Return when somebody listens."""
+        """Return when the port is listened on."""
         await self._until(heard=True)
 
     async def gone(self) -> None:
@@ -69,7 +69,7 @@ class Callbacks:
                 await asyncio.sleep(0.002)
 
     async def heard(self) -> bool:
-        """Return whether somebody listens."""
+        """Return whether the port is listened on."""
         try:
             await self.call("/", b"", "GET")
         except ConnectionRefusedError:

@@ -151,7 +151,7 @@ def stalls(spoil: Spoil) -> Stage:
 
 @contextlib.contextmanager
 def _connecting(address: Any, before: Callable[[int], None] = lambda number: None) -> Iterator[list[float]]:
-    """Note when somebody begins to connect to an address.
+    """Note when a client begins to connect to an address.
 
     :param before: what is done first, given how many there were
     """

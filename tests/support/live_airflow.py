@@ -44,7 +44,7 @@ _ALTERING = ("PYTHON", "AIRFLOW", "COVERAGE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 def free_port() -> int:
     """Return a port of loopback that is unused, and that the system assigns to no other process until it is used.
 
-    Those that it gives to who asks for any port, or connects, begin at 32768 (Linux).
+    Those that it assigns itself begin at 32768 (Linux).
     """
     while True:
         port = 10_000 + secrets.randbelow(20_000)

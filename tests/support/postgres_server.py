@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 LIMIT = 60.0
 """Seconds to start or end."""
 USER = "postgres"
-"""Who it runs as where the caller is root, which PostgreSQL refuses to run as; Debian's package makes that user."""
+"""The user it runs as where the caller is root, which PostgreSQL refuses; Debian's package makes that user."""
 
 
 def _programs() -> Path:

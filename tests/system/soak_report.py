@@ -32,7 +32,7 @@ class Soak:
     kills: list[float] = field(default_factory=list)
     outages: list[tuple[float, float]] = field(default_factory=list)
     delays: list[tuple[float, float]] = field(default_factory=list)
-    """When a trim ended, and the seconds until the service said so to somebody."""
+    """When a trim ended, and the seconds until a response of the service said so."""
     figures: list[tuple[str, str]] = field(default_factory=list)
 
     def note_delays(self) -> None:

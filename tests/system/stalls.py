@@ -17,7 +17,7 @@ from collections.abc import Iterator
 PAUSE = 0.1
 """Seconds between two readings of the clock; Airflow's own watch over its triggerer's loop does the same."""
 WORK = 0.02
-"""Seconds of the processor's time that are used up in between: who only sleeps is let in ahead of who works."""
+"""Seconds of processor time used in between: a thread that only sleeps is scheduled ahead of one that works."""
 
 
 class Stalls:

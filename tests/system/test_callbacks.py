@@ -60,7 +60,7 @@ def test_trims_with_callbacks(airflow: Deployment, account: Callable[..., Accoun
     note(SCENARIO, "trims submitted and waited for, in two triggerers of which one can listen", str(runs))
     note(SCENARIO, "from a trim's end until it was polled: median, longest",
          f"{delays[runs // 2]:.2f} s, {delays[-1]:.2f} s")  # fmt: skip
-    # Who begins to listen when the other has nothing to wait for any more asks once for each trim that still runs.
+    # A triggerer that begins to listen when the other has nothing to wait for polls each running trim once.
     after_the_end = [call for call in calls if call.trim_status == 2]
     note(SCENARIO, "calls for each trim, after its end", f"{len(after_the_end) / runs:.2f}")
     assert airflow.count("submits", "success") == before + runs

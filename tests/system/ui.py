@@ -67,7 +67,7 @@ class ExampleService(TrimEmulator):
 
 
 def what_to_click(airflow: AirflowUI, service: TrimEmulator) -> str:
-    """Return the text for who has started it."""
+    """Return the text for the user."""
     return WHAT_TO_CLICK.format(
         url=airflow.url,
         service=service.url,

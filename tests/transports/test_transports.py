@@ -267,7 +267,7 @@ def test_no_response_in_time(connect: Connect, emulator: TrimEmulator) -> None:
 
 
 def test_no_connection_in_time(connect: Connect) -> None:
-    """A listener whose backlog is full lets no one in."""
+    """A listener whose backlog is full accepts nothing."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The address that the service calls: who can make one, and what is read out of one."""
+"""The address that the service calls: how one is made, and what is read out of one."""
 
 from __future__ import annotations
 
