@@ -153,6 +153,7 @@ def connect(url: str) -> RedisClient:
     try:
         from redis import Redis
         from redis.backoff import NoBackoff
+        from redis.connection import SSLConnection
         from redis.retry import Retry
     except ImportError:
         raise TrimSettingsError(
@@ -165,8 +166,10 @@ def connect(url: str) -> RedisClient:
             socket_connect_timeout=STORAGE_TIMEOUT,
             retry=Retry(NoBackoff(), 0),  # redis-py's own three retries would take several times the timeout
         )
-        # Options of the URL are passed to the connection's constructor, which is not called before the first command.
         pool = client.connection_pool
+        if issubclass(pool.connection_class, SSLConnection) and pool.connection_kwargs.get("ssl_cert_reqs") != "none":
+            pool.connection_kwargs.setdefault("ssl_check_hostname", True)  # redis-py's own default since 6.0
+        # Options of the URL are passed to the connection's constructor, which is not called before the first command.
         pool.connection_class(**pool.connection_kwargs)
     except Exception as error:  # redis-py raises what its constructors make of a wrong option
         raise TrimSettingsError(

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import pytest
+import trustme
 
 from airflow_provider_trim.ratelimit.limiter import RateLimiters
 from airflow_provider_trim.ratelimit.storage import (
@@ -22,6 +23,7 @@ from airflow_provider_trim.ratelimit.storage import (
 from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.clocks import Clock
+from tests.support.live_airflow import free_port
 from tests.support.redis_server import RedisServer
 
 
@@ -41,6 +43,39 @@ def test_a_url_that_cannot_work_is_refused_when_the_limiter_is_made(url: str) ->
         connect(url)
     assert "geheim" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """A Redis with a certificate for 127.0.0.1 alone; returns the URL of a host name."""
+    folder, authority, port = tmp_path_factory.mktemp("tls"), trustme.CA(), free_port()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    files = {"cert": "server.pem", "key": "server.pem", "ca-cert": "ca.pem"}
+    options = [word for name, file in files.items() for word in (f"--tls-{name}-file", str(folder / file))]
+    with RedisServer("--tls-port", str(port), "--tls-auth-clients", "no", *options):
+        yield lambda host: f"rediss://{host}:{port}/0?ssl_ca_certs={folder / 'ca.pem'}"
+
+
+@pytest.mark.parametrize(("host", "options"), [("127.0.0.1", ""), ("localhost", "&ssl_check_hostname=false")])
+def test_tls(host: str, options: str, tls_server: Callable[[str], str]) -> None:
+    storage = Storages().get(tls_server(host) + options)
+    script = storage.script("return 7")
+    assert storage.call(lambda: script([], [])) == 7
+
+
+def test_tls_without_certificates_checks_no_name(tls_server: Callable[[str], str]) -> None:
+    storage = Storages().get(tls_server("localhost") + "&ssl_cert_reqs=none")
+    script = storage.script("return 7")
+    assert storage.call(lambda: script([], [])) == 7
+
+
+def test_tls_checks_the_name_of_the_host(tls_server: Callable[[str], str]) -> None:
+    storage = Storages().get(tls_server("localhost"))
+    script = storage.script("return 7")
+    with pytest.raises(StorageUnavailableError):
+        storage.call(lambda: script([], []))
 
 
 def test_one_client_for_a_url_while_it_is_in_use() -> None:

@@ -23,15 +23,19 @@ LIMIT = 60.0
 
 
 class RedisServer:
-    """Use it as a context manager; its port stays the same from one start to the next."""
+    """Use it as a context manager; its port stays the same from one start to the next.
 
-    def __init__(self) -> None:
+    :param options: more of its own
+    """
+
+    def __init__(self, *options: str) -> None:
         program = shutil.which("redis-server")
         if program is None:
             raise RuntimeError("redis-server is not installed; on Debian: apt-get install redis-server")
         self.port = free_port()
         self.url = f"redis://{HOST}:{self.port}/0"
         self._program = program
+        self._options = options
         self._folder = tempfile.TemporaryDirectory(prefix="trim-redis-")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -39,7 +43,7 @@ class RedisServer:
         """Start it, empty, and return when it answers."""
         log = Path(self._folder.name) / "redis.log"
         options = ["--bind", HOST, "--port", str(self.port), "--dir", self._folder.name, "--logfile", str(log)]
-        self._process = subprocess.Popen([self._program, *options, "--save", "", "--appendonly", "no"])
+        self._process = subprocess.Popen([self._program, *options, *self._options, "--save", "", "--appendonly", "no"])
         end = time.monotonic() + LIMIT
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
