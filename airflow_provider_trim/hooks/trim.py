@@ -45,6 +45,8 @@ class TrimApiHook(BaseHook):
     :param trim_conn_id: Airflow connection of type ``trim``
     :param quota_timeout: seconds for which the account's quota, and HTTP 429, may hold a call up; by default the
         connection's ``timeout``, and up to a minute after HTTP 429
+    :param quota_fraction: from 0 to 1; once that part of the account's quota is used, this hook's synchronous calls get
+        no permit. For calls that are worth less than others
     """
 
     conn_name_attr = "trim_conn_id"
@@ -53,11 +55,17 @@ class TrimApiHook(BaseHook):
     hook_name = "Cloud VoD Trim"
 
     def __init__(
-        self, trim_conn_id: str = default_conn_name, *, quota_timeout: float | None = None, **kwargs: Any
+        self,
+        trim_conn_id: str = default_conn_name,
+        *,
+        quota_timeout: float | None = None,
+        quota_fraction: float = 1.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.trim_conn_id = trim_conn_id
         self._given_quota_timeout = quota_timeout
+        self._quota_fraction = quota_fraction
         self._settings: TrimSettings | None = None
         self._transport: SyncTransport | None = None
         self._aio_transport: AioTransport | None = None
@@ -155,7 +163,10 @@ class TrimApiHook(BaseHook):
             call, self.settings, limiter, quota_timeout=quota_timeout, on_wait=self._log_wait, clock=time.time
         )
         return drive(
-            flow, acquire=limiter.acquire, send=lambda request: self.get_conn().send(request), sleep=self._sleep
+            flow,
+            acquire=lambda: limiter.acquire(self._quota_fraction),
+            send=lambda request: self.get_conn().send(request),
+            sleep=self._sleep,
         )
 
     def _log_wait(self, seconds: float) -> None:

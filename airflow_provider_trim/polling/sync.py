@@ -14,7 +14,7 @@ from airflow_provider_trim.polling.group import Verdicts, WaitGroup
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.transitions import State
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain
-from airflow_provider_trim.vod.errors import TrimAuthError, TrimError
+from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimQuotaExceededError
 from airflow_provider_trim.vod.models import TrimTask
 
 FINAL_POLL_QUOTA_TIMEOUT = 30.0
@@ -49,6 +49,7 @@ class SyncPoller:
     :param clock: seconds, monotonic; by default the system's
     :param sleep: takes seconds
     :param jitter: returns a random number from 0 to 1
+    :param optional: a poll without a permit is left out: another process makes it
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class SyncPoller:
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], object] | None = None,
         jitter: Callable[[], float] = random.random,
+        optional: bool = False,
     ) -> None:
         self._client = client
         self._log = log
         self._clock = clock or time.monotonic
         self._sleep = sleep or time.sleep
         self._credentials = CredentialGate(jitter)
+        self._optional = optional
         self._version = 0
         """How often the connection was reloaded."""
         self._refusal: TrimAuthError | None = None
@@ -117,6 +120,8 @@ class SyncPoller:
         while True:
             sent_at = self._clock()
             outcome = self._query(state)
+            if self._optional and isinstance(outcome, TrimQuotaExceededError) and outcome.http_status is None:
+                return PollAgain(state.next_poll_at)
             now, version = self._clock(), self._version
             if self._credentials.record(outcome, version, state.interval, now) and isinstance(outcome, TrimAuthError):
                 self._refusal = outcome

@@ -94,14 +94,15 @@ class RateLimiter:
         """Trims that this process waits for, as reported."""
         return sum(list(self._waiting.values()))
 
-    def acquire(self) -> float:
+    def acquire(self, fraction: float = 1.0) -> float:
         """Take a permit for one call; may wait for Redis, with a timeout.
 
+        :param fraction: of the quota; there is a permit only while less than that is used
         :returns: 0.0 if the caller may call now; otherwise the seconds after which to try again
         """
         if pause := self._cooldown.remaining():
             return pause
-        return jittered(self._current_window().acquire(), self._jitter)
+        return jittered(self._current_window().acquire(fraction), self._jitter)
 
     async def aacquire(self) -> float:
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""

@@ -26,7 +26,8 @@ _MICROSECONDS = 1_000_000
 
 ACQUIRE = """
 -- KEYS: a sorted set of the calls by time (microseconds); a hash about it.
--- ARGV: calls and window of the quota, name of this call, then name and age of each call to be recorded before.
+-- ARGV: calls and window of the quota, name of this call, how many calls may count with it, then name and age of each
+-- call to be recorded before.
 -- Returns whether the call is permitted, the microseconds to wait if not, and the set's generation.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -43,12 +44,13 @@ redis.call('HSET', KEYS[2], 'calls', number(most), 'window', number(longest))
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. number(now), '+inf')) do
   redis.call('ZADD', KEYS[1], number(now), name)
 end
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   redis.call('ZADD', KEYS[1], 'NX', number(now - ARGV[i + 1]), ARGV[i])
 end
 
--- The window is full if the calls-th latest call is still in it.
-local oldest = redis.call('ZREVRANGE', KEYS[1], calls - 1, calls - 1, 'WITHSCORES')[2]
+-- The window is full if the limit-th latest call is still in it.
+local limit = tonumber(ARGV[4])
+local oldest = redis.call('ZREVRANGE', KEYS[1], limit - 1, limit - 1, 'WITHSCORES')[2]
 local wait = oldest and tonumber(oldest) + window - now or 0
 if wait <= 0 then
   redis.call('ZADD', KEYS[1], number(now), ARGV[3])
@@ -104,13 +106,16 @@ class SharedWindow:
         """Return this process's calls that still count, the oldest first."""
         return self._local.made()
 
-    def acquire(self) -> float:
-        """Take a permit; waits for Redis, with a timeout. Returns 0.0, or the seconds until one may be free."""
-        call = self._local.reserve()
+    def acquire(self, fraction: float = 1.0) -> float:
+        """Take a permit while less than that part of the quota is used; waits for Redis, with a timeout.
+
+        :returns: 0.0, or the seconds until one may be free
+        """
+        call = self._local.reserve(fraction)
         if not isinstance(call, Call):
             return max(MIN_WAIT, call)
         try:
-            wait = self._storage.call(lambda: self._acquire(call))
+            wait = self._storage.call(lambda: self._acquire(call, fraction))
         except StorageUnavailableError as error:
             return self._fall_back(call, error)
         return self._settle(call, wait)
@@ -131,7 +136,7 @@ class SharedWindow:
         if (call := self._local.pop()) is not None:
             self._storage.submit(lambda: self._release_script(self._keys[:1], [call.name]))
 
-    def _acquire(self, call: Call) -> float:
+    def _acquire(self, call: Call, fraction: float = 1.0) -> float:
         """Request a permit from Redis; returns 0.0, or the seconds until one may be free."""
         generation = self._generation
         now = self._clock()
@@ -141,7 +146,8 @@ class SharedWindow:
                 if name != call.name:
                     backlog += [name, round((now - made_at) * _MICROSECONDS)]
         period = math.ceil(self._local.period * _MICROSECONDS)
-        reply = self._acquire_script(self._keys, [self._local.limit, period, call.name, *backlog])
+        limit = self._local.limit_of(fraction)
+        reply = self._acquire_script(self._keys, [self._local.limit, period, call.name, limit, *backlog])
         permitted, wait, current = int(reply[0]), int(reply[1]), bytes(reply[2])
         self._generation = current if generation in (None, current) else None
         return 0.0 if permitted else max(MIN_WAIT, min(wait / _MICROSECONDS, self._local.period))

@@ -42,8 +42,8 @@ class Window(Protocol):
         """Calls of this process that still count."""
         ...
 
-    def acquire(self) -> float:
-        """Take a permit. Returns 0.0, or the seconds until one may be free."""
+    def acquire(self, fraction: float = 1.0) -> float:
+        """Take a permit while less than that part of the quota is used. Returns 0.0, or the seconds until it may be."""
         ...
 
     async def aacquire(self) -> float:
@@ -60,7 +60,7 @@ class Unlimited:
 
     used = 0
 
-    def acquire(self) -> float:
+    def acquire(self, fraction: float = 1.0) -> float:
         """Return 0.0."""
         return 0.0
 
@@ -104,13 +104,18 @@ class LocalWindow:
             self._expire(self._clock())
             return tuple(self._made)
 
-    def reserve(self) -> Call | float:
-        """Count a call and return it, or return the seconds until the next call leaves the window."""
+    def limit_of(self, fraction: float) -> int:
+        """Return how many calls a part of the quota is: at least one."""
+        return max(1, math.floor(self.limit * fraction))
+
+    def reserve(self, fraction: float = 1.0) -> Call | float:
+        """Count a call and return it, or return the seconds until less than that part of the quota is used."""
+        limit = self.limit_of(fraction)
         with self._lock:
             now = self._clock()
             self._expire(now)
-            if len(self._made) >= self.limit:
-                return self._made[-self.limit].made_at + self.period - now
+            if len(self._made) >= limit:
+                return self._made[-limit].made_at + self.period - now
             call = Call(now, f"{_process}:{next(_serials)}")
             self._made.append(call)
             return call
@@ -123,9 +128,9 @@ class LocalWindow:
             elif call in self._made:
                 self._made.remove(call)
 
-    def acquire(self) -> float:
-        """Take a permit. Returns 0.0, or the seconds until one is free."""
-        reserved = self.reserve()
+    def acquire(self, fraction: float = 1.0) -> float:
+        """Take a permit while less than that part of the quota is used. Returns 0.0, or the seconds until it is."""
+        reserved = self.reserve(fraction)
         return 0.0 if isinstance(reserved, Call) else reserved
 
     async def aacquire(self) -> float:

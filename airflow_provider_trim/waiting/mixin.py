@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
 
+FIRST_POLL_FRACTION = 0.25
+"""Part of the quota that first polls of deferrable waits, in their workers, may use up.
+
+The triggerer plans the others: a thousand tasks that start at once must not leave it without calls for a whole window.
+"""
+
 TRIGGER_FAILED = "__fail__"
 TRIGGER_TIMED_OUT = "Trigger timeout"
 """Airflow's words to a resumed task whose trigger crashed or ran out of time (the same in 2.11 and 3.3)."""
@@ -63,7 +69,7 @@ class TrimWaitingMixin(BaseOperator):
         check_arguments({**(kwargs.get("default_args") or {}), **kwargs})
         return super().partial(**kwargs)
 
-    def _hook(self, quota_timeout: float | None = None) -> TrimApiHook:
+    def _hook(self, quota_timeout: float | None = None, quota_fraction: float = 1.0) -> TrimApiHook:
         """Return a hook.
 
         :raises AirflowFailException: ``trim_conn_id`` was rendered to nothing
@@ -72,7 +78,7 @@ class TrimWaitingMixin(BaseOperator):
             conn_id = lazy.required("trim_conn_id", self.trim_conn_id)
         except lazy.TrimParameterError as error:
             raise AirflowFailException(str(error)) from error
-        return lazy.TrimApiHook(conn_id, quota_timeout=quota_timeout)
+        return lazy.TrimApiHook(conn_id, quota_timeout=quota_timeout, quota_fraction=quota_fraction)
 
     def _parse_trans_nos(self, trans_no: object) -> TransNos:
         """Read one transNo or several.
@@ -108,8 +114,8 @@ class TrimWaitingMixin(BaseOperator):
             with self._hook() as hook:
                 return self._results(trans_nos, lazy.SyncPoller(hook, self.log).wait(group))
         if not trans_nos.is_list:  # to poll several would hold the worker for as long as the quota wants
-            with self._hook() as hook:
-                lazy.SyncPoller(hook, self.log).poll_due(group)
+            with self._hook(quota_fraction=FIRST_POLL_FRACTION) as hook:
+                lazy.SyncPoller(hook, self.log, optional=True).poll_due(group)
         if not group.finished:
             trigger_kwargs |= {"trim_conn_id": self.trim_conn_id, "stop_at_failure": self.on_failure == "fail"}
             trigger, limit = lazy.trigger_for(group, trans_nos, options, **trigger_kwargs)

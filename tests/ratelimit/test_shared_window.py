@@ -54,6 +54,14 @@ def test_permits_come_back_when_they_leave_the_window(redis: RedisServer, settin
     assert time.monotonic() - started >= wait - 0.1  # Redis goes by another clock
 
 
+def test_calls_that_are_worth_less_use_a_part_of_the_quota(redis: RedisServer, settings: Settings) -> None:
+    shared = settings("8/minute", login="parts", quota_storage=redis.url)
+    one, other = RateLimiter(shared, jitter=no_jitter), RateLimiter(shared, jitter=no_jitter)
+    assert [one.acquire(0.25) == 0.0 for _ in range(2)] == [True, True]
+    assert 0 < other.acquire(0.25) <= 61
+    assert granted(other) == 6
+
+
 @pytest.mark.parametrize("seconds", [-3600, -10, -2, 2, 10, 3600])
 def test_hosts_clocks_play_no_part(redis: RedisServer, settings: Settings, seconds: int) -> None:
     """4.9: with clocks two seconds apart, a window of 30 calls had 31."""

@@ -44,6 +44,16 @@ def test_the_window_moves(clock: Clock) -> None:
     assert window.used == 20
 
 
+@pytest.mark.parametrize(("calls", "part"), [(8, 2), (300, 75), (3, 1), (1, 1)])
+def test_a_part_of_the_quota_is_one_call_at_least(clock: Clock, calls: int, part: int) -> None:
+    window = LocalWindow(calls, 60, clock=clock)
+    assert [window.acquire(0.25) for _ in range(part)] == [0.0] * part
+    assert window.acquire(0.25) == pytest.approx(window.period)
+    assert [window.acquire() for _ in range(calls - part)] == [0.0] * (calls - part)
+    clock.now += window.period
+    assert window.acquire(0.25) == 0.0
+
+
 def test_threads_share_it() -> None:
     window = LocalWindow(50, 60.0)
     with ThreadPoolExecutor(8) as pool:

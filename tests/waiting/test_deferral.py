@@ -88,6 +88,19 @@ def test_first_poll_after_saves_early_polls(trim_default: TrimEmulator, make: An
     assert trim_default.calls[0].time - started >= 0.3
 
 
+@both
+def test_first_polls_in_workers_leave_most_of_the_quota_to_the_triggerer(
+    make: Any, trim_emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thousand tasks that start at once would use it up, and no trim would be polled for the rest of the window."""
+    set_connection(monkeypatch, trim_emulator, quota="8/minute")
+    trim_emulator.add_trim("T", seconds=math.inf)
+    waited = [deferral_of(make("deferrable")).trigger.serialize()[1]["first_poll_after"] > 0 for _ in range(5)]
+    assert waited == [True, True, False, False, False]
+    assert trim_emulator.call_count == 2
+    assert "quota" not in caplog.text
+
+
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 @pytest.mark.usefixtures("standing_clock")
 def test_first_poll_after_in_a_worker(trim_default: TrimEmulator, mode: str) -> None:
