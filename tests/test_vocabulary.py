@@ -45,6 +45,9 @@ INSTEAD = {
 CONSTANTS = re.compile(r"\b_?(LONGEST|SHORTEST|LARGEST|RAREST|CHEAPEST|DEAREST|MOST)_[A-Z]|\b[A-Z_]+_PAUSE\b")
 """``MAX_…``, ``MIN_…``, ``…_INTERVAL``, ``…_DELAY`` instead."""
 
+REFERENCES = re.compile(r"\b[Pp]itfalls? \d|\"\"\"\d+\.\d+: |\b[Rr]ow \d+\.\d+")
+"""To documents that are not in the repository: state the fact instead."""
+
 ALLOWED = {
     "tests/data": "samples of what earlier commits have written",
     "tests/test_vocabulary.py": "it has to name the words",
@@ -76,7 +79,7 @@ def gone(text: str) -> list[str]:
     split = _SEAMS.sub(" ", text)
     found = [
         (searched.count("\n", 0, match.start()) + 1, " ".join(match.group().split()))
-        for pattern, searched in ((_WORDS, split), (CONSTANTS, text))
+        for pattern, searched in ((_WORDS, split), (CONSTANTS, text), (REFERENCES, text))
         for match in pattern.finditer(searched)
     ]
     return [f"line {line}: {word}" for line, word in sorted(found)]
@@ -89,7 +92,14 @@ def test_words_that_are_gone(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["One look at it.", "def first_look(self):", "class NobodyListens:", "LONGEST_WAIT = 5.0", "Redis\nis away"],
+    [
+        "One look at it.",
+        "Pitfall 9",
+        "def first_look(self):",
+        "class NobodyListens:",
+        "LONGEST_WAIT = 5.0",
+        "Redis\nis away",
+    ],
 )
 def test_such_words_are_found(text: str) -> None:
     assert gone(text)

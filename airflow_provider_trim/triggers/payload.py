@@ -3,7 +3,7 @@
 
 An event is encoded several times on its way (msgpack, JSON, PostgreSQL's JSONB), and one that can't be ends the
 triggerer with all of its triggers. So its content travels as JSON *text* in ASCII, which fits all of these whatever it
-is about.
+is about. Airflow also logs it, in one line; so a long text, of a long list, is compressed.
 
 Decoding fails closed: what is missing, malformed or of an unknown kind is an error, never a success. Events of earlier
 commits, which did not say which transNos they are about, are still understood.
@@ -11,7 +11,9 @@ commits, which did not say which transNos they are about, are still understood.
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +24,20 @@ from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.waiting.trans_nos import TransNos
 
 _CONTEXT_FIELDS = ("code", "request_id", "http_status", "retryable", "retry_after")
+_MALFORMED = (
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    errors.TransNoEmptyError,
+    zlib.error,
+)
 _CONTENT = "content"
+_COMPRESSED = "compressed content"
+
+MAX_PLAIN = 64 * 1024
+"""Characters of a text that is not compressed."""
 
 
 def encode_event(trans_nos: TransNos, verdicts: Sequence[Verdict | None]) -> dict[str, Any]:
@@ -31,7 +46,10 @@ def encode_event(trans_nos: TransNos, verdicts: Sequence[Verdict | None]) -> dic
     :param verdicts: one for each transNo, None where the wait was given up undecided
     """
     encoded = [None if verdict is None else _encode_verdict(verdict) for verdict in verdicts]
-    return {_CONTENT: json.dumps({"trans_nos": trans_nos.argument, "verdicts": encoded})}
+    text = json.dumps({"trans_nos": trans_nos.argument, "verdicts": encoded})
+    if len(text) <= MAX_PLAIN:
+        return {_CONTENT: text}
+    return {_COMPRESSED: base64.b64encode(zlib.compress(text.encode("ascii"))).decode("ascii")}
 
 
 def encode_refusal(error: TrimError) -> dict[str, Any]:
@@ -49,11 +67,11 @@ def decode_event(
     :raises TransNoEmptyError, TransNoIllegalError: what was to be waited for are no transNos
     :raises TrimError: the event is not one that :func:`encode_event` makes, or is about other trims
     """
-    if not (isinstance(event, dict) and isinstance(event.get(_CONTENT), str)):
+    if not (isinstance(event, dict) and isinstance(event.get(_CONTENT, event.get(_COMPRESSED)), str)):
         trans_nos = TransNos.parse(argument if deferred is None else deferred)
         return trans_nos, _decode_untexted(event, trans_nos)
     try:
-        content = json.loads(event[_CONTENT])
+        content = json.loads(_text_of(event))
         if "error" in content:
             refusal = _decode_error(content["error"])
         else:
@@ -67,13 +85,18 @@ def decode_event(
             # A wait is given up undecided only because another one of the list has failed.
             if None in verdicts and not any(isinstance(v, Failure | TimedOut) for v in verdicts):
                 raise ValueError("no verdict")
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, errors.TransNoEmptyError) as error:
+    except _MALFORMED as error:
         raise _not_understood(_subject(deferred), f"{type(error).__name__} in it") from None
     if refusal is not None:
         raise refusal
     if deferred is not None and TransNos.parse(deferred) != trans_nos:
         raise _not_understood(_subject(deferred), "it is about other trims")
     return trans_nos, verdicts
+
+
+def _text_of(event: dict[str, Any]) -> str | bytes:
+    text: str | None = event.get(_CONTENT)
+    return zlib.decompress(base64.b64decode(event[_COMPRESSED])) if text is None else text
 
 
 def _decode_untexted(event: Any, trans_nos: TransNos) -> list[Verdict | None]:

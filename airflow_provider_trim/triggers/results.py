@@ -18,6 +18,9 @@ from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.waiting.protocols import Log
 
+MAX_LISTED = 50
+"""Failures that a message names."""
+
 _MAX_SHOWN = 10**18
 """Greater numbers are no sizes, and left out of the log: a float can't hold all of them."""
 
@@ -27,7 +30,7 @@ def unwrap_verdicts(
 ) -> list[TrimTask | None]:
     """Return the finished trims in the order of the transNos, with None for those that failed and are ignored.
 
-    :param on_failure: ``ignore`` to log failures; anything else raises them, naming all
+    :param on_failure: ``ignore`` to log failures; anything else raises them, naming the first
     :raises AirflowFailException: a trim has failed for good
     :raises AirflowSensorTimeout: none has failed for good, and at least one was not done in time
     :raises TrimError: all failures may pass, so that a retry is worth it
@@ -55,10 +58,11 @@ def _raise_failures(failures: list[tuple[str, Failure | TimedOut]], count: int) 
         ((trans_no, verdict),) = failures
         text = f"trim {truncate(trans_no)}: {_describe(verdict)}"
     else:
-        named = [(truncate(trans_no), _describe(verdict)) for trans_no, verdict in failures]
+        named = [(truncate(trans_no), _describe(verdict)) for trans_no, verdict in failures[:MAX_LISTED]]
         width = max(len(name) for name, _ in named)
         rows = "".join(f"\n  {name:<{width}}  {why}" for name, why in named)
-        text = f"{len(failures)} of {count} trims failed:{rows}"
+        more = f"\n  and {len(failures) - MAX_LISTED} more" if len(failures) > MAX_LISTED else ""
+        text = f"{len(failures)} of {count} trims failed:{rows}{more}"
     if permanent:
         raise AirflowFailException(text) from permanent[0].error
     if len(passing) < len(failures):

@@ -260,7 +260,7 @@ def test_running_trim_is_adopted_with_reuse_off(trim_default: TrimEmulator) -> N
 def test_without_waiting_a_retry_returns_the_same(
     trim_default: TrimEmulator, reuse_finished: bool, seconds: float
 ) -> None:
-    """Pitfall 16: trans_no, whether the trim is done by then or not."""
+    """The id for downstream tasks, whether the trim is done by then or not."""
     trim_default.add_trim(OURS, seconds=seconds)
     wait = video("worker", retry(), wait_for_completion=False, reuse_finished=reuse_finished)
     expected = OURS if reuse_finished or seconds else NEXT

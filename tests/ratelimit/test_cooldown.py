@@ -18,7 +18,7 @@ def cooldown(clock: Clock) -> Cooldown:
 
 
 def test_each_refusal_in_a_row_doubles_the_pause(clock: Clock, cooldown: Cooldown) -> None:
-    """Pitfall 27: the whole account slows down."""
+    """The whole account slows down."""
     assert cooldown.remaining() == 0
     for doubled in (1, 2, 4, 8):
         assert cooldown.on_rate_limited(None) == INITIAL_COOLDOWN * doubled

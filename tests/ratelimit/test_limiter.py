@@ -148,7 +148,7 @@ async def test_without_redis_the_event_loop_is_not_left(settings: Settings) -> N
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_the_hosts_clock_may_be_set(settings: Settings, hours: int) -> None:
-    """1.9: no poll for an hour, and a cooldown of 3,630 s."""
+    """No poll for an hour, and a cooldown of 3,630 s."""
     connection = settings("2/minute")
     with time_machine.travel(1_796_000_000) as traveller:
         limiter = RateLimiter(connection, jitter=no_jitter)
@@ -162,7 +162,6 @@ def test_the_hosts_clock_may_be_set(settings: Settings, hours: int) -> None:
 
 
 def test_a_429_pauses_the_whole_account(settings: Settings, clock: Clock) -> None:
-    """Pitfall 27."""
     connection = settings("off")
     limiter = RateLimiter(connection, clock=clock, jitter=no_jitter)
     for doubled in (1, 2, 4, 8):

@@ -64,7 +64,7 @@ def test_calls_that_are_worth_less_use_a_part_of_the_quota(redis: RedisServer, s
 
 @pytest.mark.parametrize("seconds", [-3600, -10, -2, 2, 10, 3600])
 def test_hosts_clocks_play_no_part(redis: RedisServer, settings: Settings, seconds: int) -> None:
-    """4.9: with clocks two seconds apart, a window of 30 calls had 31."""
+    """With clocks two seconds apart, a window of 30 calls had 31."""
     shared = settings("30/minute", login=f"clock {seconds}", quota_storage=redis.url)
     assert granted(RateLimiter(shared), 30) == 30
     with time_machine.travel(time.time() + seconds):

@@ -138,7 +138,6 @@ def test_an_unknown_class_is_the_base_of_all(kind: Any, shape: Any) -> None:
     ids=lambda event: json.dumps(event)[:60],
 )
 def test_what_is_missing_or_malformed_is_an_error(event: Any, shape: Any) -> None:
-    """Pitfalls 10 and 11."""
     with pytest.raises(TrimError, match="cannot decode the trigger event for trim t1 ") as caught:
         decode(shape(event))
     assert type(caught.value) is TrimError
@@ -146,7 +145,6 @@ def test_what_is_missing_or_malformed_is_an_error(event: Any, shape: Any) -> Non
 
 
 def test_no_event_is_an_error() -> None:
-    """Pitfall 11."""
     with pytest.raises(TrimError, match=r"cannot decode the trigger event for trim t1 \(there is none\)"):
         decode(None)
 
@@ -166,7 +164,6 @@ def test_no_event_is_an_error() -> None:
     ids=lambda content: content[:30],
 )
 def test_content_that_is_not_understood_is_an_error(content: str) -> None:
-    """Pitfall 11."""
     with pytest.raises(TrimError, match="cannot decode the trigger event"):
         decode_event({"content": content}, deferred="t1")
 
@@ -204,8 +201,24 @@ def test_an_event_fits_every_store(value: Any) -> None:
         assert json.loads(text)
 
 
+@pytest.mark.parametrize("number", [1, 10_000])
+def test_an_event_of_many_is_short(number: int) -> None:
+    """Airflow logs it, in one line."""
+    trans_nos = TransNos.parse([f"t{place}" for place in range(number)])
+    tasks = [TrimTask.model_validate({**DATA, "transNo": name}) for name in trans_nos]
+    event = encode_event(trans_nos, [Success(task) for task in tasks])
+    assert len(json.dumps(event)) < 100 * number + 2_000
+    assert decode_event(json.loads(json.dumps(event))) == (trans_nos, [Success(task) for task in tasks])
+
+
+@pytest.mark.parametrize("content", ["", "x", "eJw=", "e30=", 7, None], ids=repr)
+def test_compressed_content_that_is_not_understood_is_an_error(content: object) -> None:
+    with pytest.raises(TrimError, match="cannot decode the trigger event"):
+        decode_event({"compressed content": content}, deferred="t1")
+
+
 def test_the_complaint_does_not_quote_the_event() -> None:
-    """Pitfall 19: whatever it was, it may have held a secret."""
+    """Whatever it was, it may have held a secret."""
     for event in ({"verdict": "success", "data": {"status": "s3cret", "videoInfo": "s3cret"}}, {"content": "s3cret"}):
         with pytest.raises(TrimError) as caught:
             decode(event)
@@ -244,7 +257,7 @@ _EVENTS = _JSON | st.fixed_dictionaries(
 
 @given(event=_EVENTS, shape=st.sampled_from([as_text, lambda event: event]))
 def test_any_event_is_a_verdict_or_a_trim_error(event: Any, shape: Any) -> None:
-    """Pitfall 11: nothing but a well-formed success of this trim is one."""
+    """Nothing but a well-formed success of this trim is one."""
     try:
         _, (verdict,) = decode_event(shape(event), deferred="t1")
     except TrimError:

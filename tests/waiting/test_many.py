@@ -85,6 +85,18 @@ def test_collect_waits_for_all_and_fails_with_a_table(trim_default: TrimEmulator
     assert trim_default.calls_for("good")[-1].trim_status == 2
 
 
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_a_long_table_is_cut_off(trim_default: TrimEmulator, mode: str) -> None:
+    for number in range(60):
+        trim_default.add_trim(f"bad-{number}", seconds=0, outcome="fail")
+    with pytest.raises(AirflowFailException) as failed:
+        sensor(mode, trans_no=[f"bad-{number}" for number in range(60)], on_failure="collect").run()
+    lines = str(failed.value).splitlines()
+    assert lines[0] == "60 of 60 trims failed:"
+    assert lines[-1] == "  and 10 more"
+    assert len(lines) == 52
+
+
 @every_wait
 def test_ignore_leaves_none_in_its_place(
     trim_default: TrimEmulator, make: Any, mode: str, capsys: pytest.CaptureFixture, caplog: Any
