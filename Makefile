@@ -62,11 +62,11 @@ $(REDIS):
 	@echo "Installing redis-server …"
 	@apt-get install -y -qq redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server >/dev/null)
 
-# Those of one live Airflow stay together, by their group.
-WORKERS ?= logical
+# One worker more than cores, since the live Airflows mostly wait; the tests of one stay together, by their group.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 TESTS ?=
 PYTEST := python -m pytest -q --durations=10 -n $(WORKERS) --dist loadgroup
-test: $(VENV)/.development | $(REDIS)  ## run the tests on all cores (or TESTS="tests/…", WORKERS=1)
+test: $(VENV)/.development | $(REDIS)  ## run the tests in parallel (or TESTS="tests/…", WORKERS=1)
 	@$(BIN)/$(PYTEST) $(TESTS)
 
 coverage: $(VENV)/.development | $(REDIS)  ## the same with every fault and more of generated data, and the branches covered
