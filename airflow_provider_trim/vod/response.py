@@ -33,6 +33,12 @@ _SERVER_ERRORS = range(500, 600)
 """Codes that gateways of the service give in the envelope, with HTTP status 200, as if they were HTTP statuses."""
 MIN_REPORTED_SKEW = 30.0
 """Seconds. The signing schemes allow 300, ``Date`` has whole ones, and responses take time."""
+MAX_VALUES = 10_000
+"""Values in a response, about: commas, and beginnings of objects and arrays. A trim's has some hundreds at most.
+
+Each value costs some microseconds of the event loop and up to a hundred times its bytes, so a mebibyte of them would
+hold up all waits for a second.
+"""
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -108,6 +114,8 @@ class ParsedResponse:
         return redact_json(envelope.data, self._options.secret)
 
     def _envelope(self) -> _Envelope:
+        if sum(map(self.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+            raise self.malformed(f"more than {MAX_VALUES:,} values")
         try:
             content = from_json(self.body.removeprefix(_UTF8_BOM), allow_inf_nan=False)
         except ValueError:
