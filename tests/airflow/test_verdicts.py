@@ -32,6 +32,7 @@ from airflow_provider_trim.emulator import (
 )
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimResponseError, TrimSettingsError, TrimTransportError
 from tests.support.absent_secrets import AwayAtFirst
 from tests.support.emulators import connection_to, set_connection
@@ -43,7 +44,9 @@ from tests.support.waits import (
     TaskInstance,
     in_waits,
     operator,
+    run_trigger,
     sensor,
+    verdicts_of,
 )
 
 every_wait = pytest.mark.parametrize(("make", "mode"), WAITS, ids=WAIT_IDS)
@@ -419,9 +422,31 @@ def test_a_connection_that_is_not_there_is_worth_a_retry(monkeypatch: pytest.Mon
 
 
 @every_wait
+@pytest.mark.parametrize(
+    ("connection", "words"),
+    [
+        ('{"conn_type": "trim", "extra": {"verfy": false}}', r"'verfy' is unknown; allowed are .*verify"),
+        (
+            '{"login": 123}',
+            "can't be read from the environment variable AIRFLOW_CONN_TRIM_DEFAULT; it must be a URI, or",
+        ),
+        (
+            '{"login": "me"',
+            "can't be read from the environment variable AIRFLOW_CONN_TRIM_DEFAULT; it must be a URI, or",
+        ),
+    ],
+)
 def test_a_connection_that_cannot_work_fails_at_once(
-    trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch, make: Any, mode: str
+    trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch, connection: str, words: str, make: Any, mode: str
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps({"conn_type": "trim", "extra": {"verfy": False}}))
-    with pytest.raises(AirflowFailException, match=r"'verfy' is unknown; allowed are .*verify"):
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection)
+    with pytest.raises(AirflowFailException, match=words):
         make(mode).run()
+
+
+@pytest.mark.parametrize("connection", ['{"login": 123}', '{"login": "me"'])
+def test_a_connection_that_cannot_be_read_in_the_triggerer(monkeypatch: pytest.MonkeyPatch, connection: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", connection)
+    (verdict,) = verdicts_of(run_trigger(TrimTaskStatusTrigger("T")))
+    assert "can't be read from the environment variable AIRFLOW_CONN_TRIM_DEFAULT" in str(verdict.error)
+    assert not verdict.worth_retrying
