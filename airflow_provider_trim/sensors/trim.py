@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -140,14 +140,11 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self._poller: SyncPoller | None = None
 
     @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Return what is to be mapped; what can't work is an error when the DAG is read.
-
-        :raises ValueError: an argument is wrong, by its name, or can't be combined with ``finish_in_triggerer``
-        """
-        if kwargs.get("finish_in_triggerer"):
-            check_end_from_trigger({**(kwargs.get("default_args") or {}), **kwargs})
-        return super().partial(**kwargs)
+    def _check_mapped(cls, arguments: Mapping[str, Any]) -> None:
+        super()._check_mapped(arguments)
+        if arguments.get("finish_in_triggerer"):
+            overridden = cls.post_execute is not BaseOperator.post_execute
+            check_end_from_trigger({**arguments, "post_execute": overridden or arguments.get("post_execute")})
 
     def execute(self, context: Context) -> Any:
         """Wait, in the task's mode, and return ``videoInfo``."""

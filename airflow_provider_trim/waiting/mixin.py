@@ -11,6 +11,7 @@ from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTime
 from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
+from airflow_provider_trim.waiting.mapped import mapped_arguments, with_default_args
 from airflow_provider_trim.waiting.options import OnFailure, check_arguments
 
 if TYPE_CHECKING:
@@ -64,10 +65,20 @@ class TrimWaitingMixin(BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Return what is to be mapped; its arguments are checked when the DAG is read, as unmapped ones are.
 
-        :raises ValueError: one is wrong, by its name
+        :raises ValueError: one is wrong, by its name, or can't be combined with another
         """
-        check_arguments({**(kwargs.get("default_args") or {}), **kwargs})
-        return super().partial(**kwargs)
+        partial = super().partial(**with_default_args(cls, kwargs))
+        try:
+            cls._check_mapped(mapped_arguments(cls, partial))
+        except ValueError:
+            partial._expand_called = True  # Airflow would warn that it never was
+            raise
+        return partial
+
+    @classmethod
+    def _check_mapped(cls, arguments: Mapping[str, Any]) -> None:
+        """Check what is known of a task that is to be mapped."""
+        check_arguments(arguments)
 
     def _hook(self, quota_timeout: float | None = None, quota_fraction: float = 1.0) -> TrimApiHook:
         """Return a hook.

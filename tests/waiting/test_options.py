@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An operator's numbers are checked when the DAG is read, mapped or not, whatever they are for."""
+"""An operator's numbers are checked when the DAG is read, mapped or not, wherever they come from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG, TaskGroup
 
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
@@ -24,17 +25,25 @@ OPERATORS = {
 WRONG = ["10", math.nan, math.inf, -1, 10**12, True, [10], timedelta(seconds=-1), timedelta.max, "{{ params.x }}"]
 
 
-@pytest.fixture(params=["unmapped", "mapped", "default_args"])
-def make(request: pytest.FixtureRequest) -> Any:
+@pytest.fixture(params=["arguments", "default_args", "dag", "group"])
+def given(request: pytest.FixtureRequest) -> str:
+    """Where arguments come from."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["unmapped", "mapped"])
+def make(request: pytest.FixtureRequest, given: str) -> Any:
     """Make a task as it stands in a DAG."""
 
     def make(kind: Any, required: dict[str, Any], **arguments: Any) -> Any:
-        if request.param == "unmapped":
-            return kind(task_id="t", **required, **arguments)
-        if request.param == "default_args":
-            return kind(task_id="t", default_args=arguments, **required)
-        mapped = {name: [value] for name, value in required.items()}
-        return kind.partial(task_id="t", **arguments).expand(**mapped)
+        own = {"arguments": arguments, "default_args": {"default_args": arguments}}.get(given, {})
+        with (
+            DAG("options", schedule=None, default_args=arguments if given == "dag" else {}),
+            TaskGroup("group", default_args=arguments if given == "group" else {}),
+        ):
+            if request.param == "unmapped":
+                return kind(task_id="t", **required, **own)
+            return kind.partial(task_id="t", **own).expand(**{name: [value] for name, value in required.items()})
 
     return make
 
@@ -66,7 +75,20 @@ def test_a_wrong_policy_fails_the_import(kind: Any, make: Any) -> None:
 def test_what_is_right_is_taken(kind: Any, make: Any) -> None:
     interval, required = OPERATORS[kind]
     arguments = {interval: timedelta(seconds=7), "timeout": 60, "max_consecutive_failures": None}
-    make(kind, required, **arguments)
+    task = make(kind, required, **arguments)
+    task = task.unmap(required) if hasattr(task, "unmap") else task
+    assert (getattr(task, interval), task.timeout, task.max_consecutive_failures) == (7, 60, None)
+
+
+@pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
+def test_defaults_that_are_for_others_are_left_to_them(kind: Any) -> None:
+    """An operator without the parameter does not see them, mapped or not."""
+    interval, required = OPERATORS[kind]
+    theirs = {"poke_interval" if interval == "poll_interval" else "poll_interval": "soon", "own": object()}
+    with DAG("shared", schedule=None, default_args={**theirs, "timeout": 60}):
+        kind(task_id="unmapped", **required)
+        mapped = kind.partial(task_id="mapped", timeout=30).expand(**{name: [it] for name, it in required.items()})
+    assert mapped.unmap(required).timeout == 30
 
 
 @pytest.mark.parametrize(
