@@ -7,13 +7,11 @@ Facts about Airflow are those of 3.3.2 and 2.11.2.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trim.compat import BaseOperator
 from airflow_provider_trim.sensors.airflow2 import AIRFLOW_2
-from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
 from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
@@ -27,7 +25,8 @@ _RENDERED = ("trans_no", "trim_conn_id")
 _INSTEAD = "write deferrable=True instead of start_from_trigger=True"
 _HANGING = ("prev_start_date_success", "prev_end_date_success")
 _ABSENT = ("triggering_asset_events", "get_previous_ti")
-_NO_LAST_WORKER = ("outlets", "on_success_callback", "multiple_outputs", "post_execute")
+_NO_LAST_WORKER = ("outlets", "on_success_callback", "multiple_outputs")
+_LAST_METHODS = ("post_execute", "execute_complete")
 _LIMITS = ("max_active_tis_per_dag", "max_active_tis_per_dagrun")
 
 
@@ -60,32 +59,34 @@ def start_trigger_args(sensor: BaseSensorOperator, arguments: dict[str, Any]) ->
 def check_end_from_trigger(arguments: Mapping[str, Any]) -> None:
     """Check that no argument asks for what only a worker does at the end of a task.
 
-    :param arguments: of the sensor, by their names
+    :param arguments: of the sensor, by their names; and by those of its methods, whether they are an author's own
     :raises ValueError: one does
     """
-    for name in _NO_LAST_WORKER:
+    for name in (*_NO_LAST_WORKER, *_LAST_METHODS):
         if arguments.get(name):
             raise ValueError(_conflict(name, "finish_in_triggerer", "at the end of the task"))
     if arguments.get("do_xcom_push") is False:
         raise ValueError(_conflict("do_xcom_push=False", "finish_in_triggerer", "at the end of the task"))
 
 
-def check_without_workers(sensor: BaseSensorOperator, *, starts: bool) -> None:
-    """Check a sensor whose wait ends in the triggerer, as :func:`check_end_from_trigger`.
+def check_without_workers(sensor: BaseSensorOperator, overridden: Set[str], *, starts: bool, finishes: bool) -> None:
+    """Check a sensor of which no worker runs the beginning, or the end, or either, as :func:`check_end_from_trigger`.
 
-    :param starts: whether it begins there as well
+    :param overridden: methods of its class that are an author's own
     :raises ValueError: it asks for what only a worker does
     """
-    names = (*_NO_LAST_WORKER[:3], "do_xcom_push")
-    overridden = type(sensor).post_execute is not BaseOperator.post_execute
-    arguments: dict[str, Any] = {name: getattr(sensor, name, None) for name in names}
-    check_end_from_trigger({**arguments, "post_execute": overridden or sensor._post_execute_hook is not None})
-    if not starts:
-        return
-    if type(sensor).pre_execute is not TrimWaitingMixin.pre_execute or sensor._pre_execute_hook is not None:
-        raise ValueError(_conflict("pre_execute", "start_from_trigger and finish_in_triggerer", "at all"))
-    if sensor.on_execute_callback:
-        raise ValueError(_conflict("on_execute_callback", "start_from_trigger and finish_in_triggerer", "at all"))
+    if finishes:
+        arguments: dict[str, Any] = {name: getattr(sensor, name, None) for name in (*_NO_LAST_WORKER, "do_xcom_push")}
+        own = {name: name in overridden for name in _LAST_METHODS}
+        check_end_from_trigger({**arguments, **own, "post_execute": own["post_execute"] or sensor._post_execute_hook})
+    if starts and finishes:
+        both = "start_from_trigger and finish_in_triggerer"
+        if "pre_execute" in overridden or sensor._pre_execute_hook is not None:
+            raise ValueError(_conflict("pre_execute", both, "at all"))
+        if sensor.on_execute_callback:
+            raise ValueError(_conflict("on_execute_callback", both, "at all"))
+    if starts and "execute" in overridden:
+        raise ValueError(_conflict("execute", "start_from_trigger", "at the beginning of the task"))
 
 
 def _conflict(name: str, other: str, when: str) -> str:

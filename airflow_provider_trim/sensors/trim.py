@@ -40,12 +40,27 @@ from airflow_provider_trim.waiting.options import (
 )
 
 if TYPE_CHECKING:
+    from airflow.triggers.base import StartTriggerArgs
+
     from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import WaitGroup
     from airflow_provider_trim.polling.sync import SyncPoller
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
+
+
+class _StartTriggerArgs:
+    """What Airflow makes the trigger from, of the sensor as it is when Airflow asks.
+
+    A DAG file, or a cluster policy, may change a task after it was made. Of the class it is None: Airflow would give it
+    to all mapped tasks.
+    """
+
+    def __get__(self, sensor: TrimTaskStatusSensor | None, _: type) -> StartTriggerArgs | None:
+        if sensor is None or not sensor.start_from_trigger or sensor._is_mapped_instance():
+            return None
+        return start_trigger_args(sensor, sensor._trigger_arguments())
 
 
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
@@ -94,6 +109,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
     operator_extra_links = (TrimVideoLink(),)
+    start_trigger_args = _StartTriggerArgs()
 
     def __init__(
         self,
@@ -127,12 +143,9 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self.max_consecutive_failures = None if self.silent_fail else limit
         self.on_failure = to_on_failure(on_failure)
         self.finish_in_triggerer = finish_in_triggerer
-        if finish_in_triggerer:
-            check_without_workers(self, starts=start_from_trigger)
         self.start_from_trigger = start_from_trigger
-        # A mapped task begins in a worker all the same, which has resolved its arguments by then.
-        if start_from_trigger and not getattr(self, "_BaseOperator__from_mapped", False):
-            self.start_trigger_args = start_trigger_args(self, self._trigger_arguments())
+        self._check_without_workers()
+        _ = self.start_trigger_args
         self._started: float | None = None
         self._trans_nos: TransNos | None = None
         self._group: WaitGroup | None = None
@@ -143,8 +156,28 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     def _check_mapped(cls, arguments: Mapping[str, Any]) -> None:
         super()._check_mapped(arguments)
         if arguments.get("finish_in_triggerer"):
-            overridden = cls.post_execute is not BaseOperator.post_execute
-            check_end_from_trigger({**arguments, "post_execute": overridden or arguments.get("post_execute")})
+            check_end_from_trigger({**arguments, **dict.fromkeys(cls._overridden(), True)})
+
+    @classmethod
+    def _overridden(cls) -> set[str]:
+        """Return the names that a subclass has put in the place of this class's own."""
+        return {name for kind in cls.__mro__[: cls.__mro__.index(TrimTaskStatusSensor)] for name in vars(kind)}
+
+    def _check_without_workers(self) -> None:
+        starts = self.start_from_trigger and not self._is_mapped_instance()
+        check_without_workers(self, self._overridden(), starts=starts, finishes=self.finish_in_triggerer)
+
+    def _is_mapped_instance(self) -> bool:
+        """Return whether this is one of a mapped task's, which begin in a worker whatever they ask for."""
+        return bool(getattr(self, "_BaseOperator__from_mapped", False))
+
+    def _finishes_in_triggerer(self) -> bool:
+        """Return whether no worker needs to end the task; a cluster policy may have given it a callback, say."""
+        try:
+            self._check_without_workers()
+        except ValueError:
+            return False
+        return self.finish_in_triggerer
 
     def execute(self, context: Context) -> Any:
         """Wait, in the task's mode, and return ``videoInfo``."""
@@ -215,7 +248,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             max_interval=to_optional_seconds("max_wait", self.max_wait),
         )
         trans_nos = self._parse_trans_nos(self.trans_no)
-        return self._return(self._wait(trans_nos, options, finish=self.finish_in_triggerer), context)
+        return self._return(self._wait(trans_nos, options, finish=self._finishes_in_triggerer()), context)
 
     def _trigger_arguments(self) -> dict[str, Any]:
         """Return the arguments of a trigger that no worker makes."""
@@ -228,7 +261,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             "exponential_backoff": self.exponential_backoff,
             "max_interval": to_optional_seconds("max_wait", self.max_wait),
             "stop_at_failure": self.on_failure == "fail",
-            "finish": self.finish_in_triggerer,
+            "finish": self._finishes_in_triggerer(),
         }
 
     def _return(self, results: TrimResults, context: Context) -> Any:

@@ -59,6 +59,6 @@ def airflow(
     )
     airflow.environment |= {"STARTS": str(worker_starts)}
     with airflow:
-        for dag_id in ("mapped", "example_trim_wait", "example_trim_highlights"):
+        for dag_id in ("daily", "example_trim_wait", "example_trim_highlights"):
             airflow.wait_for_dag(dag_id)
         yield airflow

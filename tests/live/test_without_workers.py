@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,12 +26,17 @@ class Waits:
         self.service = service
         self._starts = starts
 
-    def run(self, dag_id: str) -> tuple[str, str, int]:
+    def run(self, dag_id: str, **conf: str) -> tuple[str, str, int]:
         """Run a DAG to its end and return its state, the run's id, and how many workers were started."""
         self._starts.write_bytes(b"")
-        run_id = self.airflow.trigger(dag_id)
+        run_id = self.airflow.trigger(dag_id, **conf)
         state = self.airflow.wait_for_end(dag_id, run_id, LIMIT)
         return state, run_id, self._starts.stat().st_size
+
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Clear all tasks of a run."""
+        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": False}
+        self.airflow.api("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
     def state_of(self, dag_id: str, run_id: str) -> str:
         (wait,) = [ti for ti in self.airflow.task_instances(dag_id, run_id) if ti["task_id"] == "wait"]
@@ -115,3 +121,79 @@ def test_mapped_tasks_begin_in_a_worker(waits: Waits) -> None:
     state, run_id, starts = waits.run("mapped")
     assert (state, starts) == ("success", 2)
     assert waits.airflow.xcom("mapped", run_id, "wait", map_index=1)["videoName"]
+
+
+def test_a_cleared_task(waits: Waits) -> None:
+    """It waits again, for a trim that is done, and starts no worker then either; the web UI shows its link."""
+    waits.service.add_trim("cleared")
+    state, run_id, starts = waits.run("of_conf", trans_no="cleared")
+    assert (state, starts) == ("success", 0)
+    links = waits.airflow.api("GET", f"/dags/of_conf/dagRuns/{run_id}/taskInstances/wait/links")
+    assert links["extra_links"] == {"Video": waits.service.video_info("cleared")["imageUrl"]}
+    polls = len(waits.service.calls_for("cleared"))
+    waits.clear("of_conf", run_id)
+    waits.service.wait_for_calls(polls + 1, LIMIT, "cleared")
+    assert waits.airflow.wait_for_end("of_conf", run_id, LIMIT) == "success"
+    assert waits.airflow.xcom("of_conf", run_id, "wait") == waits.service.video_info("cleared")
+
+
+def test_a_task_that_is_cleared_while_deferred(waits: Waits) -> None:
+    waits.service.add_trim("waits", seconds=math.inf)
+    run_id = waits.airflow.trigger("of_conf", trans_no="waits")
+    waits.service.wait_for_calls(1, LIMIT, "waits")
+    waits.clear("of_conf", run_id)
+    # Its first trigger may poll once more.
+    waits.service.wait_for_calls(len(waits.service.calls_for("waits")) + 2, LIMIT, "waits")
+    waits.service.finish("waits")
+    assert waits.airflow.wait_for_end("of_conf", run_id, LIMIT) == "success"
+    assert waits.airflow.xcom("of_conf", run_id, "wait") == waits.service.video_info("waits")
+
+
+def test_pools_and_an_execution_timeout(waits: Waits) -> None:
+    """A deferred task holds no slot of its pool; ``execution_timeout`` counts while it is deferred, and is retried."""
+    waits.airflow.api("POST", "/pools", json={"name": "single", "slots": 1})
+    for name in ("pooled one", "pooled two", "for ever"):
+        waits.service.add_trim(name, seconds=math.inf)
+    run_id = waits.airflow.trigger("limits")
+    for name in ("pooled one", "pooled two"):
+        waits.service.wait_for_calls(2, LIMIT, name)
+    for name in ("pooled one", "pooled two"):
+        waits.service.finish(name)
+    assert waits.airflow.wait_for_end("limits", run_id, LIMIT) == "failed"
+    instances = {ti["task_id"]: ti for ti in waits.airflow.task_instances("limits", run_id)}
+    states = {task_id: ti["state"] for task_id, ti in instances.items()}
+    assert states == {"one": "success", "two": "success", "times_out": "failed"}
+    assert instances["times_out"]["try_number"] == 2
+
+
+def test_a_changed_upstream_list(waits: Waits) -> None:
+    """Cleared, each map index gets the clip that is there now."""
+
+    def clips_of(run_id: str) -> list[str]:
+        names = [waits.airflow.xcom("clips", run_id, "clip", map_index=index) for index in range(2)]
+        return [waits.service.submissions_for(name)[0].parameters["filename"] for name in names]
+
+    variable = {"key": "clips", "value": json.dumps(["first", "second"])}
+    waits.airflow.api("POST", "/variables", json=variable)
+    state, run_id, _ = waits.run("clips")
+    assert (state, clips_of(run_id)) == ("success", ["first", "second"])
+    waits.airflow.api("PATCH", "/variables/clips", json={**variable, "value": json.dumps(["second", "third"])})
+    waits.clear("clips", run_id)
+    assert waits.airflow.wait_for_end("clips", run_id, LIMIT) == "success"
+    assert clips_of(run_id) == ["second", "third"]
+    assert len([one for one in waits.service.submissions if one.parameters["videoId"] == "CHANGES"]) == 4
+
+
+def test_a_backfill(waits: Waits) -> None:
+    """Each of its runs cuts a clip of its own."""
+    dates = {"from_date": "2026-01-01T00:00:00Z", "to_date": "2026-01-02T00:00:00Z"}
+    waits.airflow.api("POST", "/backfills", json={"dag_id": "daily", **dates})
+
+    def runs() -> list[Any]:
+        return list(waits.airflow.api("GET", "/dags/daily/dagRuns?run_type=backfill")["dag_runs"])
+
+    for run in runs():
+        assert waits.airflow.wait_for_end("daily", run["dag_run_id"], LIMIT) == "success"
+    names = [waits.airflow.xcom("daily", run["dag_run_id"], "clip") for run in runs()]
+    submitted = {waits.service.submissions_for(name)[0].parameters["filename"] for name in names}
+    assert submitted == {"daily 2026-01-01", "daily 2026-01-02"}

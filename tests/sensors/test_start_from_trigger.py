@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from typing import Any
 
@@ -19,7 +20,7 @@ from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 from airflow_provider_trim.waiting.trans_nos import TransNos
 from tests.support.running import AIRFLOW_3
-from tests.support.waits import TaskInstance, run_trigger
+from tests.support.waits import TaskDeferred, TaskInstance, run_trigger
 
 on_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 renders no templates in the triggerer")
 on_airflow_2 = pytest.mark.skipif(AIRFLOW_3, reason="Airflow 3 renders templates in the triggerer")
@@ -67,6 +68,16 @@ class WithPreExecute(TrimTaskStatusSensor):
         pass
 
 
+class WithExecuteComplete(TrimTaskStatusSensor):
+    def execute_complete(self, context: Any, event: Any = None, trans_no: Any = None) -> Any:
+        return None
+
+
+class WithExecute(TrimTaskStatusSensor):
+    def execute(self, context: Any) -> Any:
+        return None
+
+
 class WithTemplateField(TrimTaskStatusSensor):
     template_fields = (*TrimTaskStatusSensor.template_fields, "own")
 
@@ -104,6 +115,12 @@ def test_a_hook_of_a_subclass_is_seen() -> None:
         WithPostExecute(task_id="wait", trans_no="T", finish_in_triggerer=True)
     with pytest.raises(ValueError, match=r"^pre_execute cannot be combined"):
         WithPreExecute(task_id="wait", trans_no="T", finish_in_triggerer=True, start_from_trigger=True)
+    with pytest.raises(ValueError, match=r"^execute_complete cannot be combined with finish_in_triggerer"):
+        WithExecuteComplete.partial(task_id="wait", finish_in_triggerer=True)
+    with pytest.raises(ValueError, match=r"^execute cannot be combined with start_from_trigger"):
+        WithExecute(task_id="wait", trans_no="T", start_from_trigger=True)
+    WithExecute.partial(task_id="wait", start_from_trigger=True).expand(trans_no=["T"]).unmap({"trans_no": "T"})
+    assert WithPreExecute(task_id="wait", trans_no="T", start_from_trigger=True).start_trigger_args
 
 
 @pytest.mark.parametrize("asked_for", [{"pre_execute": print}, {"on_execute_callback": print}], ids=names_of)
@@ -174,6 +191,31 @@ def test_several_in_any_kind_of_collection() -> None:
 def test_a_subclass_with_a_template_field_of_its_own() -> None:
     """It is not there yet when the sensor checks its own, and no concern of the trigger."""
     assert WithTemplateField(task_id="wait", trans_no="T", own=object(), start_from_trigger=True).start_trigger_args
+
+
+def test_what_is_set_later_counts() -> None:
+    """By the DAG file, or by a cluster policy. What can't work fails the DAG's serialization."""
+    task = sensor(timeout=3600)
+    task.trans_no, task.timeout = "U", 60
+    arguments = task.start_trigger_args
+    assert arguments is not None
+    assert ((arguments.trigger_kwargs or {})["trans_no"], (arguments.trigger_kwargs or {})["timeout"]) == ("U", 60)
+    task.pool = "clips"
+    with pytest.raises(ValueError, match=r"^pool cannot be combined with start_from_trigger"):
+        _ = task.start_trigger_args
+
+
+@pytest.mark.parametrize("start", [True, False], ids=["starts there", "starts in a worker"])
+def test_a_worker_ends_what_is_given_a_callback_later(trim_default: TrimEmulator, start: bool) -> None:
+    """As cluster policies do; it would silently never be called."""
+    trim_default.add_trim("T", seconds=math.inf)
+    task = sensor(start_from_trigger=start, finish_in_triggerer=True)
+    task.on_success_callback = [print]
+    if start:
+        assert (task.start_trigger_args.trigger_kwargs or {})["finish"] is False
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute({"ti": TaskInstance()})
+    assert deferred.value.trigger.serialize()[1]["finish"] is False
 
 
 def test_what_is_mapped_begins_in_a_worker_with_resolved_arguments() -> None:

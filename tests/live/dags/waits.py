@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests run in addition to the examples."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Variable, task
 
+from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 
 
 def wait(task_id="wait", **arguments):
-    return TrimTaskStatusSensor(task_id=task_id, poke_interval=1, start_from_trigger=True, **arguments)
+    common = {"poke_interval": 1, "start_from_trigger": True}
+    return TrimTaskStatusSensor(task_id=task_id, **{**common, **arguments})
 
 
 with DAG("starts_there"):
@@ -60,3 +62,29 @@ with DAG("mapped"):
 
 with DAG("refused"):
     TrimTaskStatusSensor(task_id="wait", trans_no="refused", deferrable=True)
+
+with DAG("of_conf"):
+    wait(trans_no="{{ dag_run.conf['trans_no'] }}", finish_in_triggerer=True)
+
+with DAG("limits"):
+    again = {"execution_timeout": timedelta(seconds=4), "retries": 1, "retry_delay": timedelta(0)}
+    # A busy scheduler fails a task whose deferral ends before it has heard of its first worker's end.
+    pooled = {"start_from_trigger": False, "deferrable": True, "pool": "single", "retries": 3}
+    for name in ("one", "two"):
+        wait(name, trans_no=f"pooled {name}", retry_delay=timedelta(0), **pooled)
+    wait("times_out", trans_no="for ever", **again)
+
+with DAG("clips"):
+
+    @task
+    def clips():
+        return [{"filename": name} for name in Variable.get("clips", deserialize_json=True)]
+
+    TrimVideoOperator.partial(
+        task_id="clip", video_id="CHANGES", seek_start=0, duration=9, wait_for_completion=False
+    ).expand_kwargs(clips())
+
+with DAG("daily", schedule="@daily", start_date=datetime(2026, 1, 1), end_date=datetime(2026, 1, 9)):
+    TrimVideoOperator(
+        task_id="clip", video_id="V", seek_start=0, duration=9, filename="daily {{ ds }}", wait_for_completion=False
+    )
