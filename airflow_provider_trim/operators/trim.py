@@ -16,6 +16,7 @@ from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
     OnFailure,
     to_failure_limit,
+    to_flag,
     to_on_failure,
     to_optional_seconds,
     to_reusable,
@@ -74,8 +75,8 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         super().__init__(**kwargs)
         self.trans_no = to_reusable(trans_no)
         self.trim_conn_id = trim_conn_id
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.wait_for_completion = to_flag("wait_for_completion", wait_for_completion)
+        self.deferrable = to_flag("deferrable", deferrable)
         self.poll_interval = to_seconds("poll_interval", poll_interval)
         self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
         default_timeout = conf.getfloat("sensors", "default_timeout")
@@ -189,14 +190,14 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.audio_bit_rate = audio_bit_rate
         self.sampling_rate = sampling_rate
         self.notify_url = notify_url
-        self.use_callback = use_callback
+        self.use_callback = to_flag("use_callback", use_callback)
         self.suffix = suffix
         self.enable_video_transcode = enable_video_transcode
         self.trans_no = trans_no
-        self.reuse_finished = reuse_finished
+        self.reuse_finished = to_flag("reuse_finished", reuse_finished)
         self.trim_conn_id = trim_conn_id
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.wait_for_completion = to_flag("wait_for_completion", wait_for_completion)
+        self.deferrable = to_flag("deferrable", deferrable)
         self.poll_interval = to_seconds("poll_interval", poll_interval)
         self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
         default_timeout = conf.getfloat("sensors", "default_timeout")

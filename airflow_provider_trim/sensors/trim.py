@@ -29,10 +29,11 @@ from airflow_provider_trim.sensors.start_from_trigger import (
     start_trigger_args,
 )
 from airflow_provider_trim.waiting import lazy
-from airflow_provider_trim.waiting.mixin import TRIGGER_FAILED, TRIGGER_TIMED_OUT, TrimWaitingMixin
+from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMED_OUT, TRIGGER_FAILED, TRIGGER_TIMED_OUT, TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
     OnFailure,
     to_failure_limit,
+    to_flag,
     to_on_failure,
     to_optional_seconds,
     to_reusable,
@@ -137,13 +138,13 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         )
         self.trans_no = to_reusable(trans_no)
         self.trim_conn_id = trim_conn_id
-        self.deferrable = deferrable or start_from_trigger or finish_in_triggerer
+        self.start_from_trigger = to_flag("start_from_trigger", start_from_trigger)
+        self.finish_in_triggerer = to_flag("finish_in_triggerer", finish_in_triggerer)
+        self.deferrable = to_flag("deferrable", deferrable) or self.start_from_trigger or self.finish_in_triggerer
         self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
         limit = to_failure_limit(max_consecutive_failures)
         self.max_consecutive_failures = None if self.silent_fail else limit
         self.on_failure = to_on_failure(on_failure)
-        self.finish_in_triggerer = finish_in_triggerer
-        self.start_from_trigger = start_from_trigger
         self._check_without_workers()
         _ = self.start_trigger_args
         self._started: float | None = None
@@ -238,7 +239,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         with self._apply_soft_fail():
             if (next_kwargs or {}).get("error") == TRIGGER_TIMED_OUT:
-                raise self._timeout_error("Deferral timed out")
+                raise self._timeout_error(DEFERRAL_TIMED_OUT)
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
 
     def _execute_deferrable(self, context: Context) -> Any:

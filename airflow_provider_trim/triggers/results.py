@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
-from airflow_provider_trim.vod.errors import TrimError
+from airflow_provider_trim.vod.errors import TransNoNotFoundError, TrimError
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.waiting.protocols import Log
@@ -21,6 +21,12 @@ from airflow_provider_trim.waiting.protocols import Log
 MAX_LISTED = 50
 """Failures that a message names."""
 
+_HINTS: dict[type[TrimError], str] = {
+    TransNoNotFoundError: (
+        ". Check the transNo and the connection's account. If the trim may be submitted after the wait began, "
+        "set first_poll_after"
+    ),
+}
 _MAX_SHOWN = 10**18
 """Greater numbers are no sizes, and left out of the log: a float can't hold all of them."""
 
@@ -64,7 +70,8 @@ def _raise_failures(failures: list[tuple[str, Failure | TimedOut]], count: int) 
         more = f"\n  and {len(failures) - MAX_LISTED} more" if len(failures) > MAX_LISTED else ""
         text = f"{len(failures)} of {count} trims failed:{rows}{more}"
     if permanent:
-        raise AirflowFailException(text) from permanent[0].error
+        hint = _HINTS.get(type(permanent[0].error), "")
+        raise AirflowFailException(f"{text}{hint}") from permanent[0].error
     if len(passing) < len(failures):
         raise AirflowSensorTimeout(text)
     raise passing[0].error if count == 1 else TrimError(text, retryable=True) from passing[0].error

@@ -29,6 +29,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.http import Request
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
+from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.response import DEFAULT_OPTIONS, ParsedResponse, ParserOptions
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable
@@ -51,12 +52,14 @@ def check_trans_no(trans_no: object) -> str:
         raise TransNoEmptyError("trans_no is empty; it must be the transNo under which the trim was submitted")
     if not isinstance(trans_no, str):
         raise TransNoIllegalError(f"trans_no must be a string, not {type(trans_no).__name__}")
+    shown = truncate(trans_no, 80)
     if len(trans_no) > TRANS_NO_MAX_LENGTH:
-        raise TransNoIllegalError(f"trans_no has {len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed")
+        length = f"{len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed"
+        raise TransNoIllegalError(f"trans_no has {length}: '{shown}'")
     if any("\ud800" <= character <= "\udfff" for character in trans_no):
-        raise TransNoIllegalError("trans_no contains an unpaired surrogate")
+        raise TransNoIllegalError(f"trans_no must not contain an unpaired surrogate: '{shown}'")
     if "\0" in trans_no:
-        raise TransNoIllegalError("trans_no contains the character NUL, which Airflow can't store")
+        raise TransNoIllegalError(f"trans_no must not contain the character NUL, which Airflow can't store: '{shown}'")
     return trans_no
 
 

@@ -39,6 +39,7 @@ FLV_SAMPLING_RATES = (44100, 22050, 11025)
 
 _NEWER_HOSTS = ("api.cdnetworks.com", "open.chinanetcenter.com")
 _CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,2}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
+_MAY_HOLD_SECRETS = ("notify_url",)
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
 
@@ -63,12 +64,25 @@ def as_seconds(value: object) -> float:
             if parts["minutes"] < 60 and parts["seconds"] < 60:
                 seconds = parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
     if not 0 <= seconds < 1e9:
-        raise ValueError("must be seconds, a timedelta or 'HH:MM:SS', and not negative")
+        raise ValueError("must be seconds, a timedelta or 'HH:MM:SS', 0 or more")
     return round(float(seconds), 6)
+
+
+def _shown(value: object) -> str:
+    # A repr may be as long as what it shows, and Python refuses to write out very long integers.
+    if isinstance(value, str):
+        return repr(value[:80])
+    if value is None or isinstance(value, timedelta) or (isinstance(value, int | float) and not abs(value) > 1e18):
+        return repr(value)
+    return f"a value of type {type(value).__name__}"
 
 
 def _empty_is_none(value: object) -> object:
     return None if value == "" else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _as_text(value: object) -> object:
@@ -127,7 +141,9 @@ class TrimSubmission(BaseModel):
     sampling_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
     """Hz; for flv one of 44100, 22050, 11025."""
     notify_url: Annotated[Annotated[str, AfterValidator(_web_address)] | None, BeforeValidator(_empty_is_none)] = None
-    suffix: Annotated[Literal["flv", "mp4"] | None, BeforeValidator(_empty_is_none)] = None
+    suffix: Annotated[
+        Annotated[Literal["flv", "mp4"], BeforeValidator(_lower)] | None, BeforeValidator(_empty_is_none)
+    ] = None
     """Container; the service's default is flv."""
     enable_video_transcode: Annotated[bool | None, BeforeValidator(_empty_is_none)] = None
     """Transcode even where that is not needed."""
@@ -156,7 +172,9 @@ class TrimSubmission(BaseModel):
             name = path[0] if path else text.partition(":")[0]
             if unknown:
                 text = f"is unknown; allowed are {', '.join(cls.model_fields)}"
-            raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}", parameter=name) from None
+            shown = name in parameters and not unknown and name not in _MAY_HOLD_SECRETS
+            given = f" (given: {_shown(parameters[name])})" if shown else ""
+            raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}{given}", parameter=name) from None
 
     def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
         """Return the parameters under the names that the connection's host understands."""

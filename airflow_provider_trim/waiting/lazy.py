@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.submission import TrimSubmission as TrimSubmission
     from airflow_provider_trim.vod.submission import as_seconds as as_seconds
     from airflow_provider_trim.waiting.deferral import trigger_for as trigger_for
+    from airflow_provider_trim.waiting.rendered import connection_id as connection_id
     from airflow_provider_trim.waiting.rendered import optional as optional
     from airflow_provider_trim.waiting.rendered import required as required
     from airflow_provider_trim.waiting.results import TrimResults as TrimResults
@@ -61,6 +62,7 @@ PLACES = {
     "WaitOptions": "polling.options",
     "as_seconds": "vod.submission",
     "callback_address": "vod.callbacks",
+    "connection_id": "waiting.rendered",
     "decode_event": "triggers.payload",
     "optional": "waiting.rendered",
     "required": "waiting.rendered",

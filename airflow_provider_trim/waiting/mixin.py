@@ -30,6 +30,7 @@ The triggerer plans the others: a thousand tasks that start at once must not lea
 """
 
 TRIGGER_FAILED = "__fail__"
+DEFERRAL_TIMED_OUT = "Deferral timed out: no triggerer has ended the wait in time; check that one is running"
 TRIGGER_TIMED_OUT = "Trigger timeout"
 """Airflow's words to a resumed task whose trigger crashed or ran out of time (the same in 2.11 and 3.3)."""
 
@@ -83,13 +84,15 @@ class TrimWaitingMixin(BaseOperator):
     def _hook(self, quota_timeout: float | None = None, quota_fraction: float = 1.0) -> TrimApiHook:
         """Return a hook.
 
-        :raises AirflowFailException: ``trim_conn_id`` was rendered to nothing
+        :raises AirflowFailException: ``trim_conn_id`` was rendered to nothing, or to no text
         """
+        return lazy.TrimApiHook(self._connection_id(), quota_timeout=quota_timeout, quota_fraction=quota_fraction)
+
+    def _connection_id(self) -> str:
         try:
-            conn_id = lazy.required("trim_conn_id", self.trim_conn_id)
+            return lazy.connection_id(self.trim_conn_id)
         except lazy.TrimParameterError as error:
             raise AirflowFailException(str(error)) from error
-        return lazy.TrimApiHook(conn_id, quota_timeout=quota_timeout, quota_fraction=quota_fraction)
 
     def _parse_trans_nos(self, trans_no: object) -> TransNos:
         """Read one transNo or several.
@@ -128,7 +131,7 @@ class TrimWaitingMixin(BaseOperator):
             with self._hook(quota_fraction=FIRST_POLL_FRACTION) as hook:
                 lazy.SyncPoller(hook, self.log, optional=True).poll_due(group)
         if not group.finished:
-            trigger_kwargs |= {"trim_conn_id": self.trim_conn_id, "stop_at_failure": self.on_failure == "fail"}
+            trigger_kwargs |= {"trim_conn_id": self._connection_id(), "stop_at_failure": self.on_failure == "fail"}
             trigger, limit = lazy.trigger_for(group, trans_nos, options, **trigger_kwargs)
             # A triggerer that was not restarted after an upgrade sends events that don't say what they are about.
             kwargs = {"trans_no": trans_nos.argument}
@@ -145,12 +148,15 @@ class TrimWaitingMixin(BaseOperator):
 
     def _timeout_error(self, text: str) -> AirflowSensorTimeout | AirflowTaskTimeout:
         """Return what a wait without result raises at its deadline; Airflow retries the latter only."""
-        return AirflowTaskTimeout(text) if self._time_limit() < self.timeout else AirflowSensorTimeout(text)
+        limit = self._time_limit()
+        if limit < self.timeout:
+            return AirflowTaskTimeout(f"{text} (execution_timeout: {limit:g} s)")
+        return AirflowSensorTimeout(f"{text} (timeout: {limit:g} s)")
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; one that Airflow itself has ended is a timeout like any other."""
         if next_method == TRIGGER_FAILED and (next_kwargs or {}).get("error") == TRIGGER_TIMED_OUT:
-            raise self._timeout_error("Deferral timed out")
+            raise self._timeout_error(DEFERRAL_TIMED_OUT)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def _results(self, trans_nos: TransNos, verdicts: Verdicts) -> TrimResults:

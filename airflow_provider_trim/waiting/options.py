@@ -18,6 +18,14 @@ MAX_SECONDS = 10 * 365 * 86400.0
 OnFailure = Literal["fail", "collect", "ignore"]
 """What a failed trim among several does: end the wait for all, fail the task when all are done, or leave a None."""
 
+_FLAGS = (
+    "deferrable",
+    "wait_for_completion",
+    "reuse_finished",
+    "use_callback",
+    "start_from_trigger",
+    "finish_in_triggerer",
+)
 _SECONDS = ("poke_interval", "poll_interval", "timeout", "first_poll_after", "max_wait")
 
 
@@ -42,6 +50,17 @@ def to_seconds(name: str, value: object) -> float:
 def to_optional_seconds(name: str, value: object) -> float | None:
     """Return a duration in seconds, or None for None; otherwise as :func:`to_seconds`."""
     return None if value is None else to_seconds(name, value)
+
+
+def to_flag(name: str, value: object) -> bool:
+    """Return a switch: a text such as "false", or a template, would count as True.
+
+    :param name: the argument's name, for the message
+    :raises ValueError: it is neither True nor False
+    """
+    if isinstance(value, bool | int) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"{name} must be True or False, not {value!r}; it can't be a template")
 
 
 def to_failure_limit(value: object) -> int | None:
@@ -74,6 +93,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
 
     :raises ValueError: one is wrong, by its name
     """
+    for name in _FLAGS:
+        to_flag(name, arguments.get(name, False))
     for name in _SECONDS:
         to_optional_seconds(name, arguments.get(name))
     to_failure_limit(arguments.get("max_consecutive_failures"))

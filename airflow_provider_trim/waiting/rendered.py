@@ -8,6 +8,7 @@ rendering (``render_template_as_native_obj``) makes a number of digits. XComs br
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import numbers
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimParameterError
 from airflow_provider_trim.vod.protocol import TRANS_NO_MAX_LENGTH, check_trans_no
+from airflow_provider_trim.vod.redaction import truncate
 
 MAX_LIST_TEXT = 2**20
 """Characters of a list that was rendered as text; Python's notation takes much memory to parse."""
@@ -37,7 +39,8 @@ def plain(value: object) -> Any:
         return int(value)
     if isinstance(value, numbers.Real | Decimal):
         return float(value)
-    return str(value) if isinstance(value, str) else value
+    # Of an enumeration's member, str() is its name.
+    return "".join(value) if isinstance(value, str) else value
 
 
 def optional(value: object) -> Any:
@@ -52,9 +55,21 @@ def required(name: str, value: object) -> Any:
     :raises TrimParameterError: it is missing
     """
     if is_missing(value):
-        what = f"is the text 'None', {_TEMPLATE_HINT}" if value == "None" else "is empty"
+        what = f"is the text 'None', {_TEMPLATE_HINT}" if value == "None" else "is empty, and must be given"
         raise TrimParameterError(f"{name}: {what}", parameter=name)
     return plain(value)
+
+
+def connection_id(value: object) -> str:
+    """Return ``trim_conn_id``.
+
+    :raises TrimParameterError: it is missing, or no text
+    """
+    given = required("trim_conn_id", value)
+    if isinstance(given, str) or type(given) is int:
+        return str(given)
+    text = f"trim_conn_id: must be the id of a connection, such as 'trim_default', not {truncate(repr(given))}"
+    raise TrimParameterError(text, parameter="trim_conn_id")
 
 
 def trans_nos(value: object) -> tuple[tuple[str, ...], bool]:
@@ -66,7 +81,10 @@ def trans_nos(value: object) -> tuple[tuple[str, ...], bool]:
     """
     parts = _listed(value) if isinstance(value, str) else value
     if isinstance(parts, Mapping):
-        raise TransNoIllegalError("trans_no must be a string or a list, not an object; name the field that holds it")
+        fields = truncate(", ".join(map(str, itertools.islice(parts, 5))), 80)
+        raise TransNoIllegalError(
+            f"trans_no must be a string or a list, not an object ({fields}); name its field that is one"
+        )
     if isinstance(parts, Iterable) and not isinstance(parts, str | bytes):
         return tuple(_trans_no(part, f"trans_no[{place}]") for place, part in enumerate(parts)), True
     return (_trans_no(parts, "trans_no"),), False

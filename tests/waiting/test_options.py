@@ -71,6 +71,21 @@ def test_a_wrong_policy_fails_the_import(kind: Any, make: Any) -> None:
         make(kind, {"trans_no": "T"}, on_failure="skip")
 
 
+FLAGS = {
+    TrimTaskStatusSensor: ["deferrable", "start_from_trigger", "finish_in_triggerer"],
+    TrimVideoInfoOperator: ["deferrable", "wait_for_completion"],
+    TrimVideoOperator: ["deferrable", "wait_for_completion", "reuse_finished", "use_callback"],
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in FLAGS.items() for name in names])
+@pytest.mark.parametrize("value", ["false", "{{ params.x }}", None, 2], ids=repr)
+def test_a_wrong_switch_fails_the_import(kind: Any, name: str, value: Any, make: Any) -> None:
+    """A text would count as True, whatever it says."""
+    with pytest.raises(ValueError, match=rf"^{name} must be True or False, not "):
+        make(kind, OPERATORS[kind][1], **{name: value})
+
+
 @pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
 def test_what_is_right_is_taken(kind: Any, make: Any) -> None:
     interval, required = OPERATORS[kind]

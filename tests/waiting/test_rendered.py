@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import enum
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,12 @@ class Number(int):
     """As numpy's integers are: no ``int``'s own type, but an integer."""
 
 
+class Member(str, enum.Enum):  # noqa: UP042 - its str() differs
+    """Whose ``str()`` is its name."""
+
+    ONE = "T"
+
+
 class Text(str):
     """As ``numpy.str_`` or an enumeration's member is."""
 
@@ -32,6 +39,7 @@ class Text(str):
         (123, ["123"]),
         (Number(7), ["7"]),
         (Text("T"), ["T"]),
+        (Member.ONE, ["T"]),
         ("[x]", ["[x]"]),
         ("{{", ["{{"]),
         ("None of them", ["None of them"]),
@@ -85,14 +93,14 @@ def test_several(value: Any, names: list[str] | None) -> None:
         (Decimal("1"), TransNoIllegalError, "not float"),
         (["a", False], TransNoIllegalError, r"trans_no\[1\] must be a string, not bool"),
         (b"T", TransNoIllegalError, "not bytes"),
-        ({"videoId": "V"}, TransNoIllegalError, "name the field that holds it"),
-        ("{'videoId': 'V'}", TransNoIllegalError, "name the field that holds it"),
+        ({"videoId": "V"}, TransNoIllegalError, "name its field that is one"),
+        ("{'videoId': 'V'}", TransNoIllegalError, "name its field that is one"),
         ([["a"]], TransNoIllegalError, r"trans_no\[0\] must be a string, not list"),
         ("x" * 33, TransNoIllegalError, "trans_no has 33 characters"),
         (["a", "x" * 33], TransNoIllegalError, r"trans_no\[1\] has 33 characters"),
         (10**40, TransNoIllegalError, "trans_no must be a string, not int"),
-        ("a\0b", TransNoIllegalError, "trans_no contains the character NUL"),
-        ("\ud800", TransNoIllegalError, "trans_no contains an unpaired surrogate"),
+        ("a\0b", TransNoIllegalError, "trans_no must not contain the character NUL"),
+        ("\ud800", TransNoIllegalError, "trans_no must not contain an unpaired surrogate"),
         ("[" * 100_000 + "]" * 100_000, TransNoIllegalError, "trans_no has 200000 characters"),
     ],
     ids=lambda value: repr(value)[:40],
@@ -121,3 +129,16 @@ def test_what_must_be_there(value: Any, words: str) -> None:
     with pytest.raises(TrimParameterError, match=f"^video_id: {words}"):
         rendered.required("video_id", value)
     assert rendered.required("video_id", 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "conn_id"), [("trim_other", "trim_other"), (7, "7"), (Number(7), "7"), (Member.ONE, "T")]
+)
+def test_the_connections_id(value: Any, conn_id: str) -> None:
+    assert rendered.connection_id(value) == conn_id
+
+
+@pytest.mark.parametrize("value", [None, "", "None", ["a"], True, 1.5, {"a": 1}], ids=repr)
+def test_what_is_no_connections_id(value: Any) -> None:
+    with pytest.raises(TrimParameterError, match=r"^trim_conn_id: (is |must be the id of a connection, .*, not )"):
+        rendered.connection_id(value)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests run in addition to the examples."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Variable, task
 
@@ -84,7 +84,9 @@ with DAG("clips"):
         task_id="clip", video_id="CHANGES", seek_start=0, duration=9, wait_for_completion=False
     ).expand_kwargs(clips())
 
-with DAG("daily", schedule="@daily", start_date=datetime(2026, 1, 1), end_date=datetime(2026, 1, 9)):
+with DAG(
+    "daily", schedule="@daily", start_date=datetime(2026, 1, 1, tzinfo=UTC), end_date=datetime(2026, 1, 9, tzinfo=UTC)
+):
     TrimVideoOperator(
         task_id="clip", video_id="V", seek_start=0, duration=9, filename="daily {{ ds }}", wait_for_completion=False
     )
