@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a response costs: whatever its bytes turn into, memory is bounded, and hypothesis looks for the worst."""
+"""What a response costs: whatever its bytes turn into, memory is bounded, and hypothesis searches for the worst."""
 
 from __future__ import annotations
 
