@@ -84,15 +84,24 @@ class CallbackReceiver:
             self._stop()
             self._settings, self._key = settings, callback_key(settings)
             self._health = callback_health(settings.account)
-            if settings.callback_socket is not None and settings.quota_storage.get_secret_value().startswith("redis"):
-                self._receiving_since = now
-                self._relay = CallbackRelay(settings, self._on_relayed, self._on_unreliable)
-                await self._relay.wait_until_connected()
-            if settings.callback_socket is not None:
-                await self._listen_with_retry(*settings.callback_socket)
+            try:
+                await self._start(settings)
+            except BaseException:
+                self._stop()
+                self._settings = None  # so that the next call tries again
+                raise
         if self._listener is not None and now >= self._report_at:
             self._report_at = now + REPORT_INTERVAL
             log.info("%s", self._summary(self._listener))
+
+    async def _start(self, settings: TrimSettings) -> None:
+        if settings.callback_socket is None:
+            return
+        if settings.quota_storage.get_secret_value().startswith("redis"):
+            self._receiving_since = self._clock()
+            self._relay = CallbackRelay(settings, self._on_relayed, self._on_unreliable)
+            await self._relay.wait_until_connected()
+        await self._listen_with_retry(*settings.callback_socket)
 
     async def _listen_with_retry(self, host: str, port: int) -> None:
         try:
@@ -127,6 +136,7 @@ class CallbackReceiver:
         return self._closing
 
     def _stop(self) -> None:
+        self._closing = [task for task in self._closing if not task.done()]
         if self._relay is not None:
             self._closing.append(self._relay.close())
             self._relay = None

@@ -21,6 +21,7 @@ class Poll:
     :param version: of the session's connection
     :param sent_at: when it is made
     :param new_connection: make it over a new network connection
+    :param held: made although the credentials are refused, because it is a last one
     """
 
     trans_no: str
@@ -28,6 +29,7 @@ class Poll:
     version: int
     sent_at: float
     new_connection: bool = False
+    held: bool = False
     outdated: bool = False
     """A callback came meanwhile, so the response may be older than what it announced."""
 
@@ -53,8 +55,8 @@ class PollsInFlight(Container[str]):
         return trans_no in self._polls
 
     def versions(self) -> Iterator[int]:
-        """Return the versions of the connection with which polls are being made."""
-        return (poll.version for poll in self._polls.values())
+        """Return the versions of the connection whose credentials are being tried by polls."""
+        return (poll.version for poll in self._polls.values() if not poll.held)
 
     async def reserve(self) -> None:
         """Wait until one more poll can be made; :meth:`start` or :meth:`free` has to follow."""

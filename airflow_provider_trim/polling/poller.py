@@ -95,10 +95,7 @@ class Poller:
         self._subscriptions = Subscriptions()
         self._listen_again_at = -math.inf
         self._wakeup = Wakeup()
-        # An outcome may be what the loop waits for.
-        self._in_flight = PollsInFlight(
-            MAX_CONCURRENT_CALLS, self._on_outcome, self._wakeup.notify_if_asleep_without_end
-        )
+        self._in_flight = PollsInFlight(MAX_CONCURRENT_CALLS, self._on_outcome, self._wakeup.notify_outcome)
         self._expiry = Expiry(self._subscriptions, self._in_flight, lambda: self._permits.exhausted)
         self._expiry_interval = expiry_interval
         self._task: asyncio.Task[None] | None = None
@@ -181,10 +178,9 @@ class Poller:
         while True:
             self._wakeup.clear()
             now = self._clock()
-            due = self._schedule.next_due_at()
-            held = self._credentials.pause(now, self._in_flight.versions())
-            if due is None or due > now or held:
-                await self._wakeup.wait(now, math.inf if due is None else max(due, now + held))
+            due, hold = self._next_due_at(now), self._hold(now)
+            if due > now:
+                await self._wakeup.wait(now, due, for_outcome=math.isinf(hold))
                 continue
             try:
                 session = await self._connection.session()
@@ -192,17 +188,36 @@ class Poller:
                 await self._ensure_listening(session)
                 pause = await self._permits.acquire(session.limiter, len(self._subscriptions))
             except TrimError as error:
-                self._record_for_all_due(error)
+                self._record_for_all_due(error, last_polls_only=hold > 0.0)
                 continue
             if pause:
                 await asyncio.sleep(pause)
             elif not self._connection.is_current(session):  # replaced meanwhile, and closed
                 self._permits.release()
-            elif (trans_no := self._schedule.pop_due(self._clock())) is not None:
-                repeat = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
-                return Poll(trans_no, session, version, self._clock(), new_connection=repeat)
+            elif (poll := self._pop_due(session, version)) is not None:
+                return poll
             else:
                 self._permits.release()
+
+    def _hold(self, now: float) -> float:
+        """Return the seconds for which refused credentials hold all polls but last ones; infinite until an outcome."""
+        return self._credentials.pause(now, self._in_flight.versions())
+
+    def _next_due_at(self, now: float) -> float:
+        """Return when the next poll is made as things stand; infinite for never."""
+        due, hold = self._schedule.next_due_at(), self._hold(now)
+        at = math.inf if due is None else max(due, now + hold)
+        # A wait that ended without its last poll would miss a trim that is done, and end late.
+        return min(at, self._schedule.next_last_poll_at()) if hold else at
+
+    def _pop_due(self, session: Session, version: int) -> Poll | None:
+        now = self._clock()
+        held = self._hold(now) > 0.0
+        trans_no = self._schedule.pop_due(now, last_polls_only=held)
+        if trans_no is None:
+            return None
+        repeat = any(waiter.state.repeats_last_poll for waiter in self._subscriptions.pending(trans_no))
+        return Poll(trans_no, session, version, now, new_connection=repeat, held=held)
 
     def _reschedule(self, trans_no: str) -> None:
         """Schedule a trim's next poll, unless one is in flight: that serves later waits as well."""
@@ -225,36 +240,44 @@ class Poller:
     def _on_outcome(self, poll: Poll, outcome: TrimTask | TrimError) -> None:
         if isinstance(outcome, TrimTransportError) and outcome.http_status is None:
             self._connection.recheck()
-        self._record(poll.trans_no, outcome, poll.version, poll.sent_at)
+        self._record(poll.trans_no, outcome, poll.version, poll.sent_at, held=poll.held)
         if poll.outdated:
             self._expedite(poll.trans_no)
 
-    def _record_for_all_due(self, error: TrimError) -> None:
+    def _record_for_all_due(self, error: TrimError, *, last_polls_only: bool) -> None:
         """Pass an error that keeps all trims from being polled on to those that are due."""
         now = self._clock()
-        while (trans_no := self._schedule.pop_due(now, call=False)) is not None:
+        while (trans_no := self._schedule.pop_due(now, call=False, last_polls_only=last_polls_only)) is not None:
             self._record(trans_no, error, self._connection.version, now)
 
-    def _record(self, trans_no: str, outcome: TrimTask | TrimError, version: int, sent_at: float) -> None:
-        """Pass the outcome of a poll on to every wait of the trim."""
+    def _record(
+        self, trans_no: str, outcome: TrimTask | TrimError, version: int, sent_at: float, *, held: bool = False
+    ) -> None:
+        """Pass the outcome of a poll on to every wait of the trim.
+
+        :param held: it was made although the credentials are refused, so another refusal is no news
+        """
         try:
-            self._dispatch(trans_no, outcome, version, sent_at)
+            self._dispatch(trans_no, outcome, version, sent_at, held)
         # A bug here must not leave these waits without another poll, nor end any other.
         except Exception as error:
             log.exception("The outcome of a poll of trim %s could not be recorded", trans_no)
             for waiter in self._subscriptions.pending(trans_no):
                 waiter.verdict.set_exception(error)
 
-    def _dispatch(self, trans_no: str, outcome: TrimTask | TrimError, version: int, sent_at: float) -> None:
+    def _dispatch(self, trans_no: str, outcome: TrimTask | TrimError, version: int, sent_at: float, held: bool) -> None:
         now = self._clock()
         if isinstance(outcome, TrimTask | TrimTaskFailedError | VideoProcessingError):
             successful = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
             self._schedule.record(trans_no, now, finished=successful or isinstance(outcome, TrimTaskFailedError))
         waiters = self._subscriptions.pending(trans_no)
         interval = min((waiter.state.interval for waiter in waiters), default=math.inf)
-        if self._credentials.record(outcome, version, interval, now) and isinstance(outcome, TrimAuthError):
-            self._connection.invalidate(version)
-            self._record_refusal(outcome)
+        # Last polls that are due together must not use up, by their refusals, those that all waits are allowed.
+        if not (held and isinstance(outcome, TrimAuthError)):
+            refused = self._credentials.record(outcome, version, interval, now)
+            if refused and isinstance(outcome, TrimAuthError):
+                self._connection.invalidate(version)
+                self._record_refusal(outcome)
         accepted = self._credentials.accepted
         decisions = [(waiter, waiter.record_response(outcome, now, sent_at, version, accepted)) for waiter in waiters]
         self._reschedule(trans_no)

@@ -33,9 +33,14 @@ class _Entry(WaitingTrim):
     expedited_at: float = math.inf
 
     @property
+    def last_poll_at(self) -> float:
+        """When its last poll is made, or repeated; infinite where it has no deadline."""
+        return self.deadline if self.polled_at < self.deadline else self.not_before
+
+    @property
     def urgent_at(self) -> float:
         """When it is polled ahead of others."""
-        return min(self.expedited_at, self.deadline if self.polled_at < self.deadline else self.not_before)
+        return min(self.expedited_at, self.last_poll_at)
 
 
 class Schedule:
@@ -50,6 +55,7 @@ class Schedule:
         self._entries: dict[str, _Entry] = {}
         self._queue = TimeQueue()
         self._urgent = TimeQueue()
+        self._last_polls = TimeQueue()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -95,8 +101,7 @@ class Schedule:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._budget.remove(entry)
-            self._queue.remove(key)
-            self._urgent.remove(key)
+            self._remove(key)
 
     def record(self, key: str, now: float, *, finished: bool) -> None:
         """Take in a poll that showed whether the trim was done; :meth:`upsert` puts it back into the queue."""
@@ -117,19 +122,24 @@ class Schedule:
         first = self._next()
         return None if math.isinf(first) else first
 
-    def pop_due(self, now: float, *, call: bool = True) -> str | None:
+    def next_last_poll_at(self) -> float:
+        """Return when :meth:`pop_due` has a trim whose last poll is due; infinite for never."""
+        first = self._last_polls.peek()
+        return math.inf if first is None else first[0]
+
+    def pop_due(self, now: float, *, call: bool = True, last_polls_only: bool = False) -> str | None:
         """Take the trim that is polled now out of the queue, or return None.
 
         :param call: whether a call is made, with a permit; otherwise its waits only learn why not
+        :param last_polls_only: leave all trims but those whose last poll is due
         """
         self._budget.forget_before(now)
         self._replan()
-        if self._next() > now:
+        if (self.next_last_poll_at() if last_polls_only else self._next()) > now:
             return None
-        urgent = self._urgent.peek()
-        _, key = urgent if urgent is not None and urgent[0] <= now else self._queue.peek() or (0.0, "")
-        self._queue.remove(key)
-        self._urgent.remove(key)
+        first = self._last_polls.peek() if last_polls_only else self._urgent.peek()
+        _, key = first if first is not None and first[0] <= now else self._queue.peek() or (0.0, "")
+        self._remove(key)
         entry = self._entries[key]
         entry.polled_at, entry.expedited_at = now, math.inf
         if call:
@@ -149,10 +159,15 @@ class Schedule:
 
     def _enqueue(self, key: str, entry: _Entry) -> None:
         self._queue.put(key, self._due_at(entry))
-        if math.isfinite(entry.urgent_at):
-            self._urgent.put(key, entry.urgent_at)
-        else:
-            self._urgent.remove(key)
+        for queue, time in ((self._urgent, entry.urgent_at), (self._last_polls, entry.last_poll_at)):
+            if math.isfinite(time):
+                queue.put(key, time)
+            else:
+                queue.remove(key)
+
+    def _remove(self, key: str) -> None:
+        for queue in (self._queue, self._urgent, self._last_polls):
+            queue.remove(key)
 
     def _due_at(self, entry: _Entry) -> float:
         due = min(self._ask(lambda policy: policy.due_at(entry)), entry.not_before + MAX_POLL_INTERVAL)

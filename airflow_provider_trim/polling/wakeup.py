@@ -17,6 +17,7 @@ class Wakeup:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._asleep_until = -math.inf
+        self._for_outcome = False
 
     def clear(self) -> None:
         """Forget earlier notifications."""
@@ -31,16 +32,18 @@ class Wakeup:
         if time < self._asleep_until:
             self.notify()
 
-    def notify_if_asleep_without_end(self) -> None:
-        """Wake the task if it sleeps until a notification."""
-        if self._asleep_until == math.inf:
+    def notify_outcome(self) -> None:
+        """Wake the task if it waits for the outcome of a poll."""
+        if self._for_outcome:
             self.notify()
 
-    async def wait(self, now: float, until: float) -> None:
+    async def wait(self, now: float, until: float, *, for_outcome: bool = False) -> None:
         """Sleep until a time, or a notification.
 
         :param until: on the clock of ``now``; infinite to sleep until a notification
+        :param for_outcome: wake up for the outcome of any poll
         """
+        self._for_outcome = for_outcome
         pause = None if math.isinf(until) else max(until - now, MIN_SLEEP)
         self._asleep_until = math.inf if pause is None else now + pause - MIN_SLEEP
         try:
@@ -48,4 +51,4 @@ class Wakeup:
                 async with asyncio.timeout(pause):
                     await self._event.wait()
         finally:
-            self._asleep_until = -math.inf
+            self._asleep_until, self._for_outcome = -math.inf, False

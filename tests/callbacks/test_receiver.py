@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_trim.callbacks import receiver as channel
 from airflow_provider_trim.callbacks.health import TTL
 from airflow_provider_trim.callbacks.listener import Listener
-from airflow_provider_trim.callbacks.receiver import WARM_UP, callback_health
+from airflow_provider_trim.callbacks.receiver import WARM_UP, CallbackReceiver, callback_health
 from airflow_provider_trim.emulator import Forged, Hold, HttpError, Late, Lost, Repeated, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
@@ -466,6 +466,22 @@ async def test_an_address_that_cannot_be_one_fails_no_wait(
     await done(wait)
     await waits.end()
     assert [record.levelname for record in caplog.records if "Cannot listen" in record.message] == ["WARNING"]
+
+
+async def test_unexpected_error_of_the_listener_is_tried_again(
+    callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise LookupError("a bug")
+
+    receiver = CallbackReceiver(time.monotonic, lambda trans_no: None, lambda: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "create_server", fail)
+        with pytest.raises(LookupError):
+            await receiver.ensure_listening(callbacks.settings)
+    await receiver.ensure_listening(callbacks.settings)
+    assert receiver.receiving
+    receiver.close()
 
 
 @pytest.mark.parametrize("ticks", range(8))

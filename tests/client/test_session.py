@@ -272,6 +272,20 @@ async def test_retired_session_is_closed_when_its_calls_have_ended(
     await settled(lambda: emulator.connections_open == 1)
 
 
+async def test_replaced_session_is_not_current(
+    cache: Any, emulator: TrimEmulator, settings: TrimSettings, clock: Clock
+) -> None:
+    """A poll for which a permit was waited for meanwhile must not be made with it, since it is closed."""
+    connection = cache(Loader(settings, settings, settings_for(emulator, quota="off", timeout=29)))
+    session = await connection.session()
+    for version, current in ((2, True), (3, False)):
+        clock.advance(LIFETIME)
+        assert await connection.session() is session
+        await settled(lambda version=version: connection.version == version)
+        assert connection.is_current(session) is current
+    assert connection.is_current(await connection.session())
+
+
 async def test_rotated_credentials_leave_nothing_behind(
     cache: Any, emulator: TrimEmulator, settings: TrimSettings
 ) -> None:

@@ -655,7 +655,7 @@ async def test_quota_that_is_used_up_holds_up_no_deadline(emulator: TrimEmulator
         return settings
 
     wait = start(Poller(load, clock=clock, expiry_interval=0.01), "t1", deadline=clock() + 60)
-    await asyncio.sleep(0)
+    await until(lambda: limiter_for(settings).waiting == 1)
     clock.advance(60 + EXPIRY_GRACE)
     await timed_out(wait, "the account's call quota was exhausted for 30 s")
     assert emulator.call_count == 0

@@ -11,7 +11,7 @@ import math
 import pytest
 
 from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS
-from tests.support.credentials_simulation import simulate
+from tests.support.credentials_simulation import BEFORE, LATENCY, simulate
 
 
 @pytest.mark.parametrize("seconds", [2.5, 60.0])
@@ -32,6 +32,16 @@ def test_credentials_that_stay_refused_fail_all_waits_after_a_few_calls(quota: s
     assert burst.refused_calls <= MAX_CONCURRENT_CALLS + 9
     assert burst.most_per_second <= 2
     assert burst.reloads <= 10
+
+
+def test_deadlines_are_kept_while_credentials_are_refused() -> None:
+    """Each wait has its last poll at its deadline, and their refusals do not count for the other waits."""
+    deadlines = [BEFORE + 20.0 + number for number in range(60)]
+    burst = simulate(100.0, waits=80, quota="off", deadlines=deadlines)
+    assert burst.failures == {}
+    assert len(burst.timed_out_after) == 60
+    assert max(burst.timed_out_after) < 3 * LATENCY
+    assert 60 <= burst.refused_calls <= MAX_CONCURRENT_CALLS + 60 + 9
 
 
 def test_credentials_that_were_never_accepted_fail_all_waits_after_two_calls() -> None:

@@ -143,6 +143,25 @@ def test_deadline_that_passes_during_a_poll_is_followed_by_the_last_poll() -> No
     assert schedule.next_due_at() == NOW + 41
 
 
+def test_last_polls_alone_can_be_taken() -> None:
+    """While the credentials are refused."""
+    schedule = Schedule(ExpectedDelayPolicy())
+    put(schedule, "endless", NOW)
+    put(schedule, "expedited", NOW, deadline=NOW + 20)
+    put(schedule, "late", NOW, deadline=NOW + 10)
+    schedule.expedite("expedited", NOW)
+    assert schedule.next_last_poll_at() == NOW + 10
+    assert schedule.pop_due(NOW + 9, last_polls_only=True) is None
+    assert schedule.pop_due(NOW + 10, last_polls_only=True) == "late"
+    assert schedule.next_last_poll_at() == NOW + 20
+    put(schedule, "late", NOW, not_before=NOW + 15, deadline=NOW + 10)  # to repeat its last poll
+    assert schedule.next_last_poll_at() == NOW + 15
+    schedule.discard("late")
+    assert schedule.pop_due(NOW + 30, last_polls_only=True) == "expedited"
+    assert schedule.next_last_poll_at() == math.inf
+    assert picked(schedule, NOW + 30) == ["endless"]
+
+
 def test_trims_that_came_and_went_leave_nothing_behind() -> None:
     schedule = Schedule(ExpectedDelayPolicy())
     for number in range(1000):

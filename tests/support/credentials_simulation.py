@@ -9,13 +9,14 @@ import json
 import math
 import urllib.parse
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_trim.client.session import ConnectionCache
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
 from airflow_provider_trim.polling.state import PollState
-from airflow_provider_trim.polling.verdicts import Failure, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, TimedOut, Verdict
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -76,6 +77,7 @@ class Burst:
     :param most_per_second: the most of them in any second, after the first
     :param reloads: of the connection
     :param recovered_after: seconds from the end of the burst to the next call; infinite for never
+    :param timed_out_after: seconds from each deadline to the end of its wait
     """
 
     waits: int
@@ -85,18 +87,28 @@ class Burst:
     most_per_second: int = 0
     reloads: int = 0
     recovered_after: float = math.inf
+    timed_out_after: tuple[float, ...] = ()
 
 
-def simulate(duration: float, *, waits: int = 500, quota: str = "300/5 minutes", accepted: bool = True) -> Burst:
+def simulate(
+    duration: float,
+    *,
+    waits: int = 500,
+    quota: str = "300/5 minutes",
+    accepted: bool = True,
+    deadlines: Sequence[float] = (),
+) -> Burst:
     """Refuse credentials for some seconds while many trims are waited for.
 
     :param duration: seconds; infinite for good
     :param accepted: whether the credentials were accepted before
+    :param deadlines: of the first waits, in seconds; the others have none
     """
-    return simulated_time.run(lambda: _simulate(duration, waits, quota, BEFORE if accepted else 0.0))
+    not_before = BEFORE if accepted else 0.0
+    return simulated_time.run(lambda: _simulate(duration, waits, quota, not_before, deadlines))
 
 
-async def _simulate(duration: float, waits: int, quota: str, not_before: float) -> Burst:
+async def _simulate(duration: float, waits: int, quota: str, not_before: float, deadlines: Sequence[float]) -> Burst:
     clock = asyncio.get_running_loop().time
     limiters.clear(functools.partial(RateLimiter, clock=clock))
     gateway, loads = Gateway(not_before, duration), []
@@ -110,11 +122,15 @@ async def _simulate(duration: float, waits: int, quota: str, not_before: float) 
     connection = ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock, open_transport=gateway)
     poller = Poller(load, clock=clock, connection=connection)
     failed: list[tuple[float, Failure]] = []
+    late: list[float] = []
 
     async def wait(number: int) -> Verdict:
-        verdict = await poller.wait(PollState(f"t{number}", WaitOptions(), now=clock()))
+        deadline = deadlines[number] if number < len(deadlines) else None
+        verdict = await poller.wait(PollState(f"t{number}", WaitOptions(deadline=deadline), now=clock()))
         if isinstance(verdict, Failure):
             failed.append((clock(), verdict))
+        elif deadline is not None and isinstance(verdict, TimedOut):
+            late.append(clock() - deadline)
         return verdict
 
     tasks = [asyncio.create_task(wait(number)) for number in range(waits)]
@@ -134,4 +150,5 @@ async def _simulate(duration: float, waits: int, quota: str, not_before: float) 
         most_per_second=max((sum(start <= time < start + 1.0 for time in later) for start in later), default=0),
         reloads=sum(time >= refuses_at for time in loads),
         recovered_after=again - refuses_at - duration if math.isfinite(again) else math.inf,
+        timed_out_after=tuple(late),
     )
