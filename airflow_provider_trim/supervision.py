@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
+
+from airflow_provider_trim.logs import ContainedLogger
 
 MIN_RESTART_DELAY, MAX_RESTART_DELAY = 0.1, 60.0
 """Seconds until a task that failed is started again: the first delay, and where its doubling ends."""
@@ -23,7 +24,7 @@ def is_cancelled() -> bool:
 async def supervise(
     name: str,
     run: Callable[[], Awaitable[object]],
-    log: logging.Logger,
+    log: ContainedLogger,
     *,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     clock: Callable[[], float] | None = None,

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp import web
 
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
 
 MAX_CONNECTIONS = 256
@@ -39,7 +40,7 @@ MAX_HEADERS = 64
 ClaimHandler = Callable[[Claim], bool]
 """Takes what a path claims, and returns whether it is genuine."""
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 _null_logger = logging.Logger("callbacks", logging.CRITICAL + 1)
 _null_logger.addHandler(logging.NullHandler())

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_trim.callbacks.health import CallbackHealth, RecentCallbacks
 from airflow_provider_trim.callbacks.listener import Listener, listener_for
 from airflow_provider_trim.callbacks.relay import CallbackRelay
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.callbacks import Claim, callback_key, is_genuine
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -37,7 +37,7 @@ it, and no callback is received meanwhile."""
 REPORT_INTERVAL = 600.0
 """Seconds between two lines in the log that count callbacks, at least."""
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -105,8 +105,7 @@ class CallbackReceiver:
 
     async def _listen_with_retry(self, host: str, port: int) -> None:
         try:
-            async with asyncio.timeout(LISTEN_TIMEOUT):
-                await self._listen(host, port)
+            await self._listen(host, port)
         except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
             reason = getattr(error, "strerror", None) or type(error).__name__
             fallback = "other triggerers" if self._relay is not None else "polling"
@@ -125,7 +124,8 @@ class CallbackReceiver:
 
     async def _listen(self, host: str, port: int) -> None:
         listener = listener_for(host, port)
-        await listener.subscribe(self._on_request)
+        async with asyncio.timeout(LISTEN_TIMEOUT):
+            await listener.subscribe(self._on_request)
         self._listener, self._receiving_since = listener, self._clock()
         self._report_at = self._clock() + REPORT_INTERVAL
         log.info("Listening for callbacks on %s:%d", host, port)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import logging
 from collections.abc import Callable
 from typing import Any
 
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -31,7 +31,7 @@ HEALTH_CHECK_INTERVAL = 10.0
 MAX_QUEUED = 1000
 """Callbacks that wait to be published. Those beyond are dropped; polling finds their trims."""
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 
 def channel_of(account: str) -> str:

@@ -2,23 +2,28 @@
 """One call of the API, written once: permit → build → sign → send → parse.
 
 A call is a generator that does no I/O. It yields what is to be done (:class:`AcquirePermit`, :class:`Sleep`,
-:class:`Send`) and is sent the result. :func:`drive` does it in a thread, :func:`adrive` in an event loop.
+:class:`ClaimSignature`, :class:`Send`) and is sent the result. :func:`drive` does it in a thread, :func:`adrive` in an
+event loop.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from airflow_provider_trim.client.signing import sign_once
+from airflow_provider_trim.client.signing import MAX_OFFSET, sign_once, signature_of
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, quota_exhausted
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+MAX_SIGNATURES = 10
+"""Signatures that are tried for a request; the service decides on the last."""
 
 MIN_LOGGED_WAIT = 5.0
 """Seconds of waiting for a permit from which the log says so."""
@@ -40,6 +45,16 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimSignature:
+    """Note that a signature is used; the result is whether it is new.
+
+    :param signature: of a request
+    """
+
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Send a request; the result is the :class:`Response`.
 
@@ -49,7 +64,7 @@ class Send:
     request: Request
 
 
-Effect = AcquirePermit | Sleep | Send
+Effect = AcquirePermit | Sleep | ClaimSignature | Send
 Flow = Generator[Effect, Any, T]
 
 
@@ -64,14 +79,26 @@ class Call(Protocol[T_co]):
 
 
 def exchange(
-    call: Call[T], settings: TrimSettings, limiter: RateLimiter, *, clock: Callable[[], float] = time.time
+    call: Call[T],
+    settings: TrimSettings,
+    limiter: RateLimiter,
+    *,
+    clock: Callable[[], float] = time.time,
+    jitter: Callable[[], float] = random.random,
 ) -> Flow[T]:
     """Make a call for which a permit was acquired.
 
     :param clock: Unix seconds
+    :param jitter: returns a random number from 0 to 1
     :raises TrimError: the call failed
     """
-    request = sign_once(lambda now: call.build(settings, now), clock())
+    now = clock()
+    offset = MAX_OFFSET * (2.0 * jitter() - 1.0) if limiter.credentials_refused else 0.0
+    for _ in range(MAX_SIGNATURES):
+        request = sign_once(lambda now: call.build(settings, now), now, offset)
+        signature = signature_of(request)
+        if not signature or (yield ClaimSignature(signature)):
+            break
     response: Response = yield Send(request)
     with limiter.observe_response():
         return call.parse(response, settings, clock())
@@ -108,6 +135,7 @@ def drive(
     flow: Flow[T],
     *,
     acquire: Callable[[], float],
+    claim: Callable[[str], bool],
     send: Callable[[Request], Response],
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
@@ -121,6 +149,8 @@ def drive(
                     result = acquire()
                 case Sleep(seconds):
                     result = sleep(seconds)
+                case ClaimSignature(signature):
+                    result = claim(signature)
                 case Send(request):
                     result = send(request)
             effect = flow.send(result)
@@ -135,6 +165,7 @@ async def adrive(
     flow: Flow[T],
     *,
     acquire: Callable[[], Awaitable[float]],
+    claim: Callable[[str], Awaitable[bool]],
     send: Callable[[Request], Awaitable[Response]],
     sleep: Callable[[float], Awaitable[object]],
 ) -> T:
@@ -148,6 +179,8 @@ async def adrive(
                     result = await acquire()
                 case Sleep(seconds):
                     result = await sleep(seconds)
+                case ClaimSignature(signature):
+                    result = await claim(signature)
                 case Send(request):
                     result = await send(request)
             effect = flow.send(result)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from typing import Protocol
 
 from airflow_provider_trim.client.calls import Query
 from airflow_provider_trim.client.flow import adrive, exchange
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiter_for
 from airflow_provider_trim.supervision import is_cancelled
 from airflow_provider_trim.transports.aio import AioTransport
@@ -59,7 +59,10 @@ MIN_RELOAD_DELAY, MAX_RELOAD_DELAY = 1.0, 60.0
 CALL_MARGIN = 5.0
 """Seconds that a call may take beyond the connection's timeout, which the transport itself keeps."""
 
-log = logging.getLogger(__name__)
+CLOSE_TIMEOUT = 5.0
+"""Seconds that it may take to close a session's network connections."""
+
+log = contained_logger(__name__)
 
 
 class Session:
@@ -100,6 +103,7 @@ class Session:
                 return await adrive(
                     exchange(Query(trans_no), self.settings, self.limiter),
                     acquire=self.limiter.aacquire,
+                    claim=self.limiter.aclaim_signature,
                     send=transport.send,
                     sleep=asyncio.sleep,
                 )
@@ -134,10 +138,19 @@ class Session:
     async def close(self) -> None:
         """Close the session's network connections."""
         try:
-            await self._transport.close()
+            await _close(self._transport)
         finally:
             if self._without_keep_alive is not None:
-                await self._without_keep_alive.close()
+                await _close(self._without_keep_alive)
+
+
+async def _close(transport: Transport) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await transport.close()
+    # What is closed serves nothing any more, so nothing may depend on how that goes.
+    except Exception as error:
+        log.warning("Network connections could not be closed: %s: %s", type(error).__name__, error)
 
 
 class ConnectionCache:

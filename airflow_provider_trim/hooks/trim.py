@@ -165,6 +165,7 @@ class TrimApiHook(BaseHook):
         return drive(
             flow,
             acquire=lambda: limiter.acquire(self._quota_fraction),
+            claim=limiter.claim_signature,
             send=lambda request: self.get_conn().send(request),
             sleep=self._sleep,
         )
@@ -193,7 +194,13 @@ class TrimApiHook(BaseHook):
         flow = permitted_exchange(
             call, self._settings, limiter, quota_timeout=self._quota_timeout, on_wait=self._log_wait
         )
-        return await adrive(flow, acquire=limiter.aacquire, send=self._aio_transport.send, sleep=asyncio.sleep)
+        return await adrive(
+            flow,
+            acquire=limiter.aacquire,
+            claim=limiter.aclaim_signature,
+            send=self._aio_transport.send,
+            sleep=asyncio.sleep,
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Query a transNo that can't exist: code 1603 proves host, path and credentials.

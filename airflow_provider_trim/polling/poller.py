@@ -30,6 +30,7 @@ from airflow_provider_trim.callbacks.expectation import Expectation
 from airflow_provider_trim.callbacks.receiver import CallbackReceiver
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.client.session import ConnectionCache, Session, SettingsLoader
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.polling.expiry import Expiry
 from airflow_provider_trim.polling.in_flight import Poll, PollsInFlight
 from airflow_provider_trim.polling.permits import Permits
@@ -59,7 +60,10 @@ LISTEN_TIMEOUT, LISTEN_RETRY_INTERVAL = 10.0, 60.0
 EXPIRY_INTERVAL = 1.0
 """Seconds between two checks of the waits' deadlines."""
 
-log = logging.getLogger(__name__)
+END_TIMEOUT = 10.0
+"""Seconds that calls and callbacks may take to end when the poller does."""
+
+log = contained_logger(__name__)
 
 
 class Poller:
@@ -150,9 +154,10 @@ class Poller:
                 group.create_task(supervise("the poll loop", self._poll_loop, log))
                 group.create_task(supervise("the expiry of waits", self._expiry_loop, log))
         finally:
-            ending = [*self._in_flight.cancel(), *self._callbacks.close()]
+            ending = asyncio.gather(*self._in_flight.cancel(), *self._callbacks.close(), return_exceptions=True)
             try:
-                await asyncio.gather(*ending, return_exceptions=True)
+                await asyncio.wait({ending}, timeout=END_TIMEOUT)
+                ending.cancel()
             finally:  # even if the event loop, on its own way out, cancels this once more
                 await self._connection.close()
 
@@ -325,7 +330,7 @@ class Poller:
     def _expedite(self, trans_no: str) -> None:
         now = self._clock()
         for waiter in self._subscriptions.pending(trans_no):
-            waiter.state.expedite(now)
+            waiter.expedite(now)
         self._reschedule(trans_no)
         self._schedule.expedite(trans_no, now)
         self._wakeup.notify()

@@ -10,11 +10,11 @@ passed, and none is forgotten.
 from __future__ import annotations
 
 import functools
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.polling.policy import (
     MAX_POLL_INTERVAL,
     CallBudget,
@@ -24,7 +24,7 @@ from airflow_provider_trim.polling.policy import (
 )
 from airflow_provider_trim.polling.queue import TimeQueue
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)

@@ -4,20 +4,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from airflow_provider_trim.callbacks.expectation import Expectation
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain, Verdict
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.models import TrimTask
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -74,10 +73,16 @@ class Waiter:
         self.verdict.set_result(decision)
         return None
 
+    def expedite(self, now: float) -> None:
+        """Make this wait's next poll now; a fault of it must not keep the others of its trim from theirs."""
+        try:
+            self.state.expedite(now)
+        except Exception:
+            log.exception("The next poll of trim %s could not be expedited", self.state.trans_no)
+
     def log(self, level: int, message: str, *args: object) -> None:
-        """Log a message where the waiting task logs; a handler that fails there must not end the wait."""
-        with contextlib.suppress(Exception):
-            self.context.run(log.log, level, message, *args)
+        """Log a message where the waiting task logs."""
+        self.context.run(log.log, level, message, *args)
 
 
 class Subscriptions:

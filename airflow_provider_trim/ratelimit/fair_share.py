@@ -9,6 +9,7 @@ was.
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -71,11 +72,16 @@ class FairShare:
         self._clock = clock
         self._name = uuid.uuid4().hex
         self._next_report = float("-inf")
+        self._exchanging_in: int | None = None
+        """The process whose thread exchanges reports; a forked one has no such thread."""
 
     def publish_soon(self, waiting: int) -> None:
         """Do as :meth:`publish_and_update`, without waiting for Redis."""
-        if self._claim_report():
-            self._storage.submit(lambda: self._exchange(waiting))
+        # One at a time: advice that hangs must not take the threads that permits need.
+        if self._exchanging_in != os.getpid() and self._claim_report():
+            self._exchanging_in = os.getpid()
+            if not self._storage.submit(lambda: self._exchange(waiting)):
+                self._exchanging_in = None
 
     def publish_and_update(self, waiting: int) -> None:
         """Report how many trims this process waits for, unless that has just been done, and update the share.
@@ -100,6 +106,8 @@ class FairShare:
         # counted, and says so.
         except Exception:
             return
+        finally:
+            self._exchanging_in = None
         share = waiting / (waiting + max(0, others))
         if abs(share - self.share) > MIN_CHANGE * self.share:
             self.share = share

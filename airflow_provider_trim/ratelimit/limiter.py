@@ -17,10 +17,11 @@ from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN, Cooldown
 from airflow_provider_trim.ratelimit.fair_share import FairShare
 from airflow_provider_trim.ratelimit.jitter import jittered
 from airflow_provider_trim.ratelimit.shared_window import SharedWindow
+from airflow_provider_trim.ratelimit.signatures import SharedSignatures
 from airflow_provider_trim.ratelimit.storage import Storages
 from airflow_provider_trim.ratelimit.terms import ConnectionsInUse, Terms
 from airflow_provider_trim.ratelimit.window import LocalWindow, Unlimited, Window
-from airflow_provider_trim.vod.errors import TrimError, TrimQuotaExceededError
+from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimQuotaExceededError
 from airflow_provider_trim.vod.settings import TrimSettings
 
 
@@ -55,6 +56,9 @@ class RateLimiter:
         self._terms = Terms()
         self._window: Window = Unlimited()
         self._share: FairShare | None = None
+        self._signatures: SharedSignatures | None = None
+        self.credentials_refused = False
+        """Whether the last response refused the credentials, or the signature."""
         self.add_connection(settings)
 
     def add_connection(self, settings: TrimSettings) -> None:
@@ -117,6 +121,14 @@ class RateLimiter:
         """Give back the last permit, with which no call is made."""
         self._current_window().release()
 
+    def claim_signature(self, signature: str) -> bool:
+        """Return whether no process is known to have used a signature, and note it; may wait for Redis."""
+        return self._signatures is None or self._signatures.claim(signature)
+
+    async def aclaim_signature(self, signature: str) -> bool:
+        """Do as :meth:`claim_signature` without blocking the event loop."""
+        return self._signatures is None or await self._signatures.aclaim(signature)
+
     def planned_calls(self, owner: object) -> int | None:
         """Return how many calls per window a poller may plan with: its part of :attr:`fair_share`; None for any."""
         share, waiting = self.fair_share, self.waiting
@@ -155,6 +167,7 @@ class RateLimiter:
         except TrimError as error:
             if error.retry_after is not None:
                 error.retry_after = self._cooldown.bounded(error.retry_after)
+            self.credentials_refused = isinstance(error, TrimAuthError)
             if isinstance(error, TrimQuotaExceededError):
                 pause = self._cooldown.on_rate_limited(error.retry_after)
                 if error.retry_after is not None:
@@ -162,6 +175,7 @@ class RateLimiter:
             else:
                 self._cooldown.on_accepted()
             raise
+        self.credentials_refused = False
         self._cooldown.on_accepted()
 
     def _current_window(self) -> Window:
@@ -177,16 +191,17 @@ class RateLimiter:
         self._terms = terms
         self._cooldown.set_max_delay(terms.window)
         if terms.calls is None:
-            self._window, self._share = Unlimited(), None
+            self._window, self._share, self._signatures = Unlimited(), None, None
             return
         made = self._window.made() if isinstance(self._window, LocalWindow | SharedWindow) else ()
         local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=made)
         if terms.storage_url is None:
-            self._window, self._share = local, None
+            self._window, self._share, self._signatures = local, None, None
             return
         storage = self._storages.get(terms.storage_url)
         self._window = SharedWindow(local, storage, self._account, terms.window, clock=self._clock)
         self._share = FairShare(storage, self._account, clock=self._clock)
+        self._signatures = SharedSignatures(storage, self._account)
 
 
 class RateLimiters:

@@ -11,11 +11,11 @@ calls made in the meantime. Calls have names, so that recording one twice change
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable
 
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.ratelimit.storage import RedisStorage, StorageUnavailableError, key_of
 from airflow_provider_trim.ratelimit.window import Call, FallbackPace, LocalWindow
 
@@ -64,7 +64,7 @@ return {wait <= 0 and 1 or 0, number(math.max(wait, 0)), redis.call('HGET', KEYS
 
 RELEASE = "return redis.call('ZREM', KEYS[1], ARGV[1])"
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 
 class SharedWindow:

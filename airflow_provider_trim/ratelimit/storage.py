@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import functools
 import hashlib
 import os
 import threading
@@ -24,7 +23,7 @@ STORAGE_RETRY_DELAY = 5.0
 """Seconds after which an unreachable Redis is tried again, by one call at a time."""
 
 MAX_THREADS = 4
-"""Threads for event loops' calls to Redis. A call takes less than a millisecond, or :data:`STORAGE_TIMEOUT`."""
+"""Threads for event loops' calls to one Redis. A call takes less than a millisecond, or :data:`STORAGE_TIMEOUT`."""
 
 Script = Callable[[list[str], list[str | int]], Any]
 """A registered Lua script: takes keys and arguments."""
@@ -49,11 +48,20 @@ class RedisStorage:
 
     :param client: a :class:`redis.Redis` with timeouts
     :param clock: monotonic seconds
+    :param executor: returns what runs event loops' calls; by default threads of this storage
     """
 
-    def __init__(self, client: RedisClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        executor: Callable[[], concurrent.futures.Executor] | None = None,
+    ) -> None:
         self._client = client
         self._clock = clock
+        self._executor = executor
+        self._running = 0
         self._retry_at: float | None = None
         self._error = ""
         self._lock = threading.Lock()
@@ -88,17 +96,35 @@ class RedisStorage:
         except TimeoutError as error:
             raise self._unavailable(error) from error
 
-    def submit(self, function: Callable[[], object]) -> None:
-        """Call a function that never raises in a thread of the storage's own, some time later."""
+    def submit(self, function: Callable[[], object]) -> bool:
+        """Call a function that never raises in a thread of the storage's own, some time later.
+
+        :returns: False if Redis is unreachable, and nothing is called
+        """
         with contextlib.suppress(StorageUnavailableError):
             if self.reachable:
                 self._submit(function)
+                return True
+        return False
 
     def _submit(self, function: Callable[[], T]) -> concurrent.futures.Future[T]:
+        # A name lookup that hangs, say, has no timeout: what waits behind such calls would pile up.
+        if not self.reachable and self._running >= MAX_THREADS:
+            raise StorageUnavailableError(self._error)
         try:
-            return _executor().submit(function)
+            executor = _executor_of(self) if self._executor is None else self._executor()
+            return executor.submit(self._counted, function)
         except RuntimeError as error:  # the interpreter is shutting down
             raise self._unavailable(error) from error
+
+    def _counted(self, function: Callable[[], T]) -> T:
+        with self._lock:
+            self._running += 1
+        try:
+            return function()
+        finally:
+            with self._lock:
+                self._running -= 1
 
     def _admit(self) -> None:
         with self._lock:
@@ -184,9 +210,16 @@ def key_of(account: str, purpose: str) -> str:
     return f"airflow-provider-trim:{{{digest}}}:{purpose}"
 
 
-@functools.cache
-def _executor() -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(MAX_THREADS, "trim-quota-storage")
+_executors: weakref.WeakKeyDictionary[RedisStorage, concurrent.futures.Executor] = weakref.WeakKeyDictionary()
+"""One for each storage, so that a Redis that hangs holds up no other one's calls."""
 
 
-os.register_at_fork(after_in_child=_executor.cache_clear)  # a forked process has none of the threads
+def _executor_of(storage: RedisStorage) -> concurrent.futures.Executor:
+    executor = _executors.get(storage)
+    if executor is None:
+        pool = concurrent.futures.ThreadPoolExecutor(MAX_THREADS, "trim-quota-storage")
+        executor = _executors.setdefault(storage, pool)
+    return executor
+
+
+os.register_at_fork(after_in_child=_executors.clear)  # a forked process has none of the threads

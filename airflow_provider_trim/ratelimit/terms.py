@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import weakref
 from collections.abc import Iterable
@@ -11,9 +10,10 @@ from dataclasses import dataclass
 
 from limits import RateLimitItem
 
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.vod.settings import TrimSettings
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_trim.client.session import SettingsLoader
 from airflow_provider_trim.hooks.connections import load_settings
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup, wait_for_group
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.poller import poller_for
+from airflow_provider_trim.polling.poller import Poller, poller_for
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success, Verdict
 from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exceeds_max_map_length, push_and_succeed
@@ -25,6 +28,9 @@ from airflow_provider_trim.waiting.protocols import Log
 from airflow_provider_trim.waiting.rendered import required
 from airflow_provider_trim.waiting.results import TrimResults
 from airflow_provider_trim.waiting.trans_nos import TransNos
+
+PUSH_TIMEOUT = 30.0
+"""Seconds that it may take to push the results of a task in the triggerer."""
 
 _START_MESSAGE = "Polling %s every %g s (less often if the quota is short) until %s"
 
@@ -38,6 +44,7 @@ class TriggerRun:
     :param stop_at_failure: of several trims, the first that ends without success ends the wait for all
     :param finish: end the task in the triggerer where all trims were successful
     :param task_instance: as the triggerer knows it, None in ``dag.test()``
+    :param poller: returns the poller of a connection
     """
 
     trans_no: Any
@@ -47,6 +54,7 @@ class TriggerRun:
     finish: bool
     task_instance: Any
     log: Log
+    poller: Callable[[str, SettingsLoader], Poller] = poller_for
 
     async def event(self) -> TriggerEvent:
         """Wait for the trims, and return the trigger's event."""
@@ -64,7 +72,7 @@ class TriggerRun:
         return await self._event(trans_nos, verdicts)
 
     async def _wait(self, state: PollState) -> Verdict:
-        return await poller_for(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(state)
+        return await self.poller(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(state)
 
     async def _event(self, trans_nos: TransNos, verdicts: Verdicts) -> TriggerEvent:
         """Hand the verdicts to a worker, or end the task where all trims were successful and no worker is needed."""
@@ -73,5 +81,11 @@ class TriggerRun:
             tasks = unwrap_verdicts(trans_nos, verdicts, "fail", self.log)
             xcoms = build_xcoms(TrimResults(trans_nos, tasks))
             if not exceeds_max_map_length(xcoms):
-                return await push_and_succeed(self.task_instance, xcoms)
+                try:
+                    async with asyncio.timeout(PUSH_TIMEOUT):
+                        return await push_and_succeed(self.task_instance, xcoms)
+                # An XCom backend may raise anything, or hang. A worker pushes the same again.
+                except Exception as error:
+                    reason = f"{type(error).__name__}: {truncate(str(error))}"
+                    self.log.warning("The result could not be pushed (%s); a worker finishes the task", reason)
         return TriggerEvent(encode_event(trans_nos, verdicts))

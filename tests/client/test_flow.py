@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_trim.client.calls import Query, Submission
 from airflow_provider_trim.client.flow import Flow, adrive, drive, exchange, permitted_exchange
-from airflow_provider_trim.ratelimit.limiter import RateLimiter
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiter_for
 from airflow_provider_trim.vod.errors import (
     TrimError,
     TrimQuotaExceededError,
@@ -37,11 +37,17 @@ class World:
     def __init__(self, pauses: list[float], outcome: Response | BaseException) -> None:
         self.pauses = list(pauses)
         self.outcome = outcome
+        self.used = 0
+        """How many signatures other processes have used."""
         self.steps: Steps = []
 
     def acquire(self) -> float:
         self.steps.append(("acquire", None))
         return self.pauses.pop(0)
+
+    def claim(self, signature: str) -> bool:
+        self.steps.append(("claim", signature))
+        return len([name for name, _ in self.steps if name == "claim"]) > self.used
 
     def send(self, request: Request) -> Response:
         self.steps.append(("send", (request.method, request.url, request.body)))
@@ -54,7 +60,7 @@ class World:
 
 
 def in_thread(flow: Flow[Any], world: World) -> Any:
-    return drive(flow, acquire=world.acquire, send=world.send, sleep=world.sleep)
+    return drive(flow, acquire=world.acquire, claim=world.claim, send=world.send, sleep=world.sleep)
 
 
 def in_event_loop(flow: Flow[Any], world: World) -> Any:
@@ -69,7 +75,10 @@ def in_event_loop(flow: Flow[Any], world: World) -> Any:
     async def sleep(seconds: float) -> None:
         world.sleep(seconds)
 
-    return asyncio.run(adrive(flow, acquire=acquire, send=send, sleep=sleep))
+    async def claim(signature: str) -> bool:
+        return world.claim(signature)
+
+    return asyncio.run(adrive(flow, acquire=acquire, claim=claim, send=send, sleep=sleep))
 
 
 DRIVERS: list[Callable[[Flow[Any], World], Any]] = [in_thread, in_event_loop]
@@ -190,3 +199,14 @@ def test_a_flow_is_closed_however_it_ends(run: Any) -> None:
     with pytest.raises(TrimError):
         run(flow(), World([], TrimTransportError("no answer")))
     assert closed == [True]
+
+
+@pytest.mark.parametrize("run", DRIVERS)
+def test_signature_that_another_process_has_used_is_not_sent(run: Callable[[Flow[Any], World], Any]) -> None:
+    signed = TrimSettings.from_connection(login="me", password="s", extra={"auth": "cnc-hmac-sha256", "quota": "off"})
+    world = World([], response(data={"taskId": "x", "transNo": "T", "status": 1}))
+    world.used = 3
+    run(exchange(Query("T"), signed, limiter_for(signed), clock=lambda: NOW), world)
+    claims = [value for name, value in world.steps if name == "claim"]
+    assert len(set(claims)) == 4
+    assert [name for name, _ in world.steps] == ["claim"] * 4 + ["send"]

@@ -1,13 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """No signature twice."""
 
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
 from functools import partial
+from typing import Any
 
 import pytest
 
 from airflow_provider_trim.client.signing import sign_once
+from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.vod.protocol import build_query
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.emulators import connection_parts
+from tests.support.pages import ROOT
+from tests.support.redis_server import RedisServer
+from tests.support.signing_client import MAX_CALLS
 
 
 def settings(auth: str, login: str = "someone") -> TrimSettings:
@@ -39,3 +51,29 @@ def test_different_requests_share_a_second() -> None:
 def test_unsigned_requests_are_left_alone(auth: str) -> None:
     build = partial(build_query, settings(auth), "T")
     assert sign_once(build, 2_000_002_000.0) == sign_once(build, 2_000_002_000.5) == build(2_000_002_000.0)
+
+
+def calls_of_processes(emulator: TrimEmulator, **extra: Any) -> list[int]:
+    """Query one trim from two processes, all in one second, and return the calls that each query took."""
+    emulator.add_trim("T", seconds=60)
+    now = int(time.time())
+    connection = connection_parts(emulator, auth="cnc-hmac-sha256", **extra)
+    argument = json.dumps({"connection": connection, "now": now, "count": 5, "begin_at": now + 2.0})
+    command = [sys.executable, "-m", "tests.support.signing_client", argument]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    return [calls for output in outputs for calls in json.loads(output)]
+
+
+@pytest.mark.parametrize("emulator_options", [{"auth": "cnc-hmac-sha256"}])
+def test_processes_that_share_redis_use_no_signature_twice(emulator: TrimEmulator) -> None:
+    """Fault 1.3: one was refused, and failed for good."""
+    with RedisServer() as redis:
+        assert calls_of_processes(emulator, quota="1000/minute", quota_storage=redis.url) == [1] * 10
+
+
+@pytest.mark.parametrize("emulator_options", [{"auth": "cnc-hmac-sha256"}])
+def test_processes_that_share_nothing_collide_and_go_on(emulator: TrimEmulator) -> None:
+    calls = calls_of_processes(emulator, quota="off")
+    assert sum(calls) > 20
+    assert max(calls) < MAX_CALLS
