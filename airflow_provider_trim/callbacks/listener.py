@@ -4,7 +4,7 @@
 Unauthenticated requests are cheap: connections are bounded in number and lifetime, each serves one request, and no body
 is read. A request is authenticated by its path alone. The body of an authenticated one is read, up to a limit, and
 dropped: a sender may take a connection that is closed too early for a failure. All requests get the same response, and
-none is logged.
+none is logged; those that bring no callback are counted by reason.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from airflow_provider_trim.callbacks.accepting import Acceptor, Connection, Ignored, listen
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
-
-MAX_CONNECTIONS = 256
-"""Open at a time. For one more the oldest is closed, since a genuine one is served at once."""
-
-BACKLOG = 128
-"""Connections that wait to be accepted, and are accepted in one go."""
-
-CONNECTION_TIMEOUT = 10.0
-"""Seconds from the opening of a connection to its end, whatever happens on it."""
 
 MAX_BODY = 64 * 1024
 """Bytes."""
 
-MAX_LINE = 4096
-"""Bytes of a request line, or of a header."""
+MAX_LINE = 16 * 1024
+"""Bytes of a request line, or of a header: what load balancers let pass."""
 
-MAX_HEADERS = 64
+MAX_HEADERS = 200
+"""Proxies add theirs."""
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request line and all headers."""
+
+_HEAD_END = b"\r\n\r\n"
 
 ClaimHandler = Callable[[Claim], bool]
 """Takes what a path claims, and returns whether it is genuine."""
@@ -46,13 +46,16 @@ _null_logger = logging.Logger("callbacks", logging.CRITICAL + 1)
 _null_logger.addHandler(logging.NullHandler())
 
 
-class _Server(web.Server):
-    """Bounds connections in number and time."""
+class _Handler(web.RequestHandler):
+    """Serves one connection, and bounds the head of its request."""
 
-    def __init__(self, handler: ClaimHandler) -> None:
+    __slots__ = ("_head_left", "_tail", "connection")
+
+    def __init__(self, server: web.Server, connection: Connection) -> None:
         super().__init__(
-            self._handle,
-            access_log=None,
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
             logger=_null_logger,
             auto_decompress=False,
             lingering_time=0.0,
@@ -60,42 +63,40 @@ class _Server(web.Server):
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
         )
-        self._dispatch = handler
-        self._ended = False
-        self._open: dict[web.RequestHandler, tuple[asyncio.Transport, asyncio.TimerHandle]] = {}
+        self.connection = connection
+        self._head_left = MAX_HEAD
+        self._tail: bytes | None = b""
+        """The last bytes of the head; None if it is whole."""
 
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
-        if len(self._open) >= MAX_CONNECTIONS:
-            next(iter(self._open.values()))[0].abort()
-        end = asyncio.get_running_loop().call_later(CONNECTION_TIMEOUT, transport.abort)
-        self._open[handler] = (transport, end)
-        if self._ended:  # it was accepted just before; not at once, since aiohttp's task would begin after its end
-            asyncio.get_running_loop().call_soon(transport.abort)
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.connection.opened(transport)
 
-    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        _, end = self._open.pop(handler)
-        end.cancel()
-        super().connection_lost(handler, exc)
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.connection.closed()
+        super().connection_lost(exc)
 
-    def end(self) -> None:
-        """Close all connections, those that are about to be opened as well."""
-        self._ended = True
-        for transport, _ in list(self._open.values()):
-            transport.abort()
+    def data_received(self, data: bytes) -> None:
+        if self._tail is not None:
+            received = self._tail + data
+            end = received.find(_HEAD_END)
+            self._head_left -= len(data) if end < 0 else end - len(self._tail)
+            self._tail = received[1 - len(_HEAD_END) :] if end < 0 else None
+            if self._head_left < 0:
+                self.connection.abort(Ignored.MALFORMED)
+                return
+        super().data_received(data)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        claim = read_claim(request.raw_path)
-        if claim is not None and self._dispatch(claim):
-            await _drop_body(request)
-        response = web.Response()
-        response.force_close()
-        return response
+    def handle_error(self, *args: Any, **kwargs: Any) -> web.StreamResponse:
+        self.connection.ignored = Ignored.MALFORMED
+        return super().handle_error(*args, **kwargs)
 
 
 async def _drop_body(request: web.BaseRequest) -> None:
     read = 0
     try:
+        if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         async for chunk in request.content.iter_any():
             read += len(chunk)
             if read >= MAX_BODY:
@@ -113,14 +114,13 @@ class Listener:
     """
 
     def __init__(self, host: str, port: int, on_idle: Callable[[], object] = lambda: None) -> None:
-        self.refused = 0
-        """Requests that no subscriber took for genuine."""
+        self.ignored: Counter[Ignored] = Counter()
+        """Connections that brought no callback, by reason."""
         self._address = (host, port)
         self._on_idle = on_idle
         self._handlers: list[ClaimHandler] = []
         self._starting = asyncio.Lock()
-        self._server: _Server | None = None
-        self._accepting: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
 
     async def subscribe(self, handler: ClaimHandler) -> None:
         """Listen, until :meth:`unsubscribe`.
@@ -132,13 +132,11 @@ class Listener:
         self._handlers.append(handler)
         try:
             async with self._starting:
-                if self._accepting is None:
-                    server = _Server(self._dispatch)
-                    create = asyncio.get_running_loop().create_server
-                    # Not served yet: a cancellation while that begins would leave a server that can't be closed.
-                    accepting = await create(server, *self._address, backlog=BACKLOG, start_serving=False)
-                    self._accepting, self._server = accepting, server
-                    await accepting.start_serving()
+                if self._acceptor is None:
+                    server = web.Server(self._handle)
+                    self._acceptor = Acceptor(
+                        await listen(*self._address), lambda connection: _Handler(server, connection), self.ignored
+                    )
         except BaseException:
             self.unsubscribe(handler)
             raise
@@ -148,11 +146,24 @@ class Listener:
         self._handlers.remove(handler)
         if self._handlers:
             return
-        if self._accepting is not None and self._server is not None:
-            self._accepting.close()
-            self._server.end()
-            self._accepting = self._server = None
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
         self._on_idle()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection: Connection = request.protocol.connection  # type: ignore[attr-defined]
+        claim = read_claim(request.raw_path)
+        if claim is None:
+            connection.ignored = Ignored.PATH
+        elif not self._dispatch(claim):
+            connection.ignored = Ignored.SIGNATURE
+        else:
+            connection.ignored = None
+            await _drop_body(request)
+        response = web.Response()
+        response.force_close()
+        return response
 
     def _dispatch(self, claim: Claim) -> bool:
         genuine = 0
@@ -162,7 +173,6 @@ class Listener:
             # What one subscriber does with a callback must not keep the others from theirs.
             except Exception:
                 log.exception("A callback could not be handled")
-        self.refused += not genuine
         return genuine > 0
 
 

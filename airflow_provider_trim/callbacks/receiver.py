@@ -207,9 +207,10 @@ class CallbackReceiver:
 
     def _summary(self, listener: Listener) -> str:
         stats = self.stats
+        reasons = ", ".join(f"{number} {reason}" for reason, number in listener.ignored.most_common())
         return (
             f"Callbacks: {stats.received} received, {stats.duplicates} duplicate, {stats.missed} missed; "
-            f"{listener.refused} unauthenticated requests ignored"
+            f"{listener.ignored.total()} requests ignored{f' ({reasons})' if reasons else ''}"
         )
 
 

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -23,7 +24,11 @@ _PLAIN = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]{1,32}"
 """A transNo that stays as it is on its way through URLs and proxies (RFC 3986, unreserved characters)."""
 
 _TRANS_NO = re.compile(_PLAIN)
-_CLAIM = re.compile(rf"/({_PLAIN})/([A-Za-z0-9_-]{{43}})\Z")
+_CLAIM = re.compile(rf"/({_PLAIN})/([A-Za-z0-9_-]{{43}})/*(?:[?#&;].*)?\Z", re.DOTALL)
+"""An address, whatever is appended to it: slashes, a query, the part of one."""
+
+_MAX_ENCODED = 2
+"""How often proxies may have percent-encoded an address, which has no character that needs it."""
 
 
 class Claim(NamedTuple):
@@ -52,10 +57,17 @@ def callback_address(settings: TrimSettings, trans_no: str) -> str | None:
 def read_claim(target: str) -> Claim | None:
     """Read what a request line names, whatever a proxy has done to the path before its last two segments.
 
+    It may have been percent-encoded, and slashes or a query appended: the signature leaves no doubt what was meant.
+
     :param target: as it came over the wire, query included
     :returns: None where it has not the form of a callback's address
     """
-    match = _CLAIM.search(target.partition("#")[0].partition("?")[0])
+    path = target.partition("#")[0].partition("?")[0]
+    for _ in range(_MAX_ENCODED):
+        if "%" not in path:
+            break
+        path = unquote(path, errors="replace")
+    match = _CLAIM.search(path)
     return Claim(*match.groups()) if match else None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trim.callbacks import accepting
 from airflow_provider_trim.callbacks import receiver as channel
 from airflow_provider_trim.callbacks.health import TTL
 from airflow_provider_trim.callbacks.listener import Listener
@@ -362,9 +363,7 @@ async def test_a_compressed_body_is_not_unpacked(old: Waits, callbacks: Callback
 
 
 async def test_a_slow_caller_is_cut_off(old: Waits, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_trim.callbacks import listener
-
-    monkeypatch.setattr(listener, "CONNECTION_TIMEOUT", 0.05)
+    monkeypatch.setattr(accepting, "CONNECTION_TIMEOUT", 0.05)
     slow = [b"", b"POST /", f"POST {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n1".encode()]
     async with asyncio.timeout(60):
         assert await asyncio.gather(*map(callbacks.say, slow)) == [b"", b"", b""]
@@ -382,9 +381,7 @@ async def test_for_one_connection_too_many_the_oldest_is_closed(
     old: Waits, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a client that holds all of them holds up no other."""
-    from airflow_provider_trim.callbacks import listener
-
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 8)
+    monkeypatch.setattr(accepting, "MAX_CONNECTIONS", 8)
     held = [await asyncio.open_connection(HOST, callbacks.port) for _ in range(8)]
     callbacks.add_trim("t1")
     wait = old.start("t1")
@@ -416,8 +413,8 @@ async def test_listener_stops_with_the_last_watch_and_logs_its_counts(
     said = [record.message for record in caplog.records if record.name == channel.__name__]
     assert said == [
         f"Listening for callbacks on {HOST}:{callbacks.port}",
-        "Stopped listening for callbacks. Callbacks: 1 received, 0 duplicate, 0 missed; 1 unauthenticated requests "
-        "ignored",
+        "Stopped listening for callbacks. Callbacks: 1 received, 0 duplicate, 0 missed; 2 requests ignored (1 "
+        "without a callback's path, 1 with a wrong signature)",
     ]
 
 

@@ -7,12 +7,8 @@ import asyncio
 import json
 import logging
 import math
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +22,7 @@ from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success
 from airflow_provider_trim.vod.callbacks import Claim
-from tests.support import callback_waiter
-from tests.support.callback_calls import Callbacks, until
-from tests.support.emulators import connection_parts
+from tests.support.callback_calls import Callbacks, until, waiting
 from tests.support.redis_server import RedisServer
 
 Start = Callable[..., asyncio.Task[Any]]
@@ -75,21 +69,6 @@ async def done(wait: asyncio.Task[Any]) -> None:
 def subscribers(redis: RedisServer, callbacks: Callbacks) -> int:
     with Redis.from_url(redis.url) as client:
         return int(client.pubsub_numsub(channel_of(callbacks.settings.account))[0][1])
-
-
-@contextmanager
-def waiting(callbacks: Callbacks, trans_no: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own that waits for a trim; it is ready when the block begins."""
-    parts = connection_parts(callbacks.emulator, **callbacks.extra)
-    line = [sys.executable, str(Path(callback_waiter.__file__)), f"--connection={json.dumps(parts)}", "--interval=3600"]
-    process = subprocess.Popen([*line, trans_no], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_callback_reaches_the_waiting_process_whichever_receives_it(redis: RedisServer, emulator: TrimEmulator) -> None:

@@ -6,13 +6,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.vod.callbacks import callback_address
 from airflow_provider_trim.vod.settings import TrimSettings
-from tests.support.emulators import settings_for
+from tests.support import callback_waiter
+from tests.support.emulators import connection_parts, settings_for
 from tests.support.live_airflow import HOST, free_port
 
 _numbers = itertools.count()
@@ -112,3 +116,18 @@ async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
+
+
+@contextlib.contextmanager
+def waiting(callbacks: Callbacks, *trims: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own that waits for trims; it is ready when the block begins."""
+    parts = connection_parts(callbacks.emulator, **callbacks.extra)
+    line = [sys.executable, callback_waiter.__file__, f"--connection={json.dumps(parts)}", "--interval=3600"]
+    process = subprocess.Popen([*line, *trims], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

@@ -78,9 +78,23 @@ def test_a_changed_character_makes_it_a_forgery(place: int, character: str) -> N
 
 
 @pytest.mark.parametrize("before", ["", "/trims", "/a/b/c", "http://h:1", "/a//", "/%2e%2e/é"])
-@pytest.mark.parametrize("after", ["", "?status=2", "?a=/b/c", "#x", "?"])
+@pytest.mark.parametrize(
+    "after", ["", "/", "//", "?status=2", "/?a=/b/c", "#x", "?", "&status=2", ";v=1", "%3Fa=b", "%2F"]
+)
 def test_only_the_last_two_segments_count(before: str, after: str) -> None:
     assert read_claim(f"{before}/{TRANS_NO}/{SIGNATURE}{after}") == Claim(TRANS_NO, SIGNATURE)
+
+
+@given(st.data())
+def test_percent_encoding_changes_nothing(data: st.DataObject) -> None:
+    """Once, or a second time by the next proxy; the slashes as well."""
+    target = f"/trims/{TRANS_NO}/{SIGNATURE}"
+    for _ in range(data.draw(st.integers(1, 2))):
+        forms = [
+            st.sampled_from([c, f"%{ord(c):02X}", f"%{ord(c):02x}"]) if c != "%" else st.just("%25") for c in target
+        ]
+        target = "".join(data.draw(st.tuples(*forms)))
+    assert read_claim(target) == Claim(TRANS_NO, SIGNATURE)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +106,18 @@ def test_only_the_last_two_segments_count(before: str, after: str) -> None:
         f"/{SIGNATURE}",
         f"{TRANS_NO}/{SIGNATURE}",
         f"//{SIGNATURE}",
-        f"/{TRANS_NO}/{SIGNATURE}/",
+        f"/{TRANS_NO}/{SIGNATURE}/x",
+        f"/{TRANS_NO}/{SIGNATURE}/x?a",
         f"/{TRANS_NO}/{SIGNATURE}x",
         f"/{TRANS_NO}/{SIGNATURE[1:]}",
         f"/{TRANS_NO}/{SIGNATURE[1:]}=",
         f"/{TRANS_NO}x/{SIGNATURE}",
         f"/../{SIGNATURE}",
         f"/./{SIGNATURE}",
-        f"/a%41/{SIGNATURE}",
+        f"/a%2541/{SIGNATURE.replace('x', '%252525', 1)}",
+        f"/a%/{SIGNATURE}",
+        f"/%2E%2E/{SIGNATURE}",
+        f"/a%FF/{SIGNATURE}",
         f"/{TRANS_NO}/{SIGNATURE}\n",
         f"/?/{TRANS_NO}/{SIGNATURE}",
     ],
