@@ -16,7 +16,7 @@ CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help prepare demo ui test coverage test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
-	test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
+	test-network test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9. -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
 
@@ -161,6 +161,15 @@ $(POSTGRES):
 	@echo "Installing postgresql …"
 	@apt-get install -y -qq postgresql >/dev/null || (apt-get update -qq && apt-get install -y -qq postgresql >/dev/null)
 
+PROXIES := /usr/sbin/nginx /usr/sbin/haproxy /usr/sbin/squid
+$(PROXIES) &:
+	@echo "Installing nginx, haproxy and squid …"
+	@apt-get install -y -qq --no-install-recommends $(notdir $(PROXIES)) >/dev/null \
+		|| (apt-get update -qq && apt-get install -y -qq --no-install-recommends $(notdir $(PROXIES)) >/dev/null)
+
+test-network: $(VENV)/.development | $(PROXIES)  ## callbacks behind nginx and HAProxy, calls through nginx and Squid (a minute)
+	@$(BIN)/$(PYTEST) tests/network
+
 $(VENV)/.system: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group system
 	@touch $@
@@ -206,7 +215,7 @@ $(VENV)/.docs: $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group docs
 	@touch $@
 
-prepare: $(VENV)/.docs $(VENV)/.ui $(VENV)/.system | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES)  ## install what the targets need on the newest Python
+prepare: $(VENV)/.docs $(VENV)/.ui $(VENV)/.system | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES) $(PROXIES)  ## install what the targets need on the newest Python
 
 docs: $(VENV)/.docs | $(DOT)  ## build the documentation into docs/_build/html; a warning is an error
 	@rm -rf docs/_build

@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,57 +19,19 @@ import pytest
 
 from airflow_provider_trim.callbacks import accepting
 from airflow_provider_trim.callbacks.accepting import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Ignored
-from airflow_provider_trim.callbacks.listener import MAX_HEAD, MAX_HEADERS, MAX_LINE, Listener
+from airflow_provider_trim.callbacks.listener import MAX_HEAD, MAX_HEADERS, MAX_LINE
 from airflow_provider_trim.emulator import TrimEmulator
-from tests.support.callback_calls import Callbacks, until, waiting
-from tests.support.live_airflow import HOST, free_port
+from tests.support.callback_calls import GENUINE, Callbacks, Caller, request, until, waiting
+from tests.support.live_airflow import HOST
 from tests.support.pages import ROOT
 
 OK = b"HTTP/1.1 200 OK\r\n"
-GENUINE = f"/trims/genuine/{'x' * 43}"
-
-
-def request(target: str = GENUINE, *headers: str, version: str = "HTTP/1.1", body: bytes = b"") -> bytes:
-    lines = [f"POST {target} {version}", "Host: h", f"Content-Length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode("latin-1") + body
-
-
-class Caller:
-    """A listener, and what calls it."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-        self.port = free_port()
-        self.listener = Listener("::", self.port)
-
-    def handle(self, claim: tuple[str, str]) -> bool:
-        self.taken += claim[0] == "genuine"
-        return claim[0] == "genuine"
-
-    async def open(self, host: str = HOST) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(host, self.port)
-
-    async def say(self, data: bytes, host: str = HOST) -> bytes:
-        """Send bytes and return what comes back until the connection is closed."""
-        reader, writer = await self.open(host)
-        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-            writer.write(data)
-            return await reader.read()
-        return b""
-
-    async def ignored(self, reason: Ignored) -> None:
-        """Return when one connection was ignored, for that reason."""
-        await until(lambda: self.listener.ignored.total() > 0)
-        assert (self.listener.ignored, self.taken) == (Counter({reason: 1}), 0)
 
 
 @pytest.fixture
 async def caller() -> AsyncIterator[Caller]:
-    caller = Caller()
-    await caller.listener.subscribe(caller.handle)
-    yield caller
-    caller.listener.unsubscribe(caller.handle)
-    await until(lambda: len(asyncio.all_tasks()) == 1)
+    async with Caller() as caller:
+        yield caller
 
 
 REQUESTS = {
@@ -166,12 +128,9 @@ async def test_both_families_are_listened_on(caller: Caller, host: str) -> None:
 
 
 async def test_name_is_listened_on_at_each_of_its_addresses() -> None:
-    caller = Caller()
-    caller.listener = Listener("localhost", caller.port)
-    await caller.listener.subscribe(caller.handle)
-    for *_, address in socket.getaddrinfo("localhost", caller.port, type=socket.SOCK_STREAM):
-        assert (await caller.say(request(), str(address[0]))).startswith(OK)
-    caller.listener.unsubscribe(caller.handle)
+    async with Caller("localhost") as caller:
+        for *_, address in socket.getaddrinfo("localhost", caller.port, type=socket.SOCK_STREAM):
+            assert (await caller.say(request(), str(address[0]))).startswith(OK)
 
 
 def test_page_explains_each_reason() -> None:

@@ -9,9 +9,12 @@ import itertools
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
+from airflow_provider_trim.callbacks.accepting import Ignored
+from airflow_provider_trim.callbacks.listener import Listener
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.vod.callbacks import callback_address
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -116,6 +119,51 @@ async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
+
+
+GENUINE = f"/trims/genuine/{'x' * 43}"
+
+
+def request(target: str = GENUINE, *headers: str, version: str = "HTTP/1.1", body: bytes = b"") -> bytes:
+    lines = [f"POST {target} {version}", "Host: h", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+class Caller:
+    """A listener, and what calls it; it takes what names the trim *genuine*."""
+
+    def __init__(self, host: str = "::", port: int | None = None) -> None:
+        self.taken = 0
+        self.port = port or free_port()
+        self.listener = Listener(host, self.port)
+
+    def handle(self, claim: tuple[str, str]) -> bool:
+        self.taken += claim[0] == "genuine"
+        return claim[0] == "genuine"
+
+    async def __aenter__(self) -> Self:
+        await self.listener.subscribe(self.handle)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.listener.unsubscribe(self.handle)
+        await until(lambda: len(asyncio.all_tasks()) == 1)
+
+    async def open(self, host: str = HOST, port: int = 0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(host, port or self.port)
+
+    async def say(self, data: bytes, host: str = HOST, port: int = 0) -> bytes:
+        """Send bytes, to another port where it is given, and return what comes back until the connection is closed."""
+        reader, writer = await self.open(host, port)
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+            writer.write(data)
+            return await reader.read()
+        return b""
+
+    async def ignored(self, reason: Ignored) -> None:
+        """Return when one connection was ignored, for that reason."""
+        await until(lambda: self.listener.ignored.total() > 0)
+        assert (self.listener.ignored, self.taken) == (Counter({reason: 1}), 0)
 
 
 @contextlib.contextmanager
