@@ -27,7 +27,20 @@ class _Connector(aiohttp.TCPConnector):
 
     aiohttp checks that when a connection is returned to the pool, and takes what arrives later for the response to the
     next request.
+
+    Nor does it give each address of a host that has not responded the whole time for connecting: all have been tried by
+    then, side by side.
     """
+
+    def __init__(self, failures: Failures, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._failures = failures
+
+    async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super()._wrap_create_connection(*args, **kwargs)
+        except TimeoutError:
+            raise self._failures.connect_timed_out() from None
 
     async def _get(self, *args: Any) -> Any:
         connection: Any = await super()._get(*args)
@@ -58,9 +71,10 @@ class AioTransport:
         self._tls = tls_context(settings, proxy) or False
         self._session = aiohttp.ClientSession(
             connector=_Connector(
+                self._failures,
                 limit=connections,
                 force_close=not keep_alive,
-                **({"keepalive_timeout": MAX_IDLE} if keep_alive else {}),  # type: ignore[arg-type]
+                **({"keepalive_timeout": MAX_IDLE} if keep_alive else {}),
             ),
             timeout=aiohttp.ClientTimeout(total=settings.timeout, sock_connect=connect_timeout(settings)),
             cookie_jar=aiohttp.DummyCookieJar(),

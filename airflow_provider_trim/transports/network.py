@@ -74,6 +74,20 @@ def ca_file(settings: TrimSettings) -> str | None:
     return certifi.where()
 
 
+def ca_state(settings: TrimSettings) -> object:
+    """Return what changes with the certificate authorities, without reading them.
+
+    :returns: None where there are none, or certificates are not verified
+    :raises TrimSettingsError: the connection's or the environment's can't be read, or has no certificates
+    """
+    path = ca_file(settings)
+    try:
+        found = None if path is None else Path(path).stat()
+    except OSError:
+        found = None
+    return None if found is None else (path, found.st_mtime_ns, found.st_size, found.st_ino)
+
+
 def network_fingerprint(settings: TrimSettings) -> object:
     """Return what changes when a session must be replaced: the proxy, and the content of the CA file.
 

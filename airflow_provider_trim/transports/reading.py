@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from airflow_provider_trim.transports.decoding import MAX_BODY
 from airflow_provider_trim.transports.failures import Failures, MalformedResponseError, PeerClosedError
 from airflow_provider_trim.transports.framing import MAX_HEAD, Head, is_response_or_nothing
 from airflow_provider_trim.transports.sockets import AnySocket, Deadline, translated
@@ -20,9 +21,14 @@ _BUFFER = 2**16
 """Bytes read at a time, more than a TLS record has, so that none of a record is left where ``select`` can't see it."""
 
 _STATUS_LINE = re.compile(rb"HTTP/(0\.9|1\.[01]|2\.0) ([1-9][0-9]{2})(?: [^\0\r]*)?")
-_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\0\r]*)")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_HEADER_LINE = re.compile(rb"(%b+):([^\0\r]*)" % _TOKEN)
 _FOLDED_LINE = re.compile(rb"[ \t][^\0\r]*")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\0\r\n]*)?\r\n")
+_QUOTED = rb'"(?:[^"\\\0\r\n]|\\[^\0\r\n])*"'
+_EXTENSION = rb";(?:%b+(?:=(?:%b|%b*))?|=%b*)" % (_TOKEN, _QUOTED, _TOKEN, _TOKEN)
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:%b)*\r\n" % _EXTENSION)
+_TRAILER_LINE = re.compile(rb"(?!content-length:)%b+:[^\r\n]*\r?\n" % _TOKEN, re.IGNORECASE)
+_FOLDED_TRAILER = re.compile(rb"[ \t][^\r\n]*\r?\n")
 
 
 class SocketReader(io.BufferedReader):
@@ -161,7 +167,7 @@ class _ChunkStream(io.RawIOBase):
         if self._has_begun and self._stream.read(2) != b"\r\n":
             raise MalformedResponseError
         self._has_begun = True
-        match = _CHUNK_SIZE.fullmatch(self._stream.readline(MAX_HEAD))
+        match = _CHUNK_SIZE.fullmatch(self._stream.readline(MAX_BODY))
         if match is None:
             raise MalformedResponseError
         self._chunk_left = int(match[1], 16)
@@ -170,11 +176,11 @@ class _ChunkStream(io.RawIOBase):
             self._is_over = True
 
     def _skip_trailers(self) -> None:
-        left = MAX_HEAD
-        while (line := self._stream.readline(left)) not in (b"\r\n", b"\n"):
-            left -= len(line)
-            if not line.endswith(b"\n") or left <= 0:
+        line = b""
+        while (next_line := self._stream.readline(MAX_HEAD)) not in (b"\r\n", b"\n"):
+            if not (_TRAILER_LINE.fullmatch(next_line) or (line and _FOLDED_TRAILER.fullmatch(next_line))):
                 raise MalformedResponseError
+            line = next_line
 
     def close(self) -> None:
         self._stream.close()

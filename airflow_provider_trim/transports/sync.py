@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -14,9 +15,10 @@ import requests
 from airflow_provider_trim.transports.decoding import MAX_BODY, decode, response_too_large
 from airflow_provider_trim.transports.failures import Failures, MalformedResponseError
 from airflow_provider_trim.transports.framing import combined, is_response_or_nothing
-from airflow_provider_trim.transports.network import connect_timeout, proxy_for, tls_context
+from airflow_provider_trim.transports.network import ca_state, connect_timeout, proxy_for, tls_context
 from airflow_provider_trim.transports.pooling import Adapter, Exchange
 from airflow_provider_trim.transports.sockets import translated
+from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -34,13 +36,29 @@ class SyncTransport:
     def __init__(self, settings: TrimSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         proxy = proxy_for(settings)
         url = urlsplit(settings.base_url)
+        self._settings = settings
+        self._proxy = proxy
+        self._ca_state = ca_state(settings)
         self._origin = f"{url.scheme}://{url.netloc}/"
         self._secret = settings.password.get_secret_value()
         self._failures = Failures(url.netloc, proxy, settings.timeout, connect_timeout(settings))
         self._exchange = Exchange(self._failures, clock)
         self._proxies = {} if proxy is None else {url.scheme: proxy.url}
-        self._session = requests.Session()
-        self._session.mount(f"{url.scheme}://", Adapter(self._exchange, tls_context(settings, proxy), proxy))
+        self._session = self._open_session()
+
+    def _open_session(self) -> requests.Session:
+        session = requests.Session()
+        session.mount(self._origin, Adapter(self._exchange, tls_context(self._settings, self._proxy), self._proxy))
+        return session
+
+    def _follow_authorities(self) -> None:
+        """Trust what the file of certificate authorities holds now: a worker may wait for hours."""
+        with contextlib.suppress(TrimSettingsError):  # it may be being written
+            state = ca_state(self._settings)
+            if state not in (None, self._ca_state):
+                session = self._open_session()
+                self._session.close()
+                self._session, self._ca_state = session, state
 
     def send(self, request: Request) -> Response:
         """Send a request and return its response, whatever its status.
@@ -48,6 +66,7 @@ class SyncTransport:
         :raises TrimTransportError: there is none
         :raises TrimResponseError: its body is too large, or can't be decompressed
         """
+        self._follow_authorities()
         self._exchange.begin(request)
         with translated(self._failures):
             with self._send(request) as response:

@@ -21,7 +21,6 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimResponseError, TrimTransportError
 from tests.support.faults import BACKOFF, CALL_TIMEOUT, CASES, TOKEN, VIDEO_INFO, Case, Verdict
-from tests.support.matrix_page import PAGE, with_table
 from tests.support.waits import SENSOR_MODES, sensor
 
 INTERVAL = 0.02
@@ -171,9 +170,3 @@ def test_a_fault_that_lasts(case: Case, mode: str, wait_for: Waiting, request: p
     else:
         assert isinstance(outcome.error, AirflowFailException)
         assert count == 1
-
-
-def test_the_page_has_this_table() -> None:
-    """To write it again: ``python -m tests.support.matrix_page``."""
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_table(page) == page

@@ -17,32 +17,83 @@ from typing import IO, Self
 from airflow_provider_trim.emulator import TrimEmulator
 
 
-class RawServer:
-    """Answers the first request of every connection with ``answer`` and closes it.
+class BareServer:
+    """Accepts connections on loopback, and serves each in a thread of its own until it is left.
 
-    :param tls: speak TLS with this context
+    :param host: address to listen on
     """
 
-    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None) -> None:
-        self.requests: list[bytes] = []
-        self._answer = answer
-        self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._run, daemon=True)
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
+        self._sockets: list[socket.socket] = []
+        self.port: int = self._listener.getsockname()[1]
+        self.address = f"{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
-    def address(self) -> str:
-        return "{}:{}".format(*self._listener.getsockname())
+    def connections(self) -> int:
+        """How many were accepted."""
+        return len(self._sockets)
 
-    def _run(self) -> None:
+    def serve(self, connection: socket.socket) -> None:
+        """Serve a connection, which is closed then; an ``OSError`` ends it."""
+        raise NotImplementedError
+
+    def _accept(self) -> None:
         with contextlib.suppress(OSError):  # of accept(), when the listener is shut down
             while True:
                 connection, _ = self._listener.accept()
-                with contextlib.suppress(OSError), connection:  # the client left, or did not like our certificate
-                    connection.settimeout(60)
-                    self._serve(connection)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.settimeout(60)
+                self._sockets.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:  # the client left, or did not like our certificate
+            self.serve(connection)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def read_request(stream: IO[bytes]) -> bytes:
+    """Read a request; what there is of it where the stream ends before."""
+    head = b""
+    length = 0
+    for line in stream:
+        head += line
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+        if line == b"\r\n":
+            break
+    return head + stream.read(length)
+
+
+class RawServer(BareServer):
+    """Answers the first request of every connection with ``answer`` and closes it.
+
+    :param tls: speak TLS with this context
+    :param host: address to listen on
+    """
+
+    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        super().__init__(host)
+        self.requests: list[bytes] = []
+        self._answer = answer
+        self._tls = tls
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer one request."""
         if self._tls:
             connection = self._tls.wrap_socket(connection, server_side=True)
         with connection, connection.makefile("rb") as stream:
@@ -50,29 +101,10 @@ class RawServer:
             self._reply(connection, stream)
 
     def _receive(self, stream: IO[bytes]) -> None:
-        head = b""
-        length = 0
-        for line in stream:
-            head += line
-            if line.lower().startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-            if line == b"\r\n":
-                break
-        self.requests.append(head + stream.read(length))
+        self.requests.append(read_request(stream))
 
     def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
         connection.sendall(self._answer)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(60)
-        self._listener.close()
 
 
 class DrippingServer(RawServer):
@@ -131,7 +163,8 @@ class Door(RawServer):
         self._calls = calls
         self._contexts = tls
 
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
+        """Answer one request, or several."""
         self.called_at.append(time.time())
         if self._contexts is not None:
             self._tls = self._contexts[0 if self._spoils() else 1]
@@ -139,7 +172,7 @@ class Door(RawServer):
                 connection.recv(4096)
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
                 return
-        super()._serve(connection)
+        super().serve(connection)
 
     def _spoils(self) -> bool:
         return len(self.called_at) <= self._calls

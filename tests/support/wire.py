@@ -6,16 +6,14 @@ The next request gets the response that is its own, whatever came before.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import socket
 import threading
 import zlib
 from dataclasses import dataclass
-from types import TracebackType
-from typing import IO, Self
 
 from airflow_provider_trim.transports.failures import CLOSED, MALFORMED
+from tests.support.servers import BareServer, read_request
 
 BODY = b'{"code": 200}'
 NEXT = b'{"code": 1603}'
@@ -86,6 +84,7 @@ ODDITIES: tuple[Oddity, ...] = (
     taken("103 Early Hints before the response", _INTERIM + ok()),
     taken("103 Early Hints, and the response later", _INTERIM, ok()),
     taken("several interim responses", _INTERIM * 3, b"HTTP/1.1 100 Continue\r\n\r\n", ok()),
+    taken("a hundred interim responses", b"HTTP/1.1 100 Continue\r\n\r\n" * 100 + ok()),
     taken("an interim response with an unknown status", b"HTTP/1.1 199 Odd\r\nA: b\r\n\r\n" + ok()),
     refused(
         "101 Switching Protocols", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
@@ -115,8 +114,9 @@ ODDITIES: tuple[Oddity, ...] = (
     taken("an empty value", ok("A:")),
     taken("a value in Latin-1", ok("A: é")),
     taken("a value with a tab", ok("A: b\tc")),
-    taken("90 header lines", ok(*(f"X-{n}: {n}" for n in range(90)))),
+    taken("100 header lines", ok(*(f"X-{n}: {n}" for n in range(99)))),
     taken("a header line of 60,000 bytes", ok(f"A: {'b' * 60_000}")),
+    taken("a head of 65,000 bytes", ok(*(f"X-{n}: {'b' * 6490}" for n in range(10)))),
     taken("lines end with LF alone", ok("A: b").replace(b"\r\n", b"\n")),
     refused("101 header lines", ok(*(f"X-{n}: {n}" for n in range(100)))),
     refused("a header line of 70,000 bytes", ok(f"A: {'b' * 70_000}")),
@@ -156,6 +156,17 @@ ODDITIES: tuple[Oddity, ...] = (
     taken("extensions of chunks", coded(chunked(*_HALVES, extension=b";a=b;c"))),
     taken("quoted extensions of chunks", coded(chunked(*_HALVES, extension=b';a="b c"'))),
     taken("trailers", coded(chunked(*_HALVES, trailer=b"A: b\r\nC: d\r\n"))),
+    taken("fifty trailers", coded(chunked(*_HALVES, trailer=b"".join(b"A-%d: b\r\n" % n for n in range(50))))),
+    taken("a trailer that goes on in the next line", coded(chunked(*_HALVES, trailer=b"A: b\r\n c\r\n"))),
+    refused("a trailer that frames the body", coded(chunked(*_HALVES, trailer=b"Content-Length: 5\r\n"))),
+    refused("a trailer without a colon", coded(chunked(*_HALVES, trailer=b"garbage\r\n"))),
+    refused("a trailer with a space before the colon", coded(chunked(*_HALVES, trailer=b"A : b\r\n"))),
+    refused("a trailer of 70,000 bytes", coded(chunked(*_HALVES, trailer=b"A: " + b"b" * 70_000 + b"\r\n"))),
+    taken("an extension of 70,000 bytes", coded(chunked(*_HALVES, extension=b";a=" + b"b" * 70_000))),
+    taken("white space after a chunk's size", coded(chunked(*_HALVES, extension=b" \t"))),
+    refused("an empty extension", coded(chunked(*_HALVES, extension=b";"))),
+    refused("white space in an extension", coded(chunked(*_HALVES, extension=b"; a = b"))),
+    refused("an extension that is no token", coded(chunked(*_HALVES, extension=b";a\xe9"))),
     taken("Transfer-Encoding in capitals", ok("Transfer-Encoding: CHUNKED", length=False, body=_CHUNKED)),
     taken("no chunk", coded(chunked()), body=b""),
     refused(
@@ -194,6 +205,13 @@ ODDITIES: tuple[Oddity, ...] = (
     taken("gzip declared, and an empty body", ok("Content-Encoding: gzip", body=b""), body=b""),
     taken("deflate", ok("Content-Encoding: deflate", body=zlib.compress(BODY))),
     taken("deflate without its header", ok("Content-Encoding: deflate", body=_deflate(BODY, -15))),
+    taken("deflate of nothing", ok("Content-Encoding: deflate", body=zlib.compress(b"")), body=b""),
+    refused(
+        "deflate, twice in a row",
+        ok("Content-Encoding: deflate", body=zlib.compress(BODY[:5]) + zlib.compress(BODY[5:])),
+        error="response cannot be decompressed",
+        closes=False,
+    ),
     taken("identity", ok("Content-Encoding: identity")),
     taken("an empty Content-Encoding", ok("Content-Encoding:")),
     refused(
@@ -239,6 +257,7 @@ ODDITIES: tuple[Oddity, ...] = (
     taken("an unknown charset", ok("Content-Type: application/json; charset=nonsense")),
     taken("a Content-Type that is none", ok("Content-Type: ;;;=")),
     taken("a cookie that is none", ok("Set-Cookie: ;=;\x7f; Expires=never")),
+    taken("a redirect", ok("Location: /elsewhere", version="HTTP/1.1 307 Moved"), status=307),
     taken("a Location that is none", ok("Location: http://[", version="HTTP/1.1 302 Found"), status=302),
     # Connections.
     taken("Connection: Keep-Alive", ok("Connection: Keep-Alive", "Keep-Alive: timeout=5, max=9")),
@@ -252,39 +271,25 @@ ODDITIES: tuple[Oddity, ...] = (
 )
 
 
-class WireServer:
+class WireServer(BareServer):
     """Sends an oddity in response to the first request, and an ordinary response to each later one.
 
     :param oddity: what to send
     """
 
     def __init__(self, oddity: Oddity) -> None:
+        super().__init__()
         self.requests = 0
-        self._oddity = oddity
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://{}:{}".format(*self._listener.getsockname())
+        self.url = f"http://{self.address}"
         self.sent = threading.Event()
         """Set when all of the oddity has been sent."""
+        self._oddity = oddity
+        self._lock = threading.Lock()
 
-    @property
-    def connections(self) -> int:
-        """How many were accepted."""
-        return len(self._sockets)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.settimeout(10)
-                self._sockets.append(connection)
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
-            while _read_request(stream):
+    def serve(self, connection: socket.socket) -> None:
+        """Respond to each request."""
+        with connection.makefile("rb") as stream:
+            while read_request(stream):
                 with self._lock:
                     self.requests += 1
                     first = self.requests == 1
@@ -298,27 +303,3 @@ class WireServer:
                         connection.shutdown(socket.SHUT_WR)
                 finally:
                     self.sent.set()
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._sockets:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _read_request(stream: IO[bytes]) -> bool:
-    length = 0
-    for line in stream:
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.split(b":")[1])
-        if line == b"\r\n":
-            stream.read(length)
-            return True
-    return False

@@ -12,7 +12,6 @@ from airflow_provider_trim.vod.errors import TrimResponseError, TrimTransportErr
 from airflow_provider_trim.vod.protocol import build_query
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.wire import BODY, NEXT, ODDITIES, Oddity, WireServer, ok, taken
-from tests.support.wire_page import PAGE, with_table
 
 from .conftest import Client
 
@@ -51,9 +50,3 @@ def test_connection_with_something_unread_is_not_used_again() -> None:
 
 def test_each_oddity_has_a_name_of_its_own() -> None:
     assert len({oddity.name for oddity in ODDITIES}) == len(ODDITIES)
-
-
-def test_page_has_the_table() -> None:
-    """To write it again: ``python -m tests.support.wire_page``."""
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_table(page) == page

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of the pages that are made of tests: ``python -m tests.support.tables`` writes them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.network.test_callbacks import NAMES, REQUESTS
+from tests.network.test_gateways import CASES as GATEWAYS
+from tests.support.faults import CASES as FAULTS
+from tests.support.routes import ROUTES
+from tests.support.waits import SENSOR_MODES
+from tests.support.wire import ODDITIES
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _table(*rows: tuple[str, ...]) -> str:
+    head, *body = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *body))
+
+
+def faults() -> str:
+    """Return the fault matrix, and a line that counts what is in it."""
+    rows = [
+        (case.name, case.verdict.when_it_passes, case.verdict.when_it_lasts, " or ".join(f"“{s}”" for s in case.says))
+        for case in FAULTS
+    ]
+    cells = 2 * len(FAULTS) * len(SENSOR_MODES)
+    return (
+        f"{_table(('fault', 'when it passes', 'when it lasts', 'the message names'), *rows)}\n\n"
+        f"{len(FAULTS)} faults, passing and lasting, in {len(SENSOR_MODES)} modes: {cells} cells, each of them a test."
+    )
+
+
+def oddities() -> str:
+    """Return what a service may send, and what becomes of it."""
+    rows = [(odd.name, "take it" if odd.error is None else f"refuse it: “{odd.error}”") for odd in ODDITIES]
+    return _table(("the service sends", "both clients"), *rows)
+
+
+def routes() -> str:
+    """Return the ways to a service, and what becomes of a request."""
+    rows = [(route.name, "reach it" if route.error is None else f"“{_shown(route.error)}”") for route in ROUTES]
+    return _table(("the way to the service", "both clients"), *rows)
+
+
+def _shown(error: str) -> str:
+    """Return a message as it may stand in a table, without the names of ports."""
+    return error.replace(":{", ":‹").replace("}", "›").strip()
+
+
+def counts() -> str:
+    """Return how many of each there are."""
+    clients = "requests and aiohttp"
+    rows = [
+        ("[oddities of HTTP](network.md#accepted-and-rejected-responses)", len(ODDITIES), clients, 2),
+        ("[ways to the service](network.md#ways-to-the-service): names, TLS, proxies", len(ROUTES), clients, 2),
+        ("nginx and Squid in front of the service", len(GATEWAYS), "poke and deferrable mode", 2),
+        (f"requests through {len(NAMES)} set-ups of nginx and HAProxy to the callback listener", len(REQUESTS),
+         "each set-up", len(NAMES)),
+        ("[faults](reliability.md)", len(FAULTS), "three modes, passing and lasting", 6),
+    ]  # fmt: skip
+    shown = [(what, str(number), where, str(number * times)) for what, number, where, times in rows]
+    return _table(("what", "cases", "each in", "tests"), *shown)
+
+
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    "faults": ("reliability.md", faults),
+    "oddities": ("network.md", oddities),
+    "ways to the service": ("network.md", routes),
+    "cases on the wire": ("verification.md", counts),
+}
+"""By their names in the page, each with its page."""
+
+
+def with_table(page: str, name: str) -> str:
+    """Return a page with the table of today between its two markers.
+
+    :raises ValueError: a marker is missing
+    """
+    begin, end = f"<!-- Table of {name}: written by tests/support/tables.py -->", f"<!-- End of {name} -->"
+    before, found, after = page.partition(begin)
+    _, closed, rest = after.partition(end)
+    if not (found and closed):
+        raise ValueError(f"the page must have {begin!r} and {end!r}")
+    return f"{before}{begin}\n\n{TABLES[name][1]()}\n\n{end}{rest}"
+
+
+if __name__ == "__main__":
+    for name, (page, _) in TABLES.items():
+        (DOCS / page).write_text(with_table((DOCS / page).read_text(encoding="utf-8"), name), encoding="utf-8")
