@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
+from tests.live.waits import RUNNING, Waits
 from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
 from tests.support.worker_starts import PLUGIN
@@ -33,8 +36,10 @@ def service() -> Iterator[TrimEmulator]:
 
 @pytest.fixture(scope="session")
 def worker_starts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file to which every start of a worker adds a byte."""
-    return tmp_path_factory.mktemp("starts") / "starts"
+    """A file to which every start of a worker adds a line: its run's id."""
+    starts = tmp_path_factory.mktemp("starts") / "starts"
+    starts.touch()
+    return starts
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +67,15 @@ def airflow(
         for dag_id in ("daily", "example_trim_wait", "example_trim_highlights"):
             airflow.wait_for_dag(dag_id)
         yield airflow
+
+
+@pytest.fixture(scope="session")
+def waits(airflow: LiveAirflow, service: TrimEmulator, worker_starts: Path) -> Waits:
+    waits = Waits(airflow, service, worker_starts)
+    for trans_no in itertools.chain.from_iterable(RUNNING.values()):
+        service.add_trim(trans_no, start_on_first_poll=True)
+    service.add_trim("fails", outcome="fail")
+    service.add_trim("endless", seconds=math.inf)
+    for dag_id in RUNNING:
+        waits.begin(dag_id)
+    return waits

@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_trim.emulator import Fault, HttpError, RawResponse, ServiceCode, TrimEmulator
+from tests.live.waits import Waits
 from tests.support.live_airflow import LiveAirflow
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -53,7 +54,7 @@ def dump(database: Path) -> Iterator[tuple[str, bytes]]:
                     yield f"table {table}", cell if isinstance(cell, bytes) else str(cell).encode()
 
 
-def test_the_secret_is_nowhere(service: TrimEmulator, airflow: LiveAirflow, secret: str) -> None:
+def test_the_secret_is_nowhere(service: TrimEmulator, airflow: LiveAirflow, waits: Waits, secret: str) -> None:
     """In nothing that the examples leave behind: logs, trigger arguments, events, XComs, templates."""
     service.add_trim("waited-for", seconds=5)
     service.misbehave("waited-for", *echoes(secret))

@@ -5,58 +5,22 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_trim.emulator import TrimEmulator
-from tests.support.live_airflow import LiveAirflow
+from tests.live.waits import LIMIT, Waits
 
 pytestmark = pytest.mark.xdist_group("live")
 
-LIMIT = 600.0
-
-
-class Waits:
-    """A live Airflow with the DAGs of waits.py, and a count of the workers that it has started."""
-
-    def __init__(self, airflow: LiveAirflow, service: TrimEmulator, starts: Path) -> None:
-        self.airflow = airflow
-        self.service = service
-        self._starts = starts
-
-    def run(self, dag_id: str, **conf: str) -> tuple[str, str, int]:
-        """Run a DAG to its end and return its state, the run's id, and how many workers were started."""
-        self._starts.write_bytes(b"")
-        run_id = self.airflow.trigger(dag_id, **conf)
-        state = self.airflow.wait_for_end(dag_id, run_id, LIMIT)
-        return state, run_id, self._starts.stat().st_size
-
-    def clear(self, dag_id: str, run_id: str) -> None:
-        """Clear all tasks of a run."""
-        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": False}
-        self.airflow.api("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
-
-    def state_of(self, dag_id: str, run_id: str) -> str:
-        (wait,) = [ti for ti in self.airflow.task_instances(dag_id, run_id) if ti["task_id"] == "wait"]
-        return str(wait["state"])
-
-
-@pytest.fixture
-def waits(airflow: LiveAirflow, service: TrimEmulator, worker_starts: Path) -> Waits:
-    return Waits(airflow, service, worker_starts)
-
 
 def test_wait_that_starts_in_the_triggerer_starts_one_worker(waits: Waits) -> None:
-    waits.service.add_trim("starts")
     state, run_id, starts = waits.run("starts_there")
     assert (state, starts) == ("success", 1)
     assert waits.airflow.xcom("starts_there", run_id, "wait")["videoName"]
 
 
 def test_wait_that_ends_in_the_triggerer_starts_no_worker(waits: Waits) -> None:
-    waits.service.add_trim("ends")
     state, run_id, starts = waits.run("ends_there")
     assert (state, starts) == ("success", 0)
     assert waits.airflow.xcom("ends_there", run_id, "wait")["videoName"]
@@ -64,8 +28,6 @@ def test_wait_that_ends_in_the_triggerer_starts_no_worker(waits: Waits) -> None:
 
 def test_a_list_is_mapped_over(waits: Waits) -> None:
     """A task that is mapped over it needs its length, which a worker would have sent."""
-    waits.service.add_trim("first")
-    waits.service.add_trim("second")
     state, run_id, starts = waits.run("list_ends_there")
     assert (state, starts) == ("success", 2)
     names = [waits.airflow.xcom("list_ends_there", run_id, "name_of", map_index=index) for index in range(2)]
@@ -74,7 +36,6 @@ def test_a_list_is_mapped_over(waits: Waits) -> None:
 
 def test_a_template_is_rendered_and_the_result_is_a_dict(waits: Waits) -> None:
     """An event's own XComs arrive as text."""
-    waits.service.add_trim("templated")
     state, run_id, starts = waits.run("template")
     assert (state, starts) == ("success", 2)  # those before and after it
     assert waits.airflow.xcom("template", run_id, "kind") == "dict"
@@ -82,7 +43,6 @@ def test_a_template_is_rendered_and_the_result_is_a_dict(waits: Waits) -> None:
 
 def test_failure_is_raised_in_a_worker(waits: Waits) -> None:
     """Where soft_fail, callbacks and retries are what they always are; a failed trim is not retried."""
-    waits.service.add_trim("fails", outcome="fail")
     state, run_id, starts = waits.run("fails")
     assert (state, starts) == ("failed", 1)
     state, run_id, _ = waits.run("skips")
@@ -91,7 +51,6 @@ def test_failure_is_raised_in_a_worker(waits: Waits) -> None:
 
 
 def test_the_timeout_counts_from_the_beginning(waits: Waits) -> None:
-    waits.service.add_trim("endless", seconds=3600)
     state, _, starts = waits.run("times_out")
     assert (state, starts) == ("failed", 1)
 
@@ -116,8 +75,6 @@ def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
 
 def test_mapped_tasks_begin_in_a_worker(waits: Waits) -> None:
     """Airflow would hand all of them the class's own arguments."""
-    for index in range(2):
-        waits.service.add_trim(f"mapped{index}")
     state, run_id, starts = waits.run("mapped")
     assert (state, starts) == ("success", 2)
     assert waits.airflow.xcom("mapped", run_id, "wait", map_index=1)["videoName"]

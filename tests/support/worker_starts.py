@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An Airflow plugin that counts the starts of workers, a byte for each, in the file that ``STARTS`` names."""
+"""An Airflow plugin that notes the starts of workers, the run of each in a line, in the file that ``STARTS`` names."""
 
 PLUGIN = """
     import os
@@ -10,7 +10,7 @@ PLUGIN = """
         @hookimpl
         def on_task_instance_running(self, previous_state, task_instance):
             with open(os.environ["STARTS"], "ab") as starts:
-                starts.write(b".")
+                starts.write(f"{task_instance.run_id}\\n".encode())
 
     class CountStarts(AirflowPlugin):
         name = "count_starts"
