@@ -60,7 +60,6 @@ def counts() -> str:
         ("nginx and Squid in front of the service", len(GATEWAYS), "poke and deferrable mode", 2),
         (f"requests through {len(NAMES)} set-ups of nginx and HAProxy to the callback listener", len(REQUESTS),
          "each set-up", len(NAMES)),
-        ("[faults](reliability.md)", len(FAULTS), "three modes, passing and lasting", 6),
     ]  # fmt: skip
     shown = [(what, str(number), where, str(number * times)) for what, number, where, times in rows]
     return _table(("what", "cases", "each in", "tests"), *shown)
