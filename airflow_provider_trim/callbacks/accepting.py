@@ -61,7 +61,7 @@ class Connection:
     :param acceptor: that has accepted it
     """
 
-    __slots__ = ("_acceptor", "_end", "ignored", "opening", "transport")
+    __slots__ = ("_acceptor", "_end", "_is_aborted", "ignored", "opening", "transport")
 
     def __init__(self, acceptor: Acceptor) -> None:
         self.ignored: Ignored | None = Ignored.EMPTY
@@ -69,12 +69,13 @@ class Connection:
         self.transport: asyncio.Transport | None = None
         self.opening: asyncio.Task[None] | None = None
         self._acceptor = acceptor
+        self._is_aborted = False
         self._end = asyncio.get_running_loop().call_later(CONNECTION_TIMEOUT, self.abort, Ignored.SLOW)
 
     def opened(self, transport: asyncio.Transport) -> None:
         """Take in that it has a transport."""
         self.transport = transport
-        if self._acceptor.is_closed:  # not at once, since aiohttp's task would begin after its end
+        if self._is_aborted:  # not at once, since aiohttp's task would begin after its end
             asyncio.get_running_loop().call_soon(transport.abort)
 
     def closed(self) -> None:
@@ -89,6 +90,7 @@ class Connection:
         """
         if self.ignored is Ignored.EMPTY:
             self.ignored = reason
+        self._is_aborted = True
         if self.transport is not None:
             self.transport.abort()
 
@@ -108,7 +110,6 @@ class Acceptor:
         protocol: Callable[[Connection], asyncio.Protocol],
         ignored: Counter[Ignored],
     ) -> None:
-        self.is_closed = False
         self._sockets = tuple(sockets)
         self._protocol = protocol
         self._ignored = ignored
@@ -126,10 +127,10 @@ class Acceptor:
             self._loop.remove_reader(sock)
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(MAX_ACCEPTED):
-            if len(self._open) >= MAX_CONNECTIONS:
-                self._displace(1)
-                return
+        if len(self._open) >= MAX_CONNECTIONS:
+            self._displace(1)
+            return
+        for _ in range(min(MAX_ACCEPTED, MAX_CONNECTIONS - len(self._open))):
             try:
                 sock, _ = listening.accept()
             except OSError as error:
@@ -178,7 +179,6 @@ class Acceptor:
 
     def close(self) -> None:
         """Stop listening, and close all connections, those that are about to be opened as well."""
-        self.is_closed = True
         if self._retry is not None:
             self._retry.cancel()
         self._stop()

@@ -105,11 +105,15 @@ async def test_slow_request_is_counted(caller: Caller, monkeypatch: pytest.Monke
 
 
 async def test_displaced_connection_is_counted(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accepting, "MAX_CONNECTIONS", 1)
-    reader, writer = await caller.open()
+    """Only for another one, not when the limit is reached."""
+    monkeypatch.setattr(accepting, "MAX_CONNECTIONS", 2)
+    first, second = await caller.open(), await caller.open()
     await caller.say(request("/"))
-    assert await reader.read() == b""
-    writer.close()
+    assert await first[0].read() == b""
+    second[1].write(request())
+    assert (await second[0].read()).startswith(OK)
+    for _, writer in (first, second):
+        writer.close()
     assert caller.listener.ignored == {Ignored.DISPLACED: 1, Ignored.PATH: 1}
 
 
