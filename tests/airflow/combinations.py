@@ -169,6 +169,25 @@ ARGUMENTS = [
     ),
     Feature("a callable as `trans_no` or `filename`", scenarios.callable_argument, _NO_TEXT),
     Feature(
+        "another task's `.output` as `trim_conn_id`",
+        scenarios.connection_from_output,
+        in_(STARTS, r"^trim_conn_id .* cannot be another task's output: "),
+    ),
+    Feature("other tasks' outputs in a list", scenarios.outputs_in_a_list, _UNRESOLVED, absent=VIDEO),
+    Feature("`timedelta` and pendulum durations as intervals, limits and times", scenarios.durations),
+    Feature(
+        "a template as a number",
+        scenarios.number_by_template,
+        in_(tuple(COLUMNS), r"^timeout must be a number of seconds or a timedelta, not '{{ params.timeout }}'"),
+        note="Intervals, limits and switches are not templated.",
+    ),
+    Feature(
+        'a text as a switch: `deferrable="false"`',
+        scenarios.switch_as_text,
+        in_(tuple(COLUMNS), r"^deferrable must be True or False, not 'false'; it can't be a template"),
+        note="It would count as true.",
+    ),
+    Feature(
         "the DAG's `user_defined_macros`, filters",
         scenarios.macros,
         in_(STARTS, r"^trans_no .* uses clip_named, which is not known there; write deferrable=True"),
@@ -196,6 +215,22 @@ MAPPING = [
     Feature("`.partial().expand()` over literal values", scenarios.expand_literally, note=_MAPPED),
     Feature("`.partial().expand_kwargs()`", scenarios.expand_kwargs, note=_MAPPED),
     Feature("`.expand()` over two parameters", scenarios.expand_over_two, note=_MAPPED),
+    Feature("`.expand()` over lists of transNos", scenarios.expand_over_lists, absent=VIDEO, note=_MAPPED),
+    Feature("`.expand()` over an empty list", scenarios.expand_over_nothing, note="Airflow skips the task."),
+    Feature("mapped clips, waited for as one list", scenarios.mapped_clips_as_a_list, _UNRESOLVED, absent=VIDEO),
+    Feature(
+        "videos that come out, mapped into clips of them",
+        scenarios.result_as_clips,
+        on_2=in_(FINISHES, GIVEN_UP),
+        note="Airflow 2.11 maps nothing over a list that the triggerer pushed.",
+        tests=[f"{_LIVE}::test_a_list_is_mapped_over"],
+    ),
+    Feature(
+        '`on_failure="ignore"`, mapped over',
+        scenarios.ignored_failure,
+        absent=VIDEO,
+        note="None stands in the place of what failed. A list with a failed trim ends in a worker.",
+    ),
     Feature("a mapped task group, its argument", scenarios.mapped_group, _NO_TEXT),
     Feature("`map_index_template`", scenarios.map_index_template, note=_MAPPED),
 ]

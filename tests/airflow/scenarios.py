@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import (
     task_group,
     teardown,
 )
+from pendulum import duration
 
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
@@ -269,6 +270,35 @@ def submitted_by_another(cell: Cell) -> Shown:
     return {cell.id("wait"): name, cell.id("after"): name}
 
 
+def connection_from_output(cell: Cell) -> Shown:
+    cell.task(trim_conn_id=cell.upstream("trim_default"))
+    return cell.shows(up="trim_default")
+
+
+def outputs_in_a_list(cell: Cell) -> Shown:
+    clips = [cell.clip(), cell.clip()]
+    cell.task(trans_no=[cell.upstream(clips[0]), clips[1]])
+    return cell.shows(up=clips[0])
+
+
+def durations(cell: Cell) -> Shown:
+    interval = "poke_interval" if cell.column.kind is TrimTaskStatusSensor else "poll_interval"
+    times = {"seek_start": duration(minutes=1), "duration": timedelta(seconds=3)} if cell.submits else {}
+    limits = {interval: duration(seconds=0.05), "timeout": timedelta(minutes=5), "first_poll_after": timedelta(0)}
+    cell.task(**limits, **times)
+    return cell.shows()
+
+
+def number_by_template(cell: Cell) -> Shown:
+    cell.task(timeout="{{ params.timeout }}")
+    return cell.shows()
+
+
+def switch_as_text(cell: Cell) -> Shown:
+    cell.task(deferrable="false")
+    return cell.shows()
+
+
 def callable_argument(cell: Cell) -> Shown:
     """Airflow calls what a template field is given."""
     clip = cell.clip()
@@ -300,6 +330,47 @@ def expand_over_two(cell: Cell) -> Shown:
     clips = [cell.clip(), cell.clip()]
     cell.partial().expand(**{cell.field: clips, "trim_conn_id": ["trim_default"]})
     return cell.shows()
+
+
+def mapped_clips_as_a_list(cell: Cell) -> Shown:
+    """Clips that mapped tasks submit, and one task waits for."""
+    submit = TrimVideoOperator.partial(
+        task_id=cell.id("submit"), video_id="V1", seek_start=30, duration=12, wait_for_completion=False
+    ).expand(filename=[cell.id("a"), cell.id("b")])
+    cell.task(trans_no=submit.output)
+    return {cell.id("wait"): [cell.id("a"), cell.id("b")]}
+
+
+def result_as_clips(cell: Cell) -> Shown:
+    """Clips that are cut out of the videos of others."""
+    cut = TrimVideoOperator.partial(task_id=cell.id("cut"), seek_start=0, duration=1, poll_interval=0.05)
+    source = _several(cell).map(lambda info: {"video_id": info["videoId"], "filename": f"of {info['videoName']}"})
+    cut.expand_kwargs(source)
+    return cell.shows(cut=[f"of {name}" for name in _names(cell)])
+
+
+def expand_over_lists(cell: Cell) -> Shown:
+    first, second, third = cell.clip(), cell.clip(), cell.clip()
+    cell.partial().expand(trans_no=[[first, second], [third]])
+    a, b, c = _names(cell)
+    return cell.shows(wait=[[a, b], [c]])
+
+
+def expand_over_nothing(cell: Cell) -> Shown:
+    cell.partial().expand(**{cell.field: cell.upstream([])})
+    return {cell.id("wait"): "skipped"}
+
+
+def ignored_failure(cell: Cell) -> Shown:
+    """What failed is None, also where it is mapped over."""
+
+    @task(task_id=cell.id("after"))
+    def after(info: Any) -> Any:
+        return info and info["videoName"]
+
+    clip = cell.clip()
+    after.expand(info=cell.task(trans_no=[clip, "unknown"], on_failure="ignore").output)
+    return cell.shows(wait=[cell.named(clip), None], after=[cell.named(clip), None])
 
 
 def mapped_group(cell: Cell) -> Shown:
