@@ -129,7 +129,10 @@ RESULTS = [
     Feature("`do_xcom_push=False`", scenarios.nothing_pushed, finishing("do_xcom_push=False")),
     Feature(
         "a custom XCom backend",
-        tests=["tests/airflow/test_combinations.py::test_an_xcom_backend_of_ones_own"],
+        tests=[
+            f"{_HERE}/test_combinations.py::test_an_xcom_backend_of_ones_own",
+            f"{_HERE}/test_combinations.py::test_the_triggerer_pushes_through_the_backend",
+        ],
         note="A task that ends in the triggerer pushes through it, too.",
     ),
 ]

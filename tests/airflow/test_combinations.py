@@ -26,7 +26,7 @@ from airflow.providers.common.compat.sdk import XCom
 
 from airflow_provider_trim.emulator import HttpError, Submission, TrimEmulator
 from airflow_provider_trim.triggers.finish_in_triggerer import push_and_succeed
-from tests.airflow import combined_dag
+from tests.airflow import combined_dag, xcom_backend
 from tests.airflow.combinations import ABSENT, FEATURES, GIVEN_UP, LINES, REFUSED, Feature
 from tests.airflow.scenarios import CALLED, COLUMNS, Cell, Shown
 from tests.support.combinations_page import PAGE, with_table
@@ -273,7 +273,20 @@ def test_copies(copied: Any, column: str) -> None:
     assert again.start_trigger_args == task.start_trigger_args
 
 
-class OwnBackend(XCom):
+@pytest.mark.full
+def test_an_xcom_backend_of_ones_own(airflow_db: None) -> None:
+    """In a process that has it from the beginning, by every mode."""
+    environment = {**os.environ, "AIRFLOW__CORE__XCOM_BACKEND": xcom_backend.PATH}
+    command = [sys.executable, "-m", "tests.airflow.xcom_backend"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    shown = json.loads(done.stdout.splitlines()[-1])
+    # Outside of a task, Airflow 3 shows what is stored.
+    stored = {name: {"kept": value} if AIRFLOW_3 else value for name, value in shown["expected"].items()}
+    assert shown["found"] == stored
+    assert len(stored) == len(COLUMNS)
+
+
+class OwnXCom(XCom):
     """Keeps what it is given."""
 
     pushed: ClassVar[dict[str, Any]] = {}
@@ -284,12 +297,11 @@ class OwnBackend(XCom):
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 pushes what the event says, through the backend")
-def test_an_xcom_backend_of_ones_own(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ends in the triggerer goes through it as well."""
+def test_the_triggerer_pushes_through_the_backend(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     trim_default.add_trim("T", seconds=0)
-    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", OwnBackend)
+    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", OwnXCom)
     asyncio.run(push_and_succeed(TaskInstance(), {"return_value": trim_default.video_info("T")}))
-    assert OwnBackend.pushed == {"return_value": trim_default.video_info("T")}
+    assert OwnXCom.pushed == {"return_value": trim_default.video_info("T")}
 
 
 def test_the_page_has_this_table() -> None:

@@ -22,9 +22,12 @@ pytestmark = [
 LIMIT = 600.0
 
 DAGS = """
+    from datetime import timedelta
     import pendulum
     from airflow import DAG
     from airflow.decorators import task
+    from airflow.models import Variable
+    from airflow_provider_trim.operators.trim import TrimVideoOperator
     from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 
     once = {"schedule": "@once", "start_date": pendulum.datetime(2026, 1, 1, tz="UTC")}
@@ -36,6 +39,25 @@ DAGS = """
 
         name_of(TrimTaskStatusSensor(task_id="wait", trans_no="good", poke_interval=1, deferrable=True).output)
 
+    with DAG("rest", **once):
+        def wait(task_id, trans_no, **arguments):
+            return TrimTaskStatusSensor(task_id=task_id, trans_no=trans_no, poke_interval=1, **arguments)
+
+        wait("starts", "rest", start_from_trigger=True)
+        wait("ends", "rest", start_from_trigger=True, finish_in_triggerer=True)
+        wait("times_out", "for ever", deferrable=True, execution_timeout=timedelta(seconds=3))
+        for name in ("one", "two"):
+            wait(name, f"pooled {name}", deferrable=True, pool="single")
+
+    with DAG("clips", **once):
+        @task
+        def clips():
+            return [{"filename": name} for name in Variable.get("clips", deserialize_json=True)]
+
+        TrimVideoOperator.partial(
+            task_id="clip", video_id="V", seek_start=0, duration=9, wait_for_completion=False
+        ).expand_kwargs(clips())
+
     with DAG("bad", **once):
         TrimTaskStatusSensor(task_id="wait", trans_no="bad", poke_interval=1, deferrable=True, retries=2)
 """
@@ -44,7 +66,7 @@ DAGS = """
 @pytest.fixture(scope="module")
 def service() -> Iterator[TrimEmulator]:
     with TrimEmulator() as service:
-        for name in ("good", "bad"):
+        for name in ("good", "bad", "rest", "for ever", "pooled one", "pooled two"):
             service.add_trim(name, seconds=math.inf)
         yield service
 
@@ -54,9 +76,10 @@ def airflow(service: TrimEmulator, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("live")
     (folder / "dags").mkdir()
     (folder / "dags" / "dags.py").write_text(textwrap.dedent(DAGS))
-    with LiveAirflow2(
-        folder / "home", folder / "dags", connections={"trim_default": connection_to(service)}
-    ) as airflow:
+    airflow = LiveAirflow2(folder / "home", folder / "dags", connections={"trim_default": connection_to(service)})
+    airflow.environment["AIRFLOW_VAR_CLIPS"] = '["first", "second"]'
+    with airflow:
+        airflow.run("pools", "set", "single", "1", "of the test")
         yield airflow
 
 
@@ -78,3 +101,29 @@ def test_failure(airflow: LiveAirflow2, service: TrimEmulator) -> None:
     service.fail("bad")
     assert airflow.wait_for_end_of("bad", LIMIT) == "failed"
     assert airflow.task_of("bad", "wait") == ("failed", 1)
+
+
+def test_what_only_counts_live(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+    """Waits that begin and end in the triggerer, a pool of one slot, and an execution_timeout that ends a deferral."""
+    for name in ("one", "two"):
+        airflow.wait_for(lambda name=name: airflow.task_of("rest", name)[0] == "deferred", LIMIT, f"{name} is deferred")
+    service.wait_for_calls(1, LIMIT, "rest")
+    for name in ("rest", "pooled one", "pooled two"):
+        service.finish(name)
+    assert airflow.wait_for_end_of("rest", LIMIT) == "failed"
+    states = {name: airflow.task_of("rest", name)[0] for name in ("starts", "ends", "one", "two", "times_out")}
+    assert states == {"starts": "success", "ends": "success", "one": "success", "two": "success", "times_out": "failed"}
+    assert airflow.pushed("rest", "ends") == airflow.pushed("rest", "starts") == service.video_info("rest")
+
+
+def test_a_changed_upstream_list(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+    """Cleared, each map index cuts the clip that is there now."""
+    service.wait_for_submissions(2, LIMIT)
+    assert airflow.wait_for_end_of("clips", LIMIT) == "success"
+    airflow.kill("scheduler")
+    airflow.environment["AIRFLOW_VAR_CLIPS"] = '["second", "third"]'
+    airflow.run("tasks", "clear", "clips", "--yes")
+    airflow.start_process("scheduler")
+    service.wait_for_submissions(4, LIMIT)
+    names = [submission.parameters["filename"] for submission in service.submissions]
+    assert (sorted(names[:2]), sorted(names[2:])) == (["first", "second"], ["second", "third"])
