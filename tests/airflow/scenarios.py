@@ -343,7 +343,9 @@ def mapped_clips_as_a_list(cell: Cell) -> Shown:
 
 def result_as_clips(cell: Cell) -> Shown:
     """Clips that are cut out of the videos of others."""
-    cut = TrimVideoOperator.partial(task_id=cell.id("cut"), seek_start=0, duration=1, poll_interval=0.05)
+    cut = TrimVideoOperator.partial(
+        task_id=cell.id("cut"), seek_start=0, duration=1, poll_interval=0.05, first_poll_after=0.05
+    )
     source = _several(cell).map(lambda info: {"video_id": info["videoId"], "filename": f"of {info['videoName']}"})
     cut.expand_kwargs(source)
     return cell.shows(cut=[f"of {name}" for name in _names(cell)])
