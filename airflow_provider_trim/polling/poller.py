@@ -154,10 +154,12 @@ class Poller:
                 group.create_task(supervise("the poll loop", self._poll_loop, log))
                 group.create_task(supervise("the expiry of waits", self._expiry_loop, log))
         finally:
-            ending = asyncio.gather(*self._in_flight.cancel(), *self._callbacks.close(), return_exceptions=True)
+            ending = [*self._in_flight.cancel(), *self._callbacks.close()]
             try:
-                await asyncio.wait({ending}, timeout=END_TIMEOUT)
-                ending.cancel()
+                if ending:
+                    _, late = await asyncio.wait(ending, timeout=END_TIMEOUT)
+                    for task in late:
+                        task.cancel()
             finally:  # even if the event loop, on its own way out, cancels this once more
                 await self._connection.close()
 

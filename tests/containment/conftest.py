@@ -42,3 +42,9 @@ def faults(scheme: None, monkeypatch: pytest.MonkeyPatch) -> Faults:
     monkeypatch.setattr(AsyncRedis, "open", 0)
     monkeypatch.setattr(AsyncRedis, "clients", [])
     return Faults()
+
+
+@pytest.fixture
+def world_faults(faults: Faults) -> type[Faults]:
+    """What makes the faults of one world after another."""
+    return Faults
