@@ -40,7 +40,6 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def faults(scheme: None, monkeypatch: pytest.MonkeyPatch) -> Faults:
     monkeypatch.setattr("redis.asyncio.Redis", AsyncRedis)
     monkeypatch.setattr(AsyncRedis, "open", 0)
-    monkeypatch.setattr(AsyncRedis, "clients", [])
     return Faults()
 
 

@@ -22,7 +22,7 @@ from tests.support.collaborators import Moment, Outcome, Row, Scope, outcomes
 from tests.support.containment import Collaborator, Ended, Faults, Kind, World, set_xcom
 from tests.support.verification_page import PAGE, with_table
 
-INTERVAL = 10.0
+INTERVAL = 30.0
 DEADLINE = 605.0
 """Of two waits; just after the time at which connections are reloaded."""
 
@@ -39,7 +39,8 @@ LONGEST = 2000.0
 
 def options(name: str) -> dict[str, Any]:
     expects = name == "called"
-    return {"deadline": DEADLINE if name in ("own", "due") else None, "expects_callback": expects}
+    deadline = DEADLINE if name in ("own", "due") else None
+    return {"interval": INTERVAL, "deadline": deadline, "expects_callback": expects}
 
 
 class Cell:
@@ -137,7 +138,7 @@ class Cell:
         trigger = TriggerRun(
             trans_no="a-own",
             trim_conn_id="a",
-            options=WaitOptions(deadline=time.time() + DEADLINE - world.loop.now),
+            options=WaitOptions(interval=INTERVAL, deadline=time.time() + DEADLINE - world.loop.now),
             stop_at_failure=True,
             finish=True,
             task_instance=Instance,

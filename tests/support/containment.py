@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import urllib.parse
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -38,6 +39,9 @@ LATENCY = 0.1
 """Seconds from a call to its response."""
 
 QUOTA, WINDOW = 300, 300.0
+
+AUTH = "faulty"
+"""The authentication scheme of the connections; see :func:`sign`."""
 
 
 class Kind(enum.Enum):
@@ -213,7 +217,7 @@ class AsyncRedis:
     """What a relay uses of :class:`redis.asyncio.Redis`: a client and its subscription in one."""
 
     faults: Faults
-    clients: ClassVar[list[AsyncRedis]] = []
+    clients: ClassVar[weakref.WeakSet[AsyncRedis]] = weakref.WeakSet()
     open = 0
 
     @classmethod
@@ -227,7 +231,7 @@ class AsyncRedis:
         self._name = name
         self._subscribed = self._left = False
         self._messages: asyncio.Queue[bytes] = asyncio.Queue()
-        AsyncRedis.clients.append(self)
+        AsyncRedis.clients.add(self)
 
     @classmethod
     def from_url(cls, url: str, **_: Any) -> AsyncRedis:
@@ -378,10 +382,10 @@ def set_xcom(key: str, value: Any, *, task_id: str, **_: Any) -> Any:
     return _installed.threaded(Collaborator.EVENT, task_id)
 
 
-def _parts(name: str, auth: str = "faulty", **changes: Any) -> dict[str, Any]:
+def _parts(name: str, **changes: Any) -> dict[str, Any]:
     port = ord(name) - ord("a") + 1
     extra = {
-        "auth": auth,
+        "auth": AUTH,
         "quota": f"{QUOTA}/{WINDOW:.0f} seconds",
         "quota_storage": f"redis://{name}:6379/0",
         "callback_listen": f"127.0.0.1:{port}",
