@@ -3,6 +3,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow.sdk import DAG, Variable, task
 
 from airflow_provider_trim.operators.trim import TrimVideoOperator
@@ -90,3 +91,9 @@ with DAG(
     TrimVideoOperator(
         task_id="clip", video_id="V", seek_start=0, duration=9, filename="daily {{ ds }}", wait_for_completion=False
     )
+
+with DAG("poisoned"):
+    wait(trans_no="poisoned", max_consecutive_failures=2)
+
+with DAG("undisturbed"):
+    DateTimeSensorAsync(task_id="wait", target_time="{{ dag_run.conf.until }}")
