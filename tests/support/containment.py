@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import errno
 import functools
 import json
 import logging
 import math
 import urllib.parse
 import weakref
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from unittest import mock
 
 from airflow_provider_trim.client.session import ConnectionCache, SettingsLoader
 from airflow_provider_trim.polling.options import WaitOptions
@@ -271,21 +274,36 @@ class AsyncRedis:
 class _Server:
     """A listening socket of simulated time, and the requests to it."""
 
-    def __init__(self, factory: Callable[[], asyncio.Protocol], on_close: Callable[[], None]) -> None:
-        self._factory = factory
+    def __init__(self, on_close: Callable[[], None]) -> None:
+        self.on_readable: Callable[[], object] | None = None
         self._on_close = on_close
+        self._targets: deque[str] = deque()
 
-    async def start_serving(self) -> None:
-        pass
+    def accept(self) -> tuple[_Accepted, None]:
+        if not self._targets:
+            raise BlockingIOError(errno.EAGAIN, "")
+        return _Accepted(self._targets.popleft()), None
 
     def close(self) -> None:
         self._on_close()
 
     def request(self, target: str) -> None:
-        protocol, transport = self._factory(), _Connection()
-        transport.protocol = protocol
-        protocol.connection_made(transport)
-        protocol.data_received(f"POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".encode())
+        self._targets.append(target)
+        if self.on_readable is not None:
+            self.on_readable()
+
+
+@dataclass
+class _Accepted:
+    """A socket over which a path is requested."""
+
+    target: str
+
+    def fileno(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
 
 
 class _Connection(asyncio.Transport):
@@ -316,12 +334,30 @@ class ListeningLoop(SimulatedEventLoop):
         self.servers: dict[int, _Server] = {}
         """By their ports."""
 
-    async def create_server(self, factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
+    async def listen(self, host: str, port: int) -> Any:
+        """Listen in simulated time."""
         name = chr(ord("a") + port - 1)
         if (nonsense := await self.faults.awaited(Collaborator.LISTENER, name)) is not ...:
             return nonsense
-        self.servers[port] = _Server(factory, lambda: self.servers.pop(port) and None)
-        return self.servers[port]
+        self.servers[port] = _Server(lambda: self.servers.pop(port) and None)
+        return [self.servers[port]]
+
+    def add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
+        if not isinstance(fd, _Server):
+            return super().add_reader(fd, callback, *args)
+        fd.on_readable = functools.partial(callback, *args)
+
+    def remove_reader(self, fd: Any) -> Any:
+        if not isinstance(fd, _Server):
+            return super().remove_reader(fd)
+        fd.on_readable = None
+
+    async def connect_accepted_socket(self, protocol_factory: Any, sock: Any, **_: Any) -> Any:
+        protocol, transport = protocol_factory(), _Connection()
+        transport.protocol = protocol
+        protocol.connection_made(transport)
+        protocol.data_received(f"POST {sock.target} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".encode())
+        return transport, protocol
 
 
 class Policy(ExpectedDelayPolicy):
@@ -547,6 +583,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop = runner.get_loop()
         assert isinstance(loop, ListeningLoop)
         try:
-            runner.run(main())
+            with mock.patch("airflow_provider_trim.callbacks.listener.listen", loop.listen):
+                runner.run(main())
         finally:
             loop.release_threads()
