@@ -20,7 +20,6 @@ from airflow_provider_trim.triggers.run import TriggerRun
 from tests.support import containment
 from tests.support.collaborators import Moment, Outcome, Row, Scope, outcomes
 from tests.support.containment import Collaborator, Ended, Faults, Kind, World, set_xcom
-from tests.support.verification_page import PAGE, with_table
 
 INTERVAL = 30.0
 DEADLINE = 605.0
@@ -206,9 +205,3 @@ def test_collaborator_that_fails(
     for wait, end in ended.items():
         cell.check(wait, end, outcome)
     assert len(ended) == 12 + (row.collaborator is Collaborator.HANDLER)
-
-
-def test_the_page_has_this_table() -> None:
-    """To write it again: ``python -m tests.support.verification_page``."""
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_table(page) == page

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.network.test_callbacks import NAMES, REQUESTS
 from tests.network.test_gateways import CASES as GATEWAYS
+from tests.support.collaborators import ROWS, Impossible, Moment, Row
+from tests.support.containment import Kind
 from tests.support.faults import CASES as FAULTS
 from tests.support.routes import ROUTES
 from tests.support.waits import SENSOR_MODES
@@ -65,11 +67,31 @@ def counts() -> str:
     return _table(("what", "cases", "each in", "tests"), *shown)
 
 
+def collaborators() -> str:
+    """Return what a failing collaborator of a poller affects, and a line that counts what is in it."""
+    cells = [row.cell(kind, moment) for row in ROWS for kind in Kind for moment in Moment]
+    impossible = sum(isinstance(cell, Impossible) for cell in cells)
+    rows = [(row.collaborator.value, row.scope.value, *(_cell(row, kind) for kind in Kind)) for row in ROWS]
+    return (
+        f"{_table(('collaborator', 'affects at most', *(kind.value for kind in Kind)), *rows)}\n\n"
+        f"{len(ROWS)} collaborators, {len(Kind)} faults, {len(Moment)} moments: {len(cells)} cells, of which "
+        f"{len(cells) - impossible} are a test each, and {impossible} say why they can't be one."
+    )
+
+
+def _cell(row: Row, kind: Kind) -> str:
+    by_moment = {moment: str(row.cell(kind, moment)) for moment in Moment}
+    if len(set(by_moment.values())) == 1:
+        return by_moment[Moment.START]
+    return "; ".join(f"{moment.title}: {text}" for moment, text in by_moment.items())
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "faults": ("reliability.md", faults),
     "oddities": ("network.md", oddities),
     "ways to the service": ("network.md", routes),
     "cases on the wire": ("verification.md", counts),
+    "collaborators": ("verification.md", collaborators),
 }
 """By their names in the page, each with its page."""
 
