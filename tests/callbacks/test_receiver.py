@@ -473,7 +473,7 @@ async def test_unexpected_error_of_the_listener_is_tried_again(
 
     receiver = CallbackReceiver(time.monotonic, lambda trans_no: None, lambda: None)
     with monkeypatch.context() as patched:
-        patched.setattr(asyncio.get_running_loop(), "create_server", fail)
+        patched.setattr(socket, "create_server", fail)
         with pytest.raises(LookupError):
             await receiver.ensure_listening(callbacks.settings)
     await receiver.ensure_listening(callbacks.settings)
