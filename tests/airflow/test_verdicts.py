@@ -153,7 +153,7 @@ def test_soft_fail_makes_a_final_response_a_skip(trim_default: TrimEmulator, lat
 
 @every_wait
 def test_an_unknown_trim(trim_default: TrimEmulator, make: Any, mode: str) -> None:
-    with pytest.raises(AirflowFailException, match=r"1603"):
+    with pytest.raises(AirflowFailException, match=r"^trim T: .*code 1603.*Check the transNo .*set first_poll_after$"):
         make(mode).run()
 
 
@@ -281,7 +281,7 @@ def test_timeout_after_one_last_poll(trim_default: TrimEmulator, make: Any, mode
     """The poll at the timeout is made, then AirflowSensorTimeout, which is never retried."""
     trim_default.add_trim("T", seconds=math.inf)
     interval = {"poke_interval" if make is sensor else "poll_interval": 20}
-    with pytest.raises(AirflowSensorTimeout):
+    with pytest.raises(AirflowSensorTimeout, match=r"^trim T: not finished within the timeout \(timeout: 30 s\)$"):
         make(mode, timeout=30, **interval).run()
     polls = [call.time for call in trim_default.calls_for("T")]
     assert [poll - polls[0] for poll in polls] == pytest.approx([0, 20, 30], abs=0.01)
