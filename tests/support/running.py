@@ -12,14 +12,15 @@ AIRFLOW_3_0 = airflow.__version__.startswith("3.0.")
 AIRFLOW_3_1 = airflow.__version__.startswith("3.1.")
 
 if AIRFLOW_3:
-    from airflow.sdk import DAG, task
+    from airflow.sdk import DAG, TaskGroup, task
 else:
     from airflow.decorators import task
     from airflow.models.dag import DAG
+    from airflow.utils.task_group import TaskGroup
 if AIRFLOW_3_0:
     from airflow.models.dag import DAG  # the one of airflow.sdk has no test() there
 
-__all__ = ["AIRFLOW_3", "AIRFLOW_3_0", "AIRFLOW_3_1", "DAG", "register", "run", "task", "xcom"]
+__all__ = ["AIRFLOW_3", "AIRFLOW_3_0", "AIRFLOW_3_1", "DAG", "TaskGroup", "register", "run", "task", "xcom"]
 
 
 def register(*dags: Any) -> None:

@@ -10,11 +10,11 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, TaskGroup
 
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.waiting.options import MAX_SECONDS, to_failure_limit, to_reusable, to_seconds
+from tests.support.running import DAG, TaskGroup
 
 CLIP = {"video_id": "V", "seek_start": 0, "duration": 1, "filename": "f"}
 OPERATORS = {
