@@ -279,7 +279,11 @@ AUTHORS = [
 ]
 
 OPTIONS = [
-    Feature("`default_args` shared by all three classes", scenarios.default_args),
+    Feature(
+        "`default_args` shared by all three classes",
+        scenarios.default_args,
+        note="Airflow 3.0 refuses to map a task if some of them are for others.",
+    ),
     Feature("`[operators] default_deferrable`", tests=[f"{_HERE}/test_combinations.py::test_default_deferrable"]),
     Feature("`retries` with backoff, `on_retry_callback`", scenarios.retries),
     Feature(
