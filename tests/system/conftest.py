@@ -38,7 +38,7 @@ def quick(pytestconfig: pytest.Config) -> bool:
 def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with Deployment(HOME) as deployment:
         figures.say("all processes are healthy")
-        for dag_id in ("waits", WITHOUT_WORKERS, "submits", "thousands"):
+        for dag_id in ("waits", WITHOUT_WORKERS, "submits", "thousands", "undisturbed"):
             deployment.wait_for_dag(dag_id)
         warm_up(deployment, tmp_path_factory.mktemp("warm-up"))
         yield deployment

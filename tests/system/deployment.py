@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tests.support.hanging_secrets import HangingSecrets
 from tests.support.live_airflow import LiveAirflow
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
@@ -90,9 +91,13 @@ class Deployment(LiveAirflow):
                 "CELERY__RESULT_BACKEND": f"db+{self.postgres.url}",
                 "TRIGGERER__CAPACITY": str(CAPACITY),
                 "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+                "SECRETS__BACKEND": f"{HangingSecrets.__module__}.{HangingSecrets.__qualname__}",
             }
         )
         super().__init__(home, DAGS, connections={}, settings=settings, processes=processes(home))
+        self.secrets_hang = home / "secrets-hang"
+        """The secrets backend hangs while this file exists."""
+        self.environment |= {"HANGING_SECRETS": str(self.secrets_hang), "PYTHONPATH": str(DAGS.parents[2])}
 
     def start(self) -> None:
         for server in (self.postgres, self.broker, self.quota):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 
 from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
@@ -83,3 +84,7 @@ with DAG("thousands", **RUN):
 with DAG("waits_without_workers", **RUN):
     for number in range(TRIMS_PER_RUN):
         wait_without_workers(number, interval=10)
+
+with DAG("undisturbed", **RUN):
+    # Another package's deferred task, beside those that wait for trims.
+    DateTimeSensorAsync(task_id="wait", target_time="{{ dag_run.conf.until }}")
