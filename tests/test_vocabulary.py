@@ -45,7 +45,7 @@ INSTEAD = {
 CONSTANTS = re.compile(r"\b_?(LONGEST|SHORTEST|LARGEST|RAREST|CHEAPEST|DEAREST|MOST)_[A-Z]|\b[A-Z_]+_PAUSE\b")
 """``MAX_…``, ``MIN_…``, ``…_INTERVAL``, ``…_DELAY`` instead."""
 
-REFERENCES = re.compile(r"\b[Pp]itfalls? \d|\"\"\"\d+\.\d+: |\b[Rr]ow \d+\.\d+")
+REFERENCES = re.compile(r"\b(?:[Pp]itfalls?|[Ff]aults?) \d|\"\"\"\d+\.\d+: |\b[Rr]ow \d+\.\d+")
 """To documents that are not in the repository: state the fact instead."""
 
 ALLOWED = {

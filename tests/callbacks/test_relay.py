@@ -187,7 +187,7 @@ async def test_relay_ends_with_the_last_watch(redis: RedisServer, emulator: Trim
 async def test_an_unexpected_exception_ends_neither_relay_nor_wait(
     redis: RedisServer, emulator: TrimEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Fault 1.7: it was gone without a line, and so were the callbacks of other triggerers."""
+    """It was gone without a line, and so were the callbacks of other triggerers."""
     callbacks = Callbacks(emulator, quota_storage=redis.url)
     received: list[str] = []
     gaps = 0

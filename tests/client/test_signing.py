@@ -67,7 +67,7 @@ def calls_of_processes(emulator: TrimEmulator, **extra: Any) -> list[int]:
 
 @pytest.mark.parametrize("emulator_options", [{"auth": "cnc-hmac-sha256"}])
 def test_processes_that_share_redis_use_no_signature_twice(emulator: TrimEmulator) -> None:
-    """Fault 1.3: one was refused, and failed for good."""
+    """One was refused, and failed for good."""
     with RedisServer() as redis:
         assert calls_of_processes(emulator, quota="1000/minute", quota_storage=redis.url) == [1] * 10
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fault 1.1: a response that Airflow can't store fails its own task, and the triggerer goes on."""
+"""A response that Airflow can't store fails its own task, and the triggerer goes on."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def lines_run(module: ModuleType, work: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("stop_at_failure", [False, True])
 def test_costs_are_linear_in_the_number_of_waits(stop_at_failure: bool) -> None:
-    """Fault 1.13: a list of 4,000 waits in one task was quadratic. Operations are counted, not seconds."""
+    """A list of 4,000 waits in one task was quadratic. Operations are counted, not seconds."""
 
     async def wait(state: PollState) -> Verdict:
         await asyncio.sleep(0)

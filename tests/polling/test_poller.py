@@ -297,7 +297,7 @@ async def test_refused_credentials_that_were_never_accepted_end_all_waits(emulat
 async def test_accepted_credentials_may_be_refused_for_a_while(
     poller: Poller, emulator: TrimEmulator, load: Loader, refusals: int, kind: type
 ) -> None:
-    """Fault 1.2: a gateway answers 403 while 50 trims wait. One poll at a time tries, and reloads first."""
+    """A gateway answers 403 while 50 trims wait. One poll at a time tries, and reloads first."""
     trims = [f"t{number}" for number in range(50)]
     for trans_no in trims:
         emulator.add_trim(trans_no)
@@ -352,7 +352,7 @@ async def test_a_connection_that_cannot_work_is_a_failure(emulator: TrimEmulator
 async def test_failed_load_of_the_connection_is_transient(
     emulator: TrimEmulator, error: BaseException, failures: int, limit: int, kind: type
 ) -> None:
-    """Fault 1.5: whatever the loader raises."""
+    """Whatever the loader raises."""
     emulator.add_trim("t1", seconds=0)
     load = Loader(emulator, *[error] * failures)
     connection = ConnectionCache(load, 1, clock=lambda: 100 * time.monotonic())  # whose delays are shorter so
@@ -595,7 +595,7 @@ async def timed_out(wait: asyncio.Task[Any], text: str) -> None:
 
 
 async def test_load_that_hangs_holds_up_no_deadline(emulator: TrimEmulator) -> None:
-    """Fault 1.4: all waits of the connection stood still, past their timeouts."""
+    """All waits of the connection stood still, past their timeouts."""
     clock, loading = Clock(0, time.monotonic), asyncio.Event()
 
     async def hang() -> TrimSettings:
@@ -610,7 +610,7 @@ async def test_load_that_hangs_holds_up_no_deadline(emulator: TrimEmulator) -> N
 
 
 async def test_reload_that_hangs_holds_up_no_poll(emulator: TrimEmulator, load: Loader) -> None:
-    """Fault 1.4: the session in hand serves."""
+    """The session in hand serves."""
     emulator.add_trim("t1")
     clock, hanging = Clock(0, time.monotonic), False
 
@@ -665,7 +665,7 @@ async def test_quota_that_is_used_up_holds_up_no_deadline(emulator: TrimEmulator
 
 
 async def test_retry_after_of_a_service_in_trouble_is_honoured(poller: Poller, emulator: TrimEmulator) -> None:
-    """Fault 1.8: it was polled at its interval, and failed after ten."""
+    """It was polled at its interval, and failed after ten."""
     emulator.add_trim("t1", seconds=0)
     emulator.misbehave("t1", HttpError(503, headers={"Retry-After": "1"}))
     assert isinstance(await poller.wait(begin("t1", max_consecutive_failures=2)), Success)
@@ -675,7 +675,7 @@ async def test_retry_after_of_a_service_in_trouble_is_honoured(poller: Poller, e
 
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_system_clock_may_be_set(poller: Poller, emulator: TrimEmulator, hours: int) -> None:
-    """Fault 1.9: no poll for an hour."""
+    """No poll for an hour."""
     emulator.add_trim("t1")
     wait = start(poller, "t1", deadline=time.monotonic() + 60)
     await emulator.async_wait_for_calls(2)

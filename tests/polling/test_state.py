@@ -199,7 +199,7 @@ def test_none_allows_any_number_of_failures() -> None:
 
 @pytest.mark.parametrize(("retry_after", "pause"), [(0.0, 10), (3.0, 10), (120.0, 120)])
 def test_retry_after_of_a_service_in_trouble_is_honoured(retry_after: float, pause: float) -> None:
-    """Fault 1.8: 503 with Retry-After."""
+    """503 with Retry-After."""
     error = TrimTransportError("in trouble", http_status=503, retry_after=retry_after)
     assert again(begin(interval=10).record_response(error, T)).at == T + pause
     assert again(begin(interval=10, deadline=T + 60).record_response(error, T)).at == T + min(pause, 60)

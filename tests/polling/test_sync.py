@@ -183,7 +183,6 @@ def test_response_that_proves_no_credentials_allows_no_second_refusal(
 def test_credentials_that_were_accepted_may_be_refused_for_a_while(
     emulator: TrimEmulator, run: Any, refusals: int, kind: type
 ) -> None:
-    """Fault 1.2."""
     emulator.add_trim("t1", seconds=15)
     emulator.misbehave("t1", NoFault(), *[HttpError(403)] * refusals)
     client = Client(emulator)
@@ -218,7 +217,6 @@ def test_credentials_that_stay_refused_end_all_waits_together(emulator: TrimEmul
 
 
 def test_retry_after_of_a_service_in_trouble_is_honoured(emulator: TrimEmulator, run: Any) -> None:
-    """Fault 1.8."""
     emulator.add_trim("t1", seconds=0)
     emulator.misbehave("t1", HttpError(503, headers={"Retry-After": "120"}))
     verdict, times = run(interval=10, max_consecutive_failures=2)
