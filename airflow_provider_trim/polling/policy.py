@@ -4,135 +4,57 @@
 :class:`ExpectedDelayPolicy`:
 
 1. Where the quota has a call for every trim at its interval, or there is no quota, each is polled at its interval.
-   Where it has one for every trim each few seconds, they take turns, the slower the more of the quota is spent.
 2. Otherwise a call has a *shadow price* (a Lagrange multiplier of the quota): the seconds of one trim's delay that a
    call may cost which finds nothing.
 3. A trim is due when the delay that is expected to have built up unseen since its last poll, by what is known of
    durations, reaches the price times the chance that it is not done yet, or a whole window, whichever is first.
-4. The price is such that all trims together ask for as many calls as the quota has in the next half window. It is
-   solved again when a twentieth of the trims has come or gone, or a twentieth of the quota is spent. It goes half the
-   way each time: a few trims ask for most of the calls, and it would follow each of them.
-5. Unused calls are spent early, paced, on the next trim due, once its expected delay is large enough.
-6. Nothing starves: a trim is due after an hour at the latest.
+4. The price is the lowest at which the calls that the waiting trims need fit into those that are left in the next
+   quarter, half and whole window. How many they need depends on what follows. In a burst, trims need calls until they
+   are done; in a steady load, others take their places, and calls go on at the rate of now. Both are weighed by the
+   share of the finished trims that were replaced. A wasted call delays each trim by one call at most: no price is
+   higher than that.
+5. The price is set again when a twentieth of the trims has come or gone, or a twentieth of the quota is spent, or much
+   was learned. The steadier the load, the less it follows each trim.
+6. Unused calls are spent early on the next trim due, from a tenth of the price on, or when waiting on would add less to
+   the chance that it is done than it takes away from the window; at an even pace, faster the less are wasted.
+7. *Scouts*: while little is known, one trim is polled each time that all have grown older by a part. A few calls tell
+   the scale of durations for all, be it seconds or hours.
+8. Nothing starves: a trim is due after an hour at the latest.
 
-Why it is near the bound: with a price on calls the problem falls apart into one for each trim, whose best times for
-polls follow from the distribution of durations alone. That is the very relaxation by which the bound is computed; what
-is lost is what a price does not see, how the finish times of the others bunch.
+Nothing here is a number of seconds but the last. What is learned (:class:`DurationModel`) and the quota's window set
+the scale.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Protocol
 
+from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
+from airflow_provider_trim.polling.demand import Demand, model_age
 from airflow_provider_trim.polling.duration_model import DurationModel
-
-PLANNING_FRACTION = 0.5
-"""Part of the window over which the calls that are left are spread."""
 
 MAX_EXPECTED_DELAY = 1.0
 """Windows of expected delay at which a trim is due at any price."""
 
-EARLY_THRESHOLD = 1 / 7.5
-"""Windows of expected delay from which a trim may be polled early."""
+EARLY_PRICE = 0.1
+"""Part of the price from which a trim may be polled early."""
 
 EARLY_PACING = 0.1
-"""Pause between two early calls, in pauses of an even pace."""
+"""Minimum pause between two early calls, in pauses of an even pace."""
 
-MIN_ROUND = 9.5
-"""Seconds; where equal shares poll each trim so often, no more is to be gained than by taking turns."""
+SCOUTING_RATIO = 0.5
+"""Growth of the trims' age between two scouting calls while nothing is known and there are as many trims as calls."""
 
 MAX_POLL_INTERVAL = 3600.0
 """Seconds without a poll after which a trim is due."""
 
 REPRICE_THRESHOLD = 0.05
-"""Part of the trims, or of the quota, after which the price is solved again."""
+"""Part of the trims, or of the quota, after which the price is set again."""
 
-MIN_PRICE, MAX_PRICE, PRICE_STEP = 0.05, 1e4, 1.1
-"""Seconds between which prices lie, and how closely one is set."""
-
-
-@dataclass(slots=True, eq=False)
-class WaitingTrim:
-    """What a policy knows of a trim.
-
-    :param started_at: when it was submitted, or first seen
-    :param interval: minimum seconds between two polls
-    :param not_before: the earliest time of its next poll
-    :param age: seconds from ``started_at`` to the last poll that showed a trim that was not done
-    :param polled_at: when it was last polled
-    """
-
-    started_at: float
-    interval: float
-    not_before: float
-    age: float = 0.0
-    polled_at: float = -math.inf
-
-
-class CallBudget:
-    """The calls that can be planned with, those that were made, and those that the trims would make."""
-
-    def __init__(self) -> None:
-        self.calls: int | None = None
-        """In each window; None for any number."""
-        self.window = 0.0
-        """Seconds."""
-        self.version = 0
-        """Changes with the quota."""
-        self.made = 0
-        """Calls, ever."""
-        self.demand = 0.0
-        """Calls per second, if each trim were polled at its interval."""
-        self._recent: deque[float] = deque()
-
-    def set(self, calls: int | None, window: float) -> None:
-        """Set the quota."""
-        if (calls, window) != (self.calls, self.window):
-            self.calls, self.window = calls, window
-            self.version += 1
-
-    def add(self, trim: WaitingTrim) -> None:
-        """Count in a trim's demand."""
-        self.demand += 1.0 / trim.interval
-
-    def remove(self, trim: WaitingTrim) -> None:
-        """Count out a trim's demand."""
-        self.demand -= 1.0 / trim.interval
-
-    def spend(self, now: float) -> None:
-        """Count a call."""
-        if self.calls is not None:
-            self._recent.append(now)
-            self.made += 1
-
-    def forget_before(self, now: float) -> None:
-        """Forget the calls that have left the window by the end of the planning horizon."""
-        horizon = now - self.window * (1.0 - PLANNING_FRACTION)
-        while self._recent and self._recent[0] <= horizon:
-            self._recent.popleft()
-
-    @property
-    def spent(self) -> int:
-        """Calls that still count at the end of the planning horizon."""
-        return len(self._recent)
-
-    @property
-    def left(self) -> int:
-        """Calls that are left until then; at least one."""
-        return max((self.calls or 0) - len(self._recent), 1)
-
-    @property
-    def last_call(self) -> float:
-        """When the last call was made."""
-        return self._recent[-1] if self._recent else -math.inf
-
-    def mean_interval(self, trims: int) -> float:
-        """Return the mean interval of the trims, in seconds."""
-        return trims / max(self.demand, 1e-9)
+MIN_PRICE, PRICE_STEP = 1e-3, 1.1
+"""Seconds of the lowest price, and how closely one is set."""
 
 
 class PollingPolicy(Protocol):
@@ -157,6 +79,9 @@ class PollingPolicy(Protocol):
         :param age: seconds from its beginning to this poll
         :param finished: whether it was done
         """
+
+    def use(self, durations: DurationModel) -> None:
+        """Plan with, and add to, what is known of an account's trims."""
 
 
 class RoundRobinPolicy:
@@ -193,6 +118,9 @@ class RoundRobinPolicy:
     def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
         """Learn nothing."""
 
+    def use(self, durations: DurationModel) -> None:
+        """Plan without it."""
+
 
 class ExpectedDelayPolicy:
     """Polls the trim whose expected delay is worth a call.
@@ -203,57 +131,88 @@ class ExpectedDelayPolicy:
     def __init__(self, durations: DurationModel | None = None) -> None:
         self._durations = durations or DurationModel()
         self._scarce = False
-        self._round = 0.0
-        """Seconds between two polls of one trim, where few trims of a short interval would use the quota up at once."""
         self._price: float | None = None
         self._planned = (0, 0, 0)
         """Trims, version of the quota and calls made, when the price was set."""
         self._due_ages: list[float] = []
         self._early_ages: list[float] = []
+        self._finished = self._planned_finished = self._count = self._gone = self._places = 0
 
     def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
         """Learn from a poll how long trims take."""
         self._durations.observe(trim.age, age, finished)
+        self._gone += finished
+        self._finished += finished
+
+    def use(self, durations: DurationModel) -> None:
+        """Plan with, and add to, what is known of an account's trims."""
+        if durations is not self._durations:
+            self._durations = durations
+            self._planned = (-1, -1, -1)
+
+    def _count_replaced(self, count: int) -> None:
+        """Count the finished trims, and those of them that another one followed while others were waiting."""
+        come = max(count + self._gone - self._count, 0)
+        if self._gone or come:
+            self._places = self._places + self._gone if count else 0
+            replaced = min(come, self._places)
+            self._places -= replaced
+            self._durations.count_replaced(replaced, self._gone)
+            self._count, self._gone = count, 0
 
     def due_at(self, trim: WaitingTrim) -> float:
         """Return when a trim is due."""
         return self._due(trim, self._due_ages)
 
     def early_at(self, trim: WaitingTrim, budget: CallBudget) -> float:
-        """Return when the trim that is due next can be polled early."""
-        if not self._scarce:
+        """Return when the trim that is due next can be polled early, or as a scout."""
+        if not self._scarce or budget.left <= 1:
             return math.inf
-        pace = EARLY_PACING * budget.window / budget.left
-        return max(self._due(trim, self._early_ages), budget.last_call + pace)
+        last, model = budget.last_call, self._durations
+        crowd = min(math.sqrt(self._planned[0] / (budget.calls or 1)), 1.0)
+        growth = 1.0 + SCOUTING_RATIO * crowd * (1.0 + model.finished)
+        scout = trim.started_at + max((last - trim.started_at) * growth, model.ages[1])
+        early = self._due(trim, self._early_ages)
+        wasted = model.survival(max(last, early) - trim.started_at) / model.survival(trim.age)
+        pace = budget.window / budget.left * max(min(wasted, 1.0) ** 3, EARLY_PACING)
+        return max(trim.not_before, min(scout, max(early, last + pace)))
 
     def not_before(self, budget: CallBudget) -> float:
         """Return the earliest time of the next poll: any."""
         return -math.inf
 
     def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
-        """Solve the price again if enough has changed."""
+        """Set the price again if enough has changed."""
         count, calls = len(trims), budget.calls
-        self._round = 0.0
-        if calls is not None and budget.demand * budget.window > calls:
-            self._round = count * budget.window * 2.0 * budget.spent / calls**2
-        scarce = calls is not None and count * budget.window > max(MIN_ROUND, budget.mean_interval(count)) * calls
+        self._count_replaced(count)
+        scarce = calls is not None and budget.demand * budget.window > calls
         if scarce == self._scarce and not (scarce and self._is_outdated(count, budget)):
             return False
         self._scarce = scarce
         self._planned = (count, budget.version, budget.made)
+        self._planned_finished = self._finished
         if scarce:
-            fitting = self._solve_price(trims, budget)
-            self._price = math.sqrt(fitting * (self._price or fitting))
-            self._due_ages = self._durations.optimal_poll_ages(self._price, MAX_EXPECTED_DELAY * budget.window)
-            self._early_ages = self._durations.optimal_poll_ages(self._price, EARLY_THRESHOLD * budget.window)
+            self._set_price(self._solve_price(trims, budget), budget.window)
         else:
             self._price = None
         return True
+
+    def _set_price(self, fitting: float, window: float) -> None:
+        model, smoothing = self._durations, self._durations.replaced / 2
+        self._price = fitting ** (1.0 - smoothing) * (self._price or fitting) ** smoothing
+        self._due_ages = model.optimal_poll_ages(self._price, MAX_EXPECTED_DELAY * window)
+        cheap = model.optimal_poll_ages(self._price * EARLY_PRICE, MAX_EXPECTED_DELAY * window)
+        productive = model.productive_poll_ages(window)
+        self._early_ages = [
+            min(early, best) if best > age else early
+            for age, early, best in zip(model.ages, cheap, productive, strict=False)
+        ]
 
     def _is_outdated(self, count: int, budget: CallBudget) -> bool:
         planned_count, planned_version, planned_made = self._planned
         return (
             planned_version != budget.version
+            or self._finished - self._planned_finished >= max(REPRICE_THRESHOLD * 2 * self._durations.finished, 1)
             or abs(count - planned_count) > REPRICE_THRESHOLD * planned_count
             or budget.made - planned_made >= max(REPRICE_THRESHOLD * (budget.calls or 0), 1.0)
         )
@@ -261,29 +220,23 @@ class ExpectedDelayPolicy:
     def _due(self, trim: WaitingTrim, ages_of_next_poll: list[float]) -> float:
         """Return when a trim is due, by a table of ages at the next poll for ages at the last."""
         if not self._scarce:
-            return max(trim.not_before, trim.polled_at + self._round)
-        ages, age = self._durations.ages, self._model_age(trim)
+            return trim.not_before
+        ages, age = self._durations.ages, model_age(trim, self._durations)
         index = self._durations.bin_index(age)
         pause, following = ages_of_next_poll[index] - age, ages_of_next_poll[index + 1] - age
         pause += (following - pause) * (age - ages[index]) / (ages[index + 1] - ages[index])
         return max(trim.not_before, min(trim.started_at + trim.age + pause, trim.not_before + MAX_POLL_INTERVAL))
 
-    def _model_age(self, trim: WaitingTrim) -> float:
-        """Return a trim's age at its last poll; beyond half of the model's ages, all are treated alike."""
-        return min(trim.age, self._durations.ages[-1] / 2)
-
     def _solve_price(self, trims: Collection[WaitingTrim], budget: CallBudget) -> float:
-        """Return the price at which the trims ask for as many calls as there are."""
+        """Return the lowest price at which the trims need no more calls than there are."""
         model = self._durations
         model.recompute()
-        rate = budget.left / (PLANNING_FRACTION * budget.window)
-        interval = budget.mean_interval(len(trims))
-        bins = Counter(model.bin_index(self._model_age(trim)) for trim in trims)
-        low, high = MIN_PRICE, MAX_PRICE
+        demand = Demand(model, trims, budget)
+        # A wasted call delays each trim by one call at most.
+        low, high = MIN_PRICE, max(len(trims) * budget.window / (budget.calls or 1), 2.0 * MIN_PRICE)
         while high > low * PRICE_STEP:
             price = math.sqrt(low * high)
-            ages = model.optimal_poll_ages(price, MAX_EXPECTED_DELAY * budget.window)
-            wanted = sum(count / max(ages[index] - model.ages[index], interval) for index, count in bins.items())
-            low, high = (price, high) if wanted > rate else (low, price)
+            fits = demand.fits(model.optimal_poll_ages(price, MAX_EXPECTED_DELAY * budget.window))
+            low, high = (low, price) if fits else (price, high)
         # Rather too low than too high: the quota itself puts the one right, and the other wastes calls.
         return low

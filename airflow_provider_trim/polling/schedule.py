@@ -15,13 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_trim.logs import contained_logger
-from airflow_provider_trim.polling.policy import (
-    MAX_POLL_INTERVAL,
-    CallBudget,
-    PollingPolicy,
-    RoundRobinPolicy,
-    WaitingTrim,
-)
+from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
+from airflow_provider_trim.polling.duration_model import DurationModel
+from airflow_provider_trim.polling.policy import MAX_POLL_INTERVAL, PollingPolicy, RoundRobinPolicy
 from airflow_provider_trim.polling.queue import TimeQueue
 
 log = contained_logger(__name__)
@@ -68,6 +64,10 @@ class Schedule:
         """
         self._budget.set(calls, window)
 
+    def use(self, durations: DurationModel) -> None:
+        """Plan with, and add to, what is known of an account's trims."""
+        self._policy.use(durations)
+
     def upsert(
         self, key: str, *, started_at: float, interval: float, not_before: float, deadline: float | None = None
     ) -> None:
@@ -79,6 +79,7 @@ class Schedule:
         :param deadline: when it is polled in any case
         """
         limit = math.inf if deadline is None else deadline
+        self._budget.advance(started_at)
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry(started_at, interval, not_before, deadline=limit)
@@ -133,7 +134,7 @@ class Schedule:
         :param call: whether a call is made, with a permit; otherwise its waits only learn why not
         :param last_polls_only: leave all trims but those whose last poll is due
         """
-        self._budget.forget_before(now)
+        self._budget.advance(now)
         self._replan()
         if (self.next_last_poll_at() if last_polls_only else self._next()) > now:
             return None
