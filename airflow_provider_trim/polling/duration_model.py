@@ -16,11 +16,13 @@ is older than some ``memory`` finished trims fades.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from bisect import bisect_right
 
 _FIRST_EDGE, _LAST_EDGE, _RATIO = 1.0, 21_600.0, 1.06
 _TINY = 1e-12
+_MAX_VALUE = 1e12
 
 _REPLACED_WEIGHT, _REPLACED_PRIOR, _REPLACED_MEMORY = 0.1, 0.5, 50.0
 """Finished trims that the prior of ``replaced`` is worth, its value, and how many finished trims are remembered."""
@@ -93,6 +95,27 @@ class DurationModel:
         """The probability that another trim begins when one has finished, as in a steady load."""
         seen = _REPLACED_WEIGHT * _REPLACED_PRIOR + self._replaced
         return min(seen / (_REPLACED_WEIGHT + self.finished), 1.0)
+
+    def dump(self) -> str:
+        """Return what is known as text, for :meth:`load`."""
+        values = [*self._finished, *self._seconds, self._replaced, self.finished]
+        return json.dumps([float(f"{value:.4g}") for value in values])
+
+    def load(self, text: str | bytes) -> bool:
+        """Take over what is known elsewhere, and return whether the text could be read; otherwise change nothing."""
+        try:
+            values = [float(value) for value in json.loads(text)]
+        # Whatever it is that another version or program wrote, RecursionError included.
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            return False
+        count = len(self._finished)
+        if len(values) != 2 * count + 2 or not all(0.0 <= value < _MAX_VALUE for value in values):
+            return False
+        *bins, self._replaced, self.finished = values
+        self._finished = bins[:count]
+        self._seconds = [max(seconds, _TINY) for seconds in bins[count:]]
+        self.recompute()
+        return True
 
     def recompute(self) -> None:
         """Recompute what the methods below read."""

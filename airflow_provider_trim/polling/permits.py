@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import weakref
 
+from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
+from airflow_provider_trim.ratelimit.shared_knowledge import SharedKnowledge
 from airflow_provider_trim.vod.errors import TrimTransportError
 
 MAX_PERMIT_WAIT = 5.0
@@ -14,6 +18,21 @@ MAX_PERMIT_WAIT = 5.0
 
 ACQUIRE_TIMEOUT = 10.0
 """Seconds that the rate limiter may take; it gives Redis one second."""
+
+log = logging.getLogger(__name__)
+
+_models: weakref.WeakKeyDictionary[RateLimiter, DurationModel] = weakref.WeakKeyDictionary()
+
+
+def durations_of(limiter: RateLimiter) -> DurationModel:
+    """Return what this process knows of how long an account's trims take, whichever pollers learned it.
+
+    Pollers in several threads may share it: an observation may be lost if two come at once, and no more.
+    """
+    model = _models.get(limiter)
+    if model is None:
+        model = _models[limiter] = DurationModel()
+    return model
 
 
 class Permits:
@@ -41,6 +60,7 @@ class Permits:
         if limiter is not self._limiter:
             self.forget()
             self._limiter = limiter
+            self._schedule.use(durations_of(limiter))
         try:
             async with asyncio.timeout(self._timeout):
                 limiter.report_waiting(self, trims)
@@ -48,6 +68,8 @@ class Permits:
             pause = max(pause, 0.0) if pause <= MAX_PERMIT_WAIT else MAX_PERMIT_WAIT  # which no NaN passes
             self.exhausted = pause > 0.0
             self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
+            if limiter.knowledge is not None:
+                _share_durations(durations_of(limiter), limiter.knowledge)
         except TimeoutError:
             reason = f"the rate limiter did not respond within {self._timeout:.0f} s"
             raise TrimTransportError(reason) from None
@@ -70,3 +92,12 @@ class Permits:
         if self._limiter is not None:
             self._limiter.forget(self)
             self._limiter = None
+
+
+def _share_durations(model: DurationModel, knowledge: SharedKnowledge) -> None:
+    """Learn from other processes, or let them learn from this one."""
+    text = knowledge.take()
+    if text is not None and not model.load(text):
+        log.warning("What other processes know of durations can't be read; this process replaces it")
+        knowledge.reject()
+    knowledge.exchange_soon(model.dump, round(model.finished))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN, Cooldown
 from airflow_provider_trim.ratelimit.fair_share import FairShare
 from airflow_provider_trim.ratelimit.jitter import jittered
+from airflow_provider_trim.ratelimit.shared_knowledge import SharedKnowledge
 from airflow_provider_trim.ratelimit.shared_window import SharedWindow
 from airflow_provider_trim.ratelimit.signatures import SharedSignatures
 from airflow_provider_trim.ratelimit.storage import Storages
@@ -59,6 +60,8 @@ class RateLimiter:
         self._signatures: SharedSignatures | None = None
         self.credentials_refused = False
         """Whether the last response refused the credentials, or the signature."""
+        self.knowledge: SharedKnowledge | None = None
+        """What processes have learned of the account, where Redis counts its calls."""
         self.add_connection(settings)
 
     def add_connection(self, settings: TrimSettings) -> None:
@@ -191,17 +194,18 @@ class RateLimiter:
         self._terms = terms
         self._cooldown.set_max_delay(terms.window)
         if terms.calls is None:
-            self._window, self._share, self._signatures = Unlimited(), None, None
+            self._window, self._share, self._signatures, self.knowledge = Unlimited(), None, None, None
             return
         made = self._window.made() if isinstance(self._window, LocalWindow | SharedWindow) else ()
         local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=made)
         if terms.storage_url is None:
-            self._window, self._share, self._signatures = local, None, None
+            self._window, self._share, self._signatures, self.knowledge = local, None, None, None
             return
         storage = self._storages.get(terms.storage_url)
         self._window = SharedWindow(local, storage, self._account, terms.window, clock=self._clock)
         self._share = FairShare(storage, self._account, clock=self._clock)
         self._signatures = SharedSignatures(storage, self._account)
+        self.knowledge = SharedKnowledge(storage, self._account, clock=self._clock)
 
 
 class RateLimiters:

@@ -132,3 +132,20 @@ def test_any_observations_leave_a_distribution(
         assert age <= poll <= model.ages[-1]
     made = model.polls_made(model.optimal_poll_ages(price, limit), 5.0)
     assert all(0 <= earlier <= later < math.inf for earlier, later in itertools.pairwise(made))
+
+
+@given(polls=st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e5), st.booleans()), max_size=20))
+def test_what_was_learned_can_be_passed_on(polls: list[tuple[float, float, bool]]) -> None:
+    model, other = DurationModel(), DurationModel()
+    for start, length, finished in polls:
+        model.observe(start, start + length, finished)
+        model.count_replaced(1, finished)
+    model.recompute()
+    text = model.dump()
+    assert len(text) < 8_000
+    assert other.load(text)
+    assert [other.survival(age) for age in other.ages] == pytest.approx(
+        [model.survival(age) for age in model.ages], rel=0.05, abs=0.01
+    )
+    assert other.replaced == pytest.approx(model.replaced, rel=0.01)
+    assert other.finished == pytest.approx(model.finished, rel=0.01)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.polling.permits import MAX_PERMIT_WAIT, Permits
-from airflow_provider_trim.polling.policy import RoundRobinPolicy
+from airflow_provider_trim.polling.permits import MAX_PERMIT_WAIT, Permits, durations_of
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, RoundRobinPolicy
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.vod.errors import TrimTransportError
@@ -28,6 +28,7 @@ class FaultyLimiter:
 
     calls: Any = 10
     window: Any = 100.0
+    knowledge = None
 
     def __init__(self, pause: Any = 0.0, **wrong: Any) -> None:
         self.pause = pause
@@ -72,6 +73,20 @@ async def test_permit_is_acquired_reported_and_forgotten(permits: Permits) -> No
     permits.forget()
     permits.forget()
     assert one.waiting == 0
+
+
+async def test_what_was_learned_of_an_account_is_kept_when_its_poller_ends() -> None:
+    """Scheduled pipelines come in bursts, and a poller ends with its last wait."""
+    (one, _first), (other, _second) = limiter(), limiter()
+    for _ in range(2):
+        schedule = Schedule(ExpectedDelayPolicy())
+        permits = Permits(schedule)
+        await permits.acquire(one, 1)
+        schedule.upsert("a", started_at=0.0, interval=10.0, not_before=0.0)
+        schedule.record("a", 300.0, finished=False)
+        permits.forget()
+    durations_of(one).recompute()
+    assert durations_of(one).survival(250.0) > durations_of(other).survival(250.0)
 
 
 async def test_limiter_of_another_account_is_reported_to_instead(permits: Permits) -> None:
