@@ -21,7 +21,18 @@ from report import Report, bar_table, table
 ROOT = HERE.parent.parent
 KEPT = ROOT / "build" / "benchmarks" / "kept"
 """The last report of each benchmark, so that one of them can be run again for the page."""
-NAMES = ("policy", "callbacks", "shared_quota", "triggerer", "load", "synchronous", "imports", "many", "workers")
+NAMES = (
+    "policy",
+    "bursts",
+    "callbacks",
+    "shared_quota",
+    "triggerer",
+    "load",
+    "synchronous",
+    "imports",
+    "many",
+    "workers",
+)
 
 
 def run_benchmark(name: str, quick: bool) -> Report | None:

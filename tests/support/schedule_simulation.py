@@ -50,12 +50,14 @@ def simulate(
     durations: Sequence[float],
     quota: Quota,
     policy: Callable[[], PollingPolicy] = ExpectedDelayPolicy,
+    interval: float = INTERVAL,
 ) -> Delays:
     """Run the real schedule until all trims are found.
 
     :param begins: seconds at which they begin, in ascending order
     :param durations: seconds that each takes
     :param policy: makes the policy to be simulated
+    :param interval: minimum seconds between two polls of one trim
     :returns: seconds from each one's end until it was found
     :raises RuntimeError: the schedule made a call over the quota
     """
@@ -71,7 +73,7 @@ def simulate(
         answer = under_way[0][0] if under_way else math.inf
         now = min(poll_at, arrival, answer)
         if arrival <= now:
-            schedule.upsert(str(come), started_at=now, interval=INTERVAL, not_before=now)
+            schedule.upsert(str(come), started_at=now, interval=interval, not_before=now)
             come += 1
         elif answer <= now:
             _, trim, done = under_way.popleft()
@@ -80,7 +82,7 @@ def simulate(
                 schedule.discard(str(trim))
                 left -= 1
             else:
-                schedule.upsert(str(trim), started_at=begins[trim], interval=INTERVAL, not_before=now + INTERVAL)
+                schedule.upsert(str(trim), started_at=begins[trim], interval=interval, not_before=now + interval)
         elif (key := schedule.pop_due(now)) is not None:
             trim = int(key)
             window.take(now)
