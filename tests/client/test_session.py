@@ -252,7 +252,7 @@ async def query(session: Session, **options: Any) -> Any:
 async def test_retired_session_is_closed_when_its_calls_have_ended(
     cache: Any, emulator: TrimEmulator, settings: TrimSettings
 ) -> None:
-    """Fault 1.10. The calls that are in flight are not broken off."""
+    """The calls that are in flight are not broken off."""
     emulator.add_trim("t1")
     connection = cache(Loader(settings, settings_for(emulator, quota="off", timeout=29)))
     hold = Hold()

@@ -629,7 +629,7 @@ async def test_reload_that_hangs_holds_up_no_poll(emulator: TrimEmulator, load: 
 
 
 async def test_calls_that_hang_hold_up_no_deadline(emulator: TrimEmulator, load: Loader) -> None:
-    """Faults 1.14 and 4.7: all of the poller's calls hang."""
+    """All of the poller's calls hang."""
     clock, hold = Clock(0, time.monotonic), Hold()
     emulator.misbehave(None, hold, repeat=True)
     poller = Poller(load, clock=clock, expiry_interval=0.01)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fault 1.2 at the size of a triggerer: 500 waits and a gateway that refuses, in simulated time.
+"""A triggerer with 500 waits and a gateway that refuses, in simulated time.
 
 ``tests/benchmarks/credentials.py`` prints the figures.
 """

@@ -86,5 +86,5 @@ with DAG("waits_without_workers", **RUN):
         wait_without_workers(number, interval=10)
 
 with DAG("undisturbed", **RUN):
-    # Another package's deferred task, beside those that wait for trims.
+    # Another package's deferred task, in addition to those that wait for trims.
     DateTimeSensorAsync(task_id="wait", target_time="{{ dag_run.conf.until }}")
