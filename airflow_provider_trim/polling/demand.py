@@ -8,8 +8,8 @@ from collections.abc import Collection
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
 from airflow_provider_trim.polling.duration_model import DurationModel
 
-PLANNING_HORIZONS = (0.25, 0.5, 1.0)
-"""Windows of time in which the trims' demand has to fit into the calls that are left."""
+PLANNING_HORIZONS, STEADY_HORIZONS = (0.25, 0.5, 1.0), (0.5,)
+"""Windows in which the trims' demand has to fit into the calls that are left, and those of a steady load."""
 
 STEADY = 0.9
 """Share of finished trims that are replaced from which a load counts as steady."""
@@ -30,7 +30,8 @@ class Demand:
         self._model = model
         self._interval = budget.mean_interval(len(trims))
         self._replaced = model.replaced if model.replaced < STEADY else 1.0
-        self._horizons = [(part * budget.window, budget.supply(part * budget.window)) for part in PLANNING_HORIZONS]
+        parts = PLANNING_HORIZONS if self._replaced < 1.0 else STEADY_HORIZONS
+        self._horizons = [(part * budget.window, budget.supply(part * budget.window)) for part in parts]
         sums: dict[int, tuple[int, float, float]] = {}
         for trim in trims:
             age = model_age(trim, model)
@@ -38,9 +39,10 @@ class Demand:
             count, ages, pauses = sums.get(index, (0, 0.0, 0.0))
             sums[index] = count + 1, ages + age, pauses + max(budget.now - trim.started_at - trim.age, 0.0)
         self._groups = [
-            (index, count, ages / count, (ages + pauses) / count) for index, (count, ages, pauses) in sums.items()
+            (index, count, ages / count, (ages + pauses) / count, model.survival(ages / count))
+            for index, (count, ages, pauses) in sums.items()
         ]
-        """By the bin of the last poll: trims, their mean ages at their last poll and now."""
+        """By the bin of the last poll: trims, their mean ages at it and now, and the survival until it."""
 
     def fits(self, polls: list[float]) -> bool:
         """Return whether there are enough calls.
@@ -49,19 +51,19 @@ class Demand:
         """
         model, interval, replaced = self._model, self._interval, self._replaced
         made = model.polls_made(polls, interval) if replaced < 1.0 else []
-        needed = [0.0] * len(self._horizons)
-        for index, count, last, now in self._groups:
-            rate, alive = count / max(polls[index] - model.ages[index], interval), model.survival(last)
+        rate, needed = 0.0, [0.0] * len(self._horizons)
+        for index, count, last, now, alive in self._groups:
             # Of trims that should be done long since, the model knows no more than their rate.
             steady = replaced if alive > MIN_SURVIVAL else 1.0
-            for number, (seconds, _) in enumerate(self._horizons):
-                needed[number] += steady * rate * seconds
+            rate += steady * count / max(polls[index] - model.ages[index], interval)
             if steady < 1.0:
                 share, before = (1.0 - steady) * count / alive, model.interpolate(made, now)
                 overdue = min((before - model.interpolate(made, last)) * share, (1.0 - steady) * count)
                 for number, (seconds, _) in enumerate(self._horizons):
                     needed[number] += overdue + (model.interpolate(made, now + seconds) - before) * share
-        return all(calls <= supply for calls, (_, supply) in zip(needed, self._horizons, strict=True))
+        return all(
+            calls + rate * seconds <= supply for calls, (seconds, supply) in zip(needed, self._horizons, strict=True)
+        )
 
 
 def model_age(trim: WaitingTrim, model: DurationModel) -> float:

@@ -157,26 +157,28 @@ class DurationModel:
         ages, survival, area = self.ages, self._survival, self._area
         polls, upper, last = [], 1, len(ages) - 1
         for index in range(last):
-            age, alive, before = ages[index], survival[index], area[index]
+            age, alive, most = ages[index], survival[index], limit * survival[index]
+            seen = area[index] - alive * age
             # The later the last poll, the later the next: the search goes on where it stopped.
             upper = max(upper - 1, index + 1)
-            most = limit * alive
             while True:
-                worth = min(most, price * survival[upper])
-                above = alive * (ages[upper] - age) - area[upper] + before - worth
+                worth = price * survival[upper]
+                if worth > most:
+                    worth = most
+                above = alive * ages[upper] - area[upper] + seen - worth
                 if above >= 0.0 or upper == last:
                     break
                 upper += 1
-            left = upper - 1
-            width, worth_left = ages[upper] - ages[left], min(most, price * survival[left])
-            below = alive * (ages[left] - age) - area[left] + before - worth_left
+            left, width = ages[upper - 1], ages[upper] - ages[upper - 1]
+            worth_left = min(most, price * survival[upper - 1])
+            below = alive * left - area[upper - 1] + seen - worth_left
             if above < 0.0 or below >= 0.0:
-                polls.append(ages[upper] if above < 0.0 else ages[left])
+                polls.append(left + width if above < 0.0 else left)
                 continue
             # Within a bin the expected delay grows with the square of time.
-            slope = (alive - survival[left]) * width + worth_left - worth
+            slope = (alive - survival[upper - 1]) * width + worth_left - worth
             root = math.sqrt(max(slope * slope - 4.0 * (above - below - slope) * below, 0.0))
-            polls.append(ages[left] + width * min(-2.0 * below / (slope + root), 1.0))
+            polls.append(left + width * min(-2.0 * below / (slope + root), 1.0))
         return polls
 
     def productive_poll_ages(self, window: float) -> list[float]:

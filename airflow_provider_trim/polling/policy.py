@@ -11,8 +11,8 @@
 4. The price is the lowest at which the calls that the waiting trims need fit into those that are left in the next
    quarter, half and whole window. How many they need depends on what follows. In a burst, trims need calls until they
    are done; in a steady load, others take their places, and calls go on at the rate of now. Both are weighed by the
-   share of the finished trims that were replaced. A wasted call delays each trim by one call at most: no price is
-   higher than that.
+   share of the finished trims that were replaced. A wasted call delays each trim, and those that follow, by one call
+   at most: no price is higher than that.
 5. The price is set again when a twentieth of the trims has come or gone, or a twentieth of the quota is spent, or much
    was learned. The steadier the load, the less it follows each trim.
 6. Unused calls are spent early on the next trim due, from a tenth of the price on, or when waiting on would add less to
@@ -32,7 +32,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
-from airflow_provider_trim.polling.demand import Demand, model_age
+from airflow_provider_trim.polling.demand import STEADY, Demand, model_age
 from airflow_provider_trim.polling.duration_model import DurationModel
 
 MAX_EXPECTED_DELAY = 1.0
@@ -52,6 +52,9 @@ MAX_POLL_INTERVAL = 3600.0
 
 REPRICE_THRESHOLD = 0.05
 """Part of the trims, or of the quota, after which the price is set again."""
+
+LEARNING_THRESHOLD = 0.5
+"""Growth of the number of finished trims after which the price is set again."""
 
 MIN_PRICE, PRICE_STEP = 1e-3, 1.1
 """Seconds of the lowest price, and how closely one is set."""
@@ -201,7 +204,9 @@ class ExpectedDelayPolicy:
         model, smoothing = self._durations, self._durations.replaced / 2
         self._price = fitting ** (1.0 - smoothing) * (self._price or fitting) ** smoothing
         self._due_ages = model.optimal_poll_ages(self._price, MAX_EXPECTED_DELAY * window)
-        cheap = model.optimal_poll_ages(self._price * EARLY_PRICE, MAX_EXPECTED_DELAY * window)
+        cheap = self._due_ages
+        if self._durations.replaced < STEADY:
+            cheap = model.optimal_poll_ages(self._price * EARLY_PRICE, MAX_EXPECTED_DELAY * window)
         productive = model.productive_poll_ages(window)
         self._early_ages = [
             min(early, best) if best > age else early
@@ -212,7 +217,7 @@ class ExpectedDelayPolicy:
         planned_count, planned_version, planned_made = self._planned
         return (
             planned_version != budget.version
-            or self._finished - self._planned_finished >= max(REPRICE_THRESHOLD * 2 * self._durations.finished, 1)
+            or self._finished - self._planned_finished >= max(LEARNING_THRESHOLD * self._durations.finished, 1)
             or abs(count - planned_count) > REPRICE_THRESHOLD * planned_count
             or budget.made - planned_made >= max(REPRICE_THRESHOLD * (budget.calls or 0), 1.0)
         )
@@ -232,8 +237,9 @@ class ExpectedDelayPolicy:
         model = self._durations
         model.recompute()
         demand = Demand(model, trims, budget)
-        # A wasted call delays each trim by one call at most.
-        low, high = MIN_PRICE, max(len(trims) * budget.window / (budget.calls or 1), 2.0 * MIN_PRICE)
+        # A wasted call delays each trim, and those that follow, by one call at most.
+        followed = len(trims) / max(1.0 - model.replaced, 0.01)
+        low, high = MIN_PRICE, max(followed * budget.window / (budget.calls or 1), 2.0 * MIN_PRICE)
         while high > low * PRICE_STEP:
             price = math.sqrt(low * high)
             fits = demand.fits(model.optimal_poll_ages(price, MAX_EXPECTED_DELAY * budget.window))

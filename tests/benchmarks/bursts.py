@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bursts of trims of any duration: this package, compared with the fixed poll or backoff that is the best in hindsight."""
+"""Bursts of trims of any duration, and the fixed poll or backoff that is the best in hindsight."""
 
 from __future__ import annotations
 
