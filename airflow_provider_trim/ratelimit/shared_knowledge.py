@@ -7,6 +7,7 @@ makes a caller wait, and whatever goes wrong leaves each process with what it kn
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -64,14 +65,19 @@ class SharedKnowledge:
         self._clock = clock
         self._next_exchange = float("-inf")
         self._received: bytes | None = None
+        self._exchanging_in: int | None = None
+        """The process whose thread exchanges; a forked one has no such thread."""
 
     def exchange_soon(self, text: Callable[[], str], weight: int) -> None:
         """Do as :meth:`exchange` in another thread, unless that has just been done."""
         now = self._clock()
-        if now >= self._next_exchange:
+        # One at a time: advice that hangs must not take the threads that permits need.
+        if now >= self._next_exchange and self._exchanging_in != os.getpid():
             self._next_exchange = now + EXCHANGE_INTERVAL
             own = text()
-            self._storage.submit(lambda: self.exchange(own, weight))
+            self._exchanging_in = os.getpid()
+            if not self._storage.submit(lambda: self.exchange(own, weight)):
+                self._exchanging_in = None
 
     def exchange(self, text: str, weight: int) -> None:
         """Write this process's text to Redis, or receive the one there if it weighs more.
@@ -86,6 +92,8 @@ class SharedKnowledge:
         # Advice can't fail. If Redis is unreachable, the window meets that too, and says so.
         except Exception:
             return
+        finally:
+            self._exchanging_in = None
 
     def take(self) -> bytes | None:
         """Return the text that was received since the last call, or None."""

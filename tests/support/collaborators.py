@@ -119,6 +119,7 @@ ROWS = (
     ),
     Row(Collaborator.WINDOW, Scope.CONNECTION, dict.fromkeys(Kind, _FALLBACK)),
     Row(Collaborator.SHARE, Scope.CONNECTION, dict.fromkeys(Kind, GOES_ON)),
+    Row(Collaborator.KNOWLEDGE, Scope.CONNECTION, dict.fromkeys(Kind, GOES_ON)),
     Row(Collaborator.RELAY, Scope.CONNECTION, dict.fromkeys(Kind, GOES_ON)),
     Row(Collaborator.LISTENER, Scope.CONNECTION, dict.fromkeys(Kind, GOES_ON)),
     Row(

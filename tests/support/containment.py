@@ -26,7 +26,7 @@ from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Failure, TimedOut
-from airflow_provider_trim.ratelimit import shared_window, signatures
+from airflow_provider_trim.ratelimit import shared_knowledge, shared_window, signatures
 from airflow_provider_trim.ratelimit.fair_share import EXCHANGE
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters
 from airflow_provider_trim.ratelimit.storage import MAX_THREADS, RedisStorage, Storages
@@ -69,6 +69,7 @@ class Collaborator(enum.Enum):
     CLOSING = "transport, when it is closed"
     SIGNER = "signer"
     SIGNATURES = "signatures in Redis"
+    KNOWLEDGE = "durations in Redis"
     POLICY = "polling policy"
     HANDLER = "callback handler"
     LOG = "log handler"
@@ -189,6 +190,7 @@ class Redis:
             shared_window.RELEASE: (Collaborator.WINDOW, 1),
             EXCHANGE: (Collaborator.SHARE, 0),
             signatures.CLAIM: (Collaborator.SIGNATURES, 1),
+            shared_knowledge.EXCHANGE: (Collaborator.KNOWLEDGE, None),
         }[script]
 
         def execute(keys: Any, arguments: Any) -> Any:
