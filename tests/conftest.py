@@ -109,7 +109,7 @@ def airflow_db() -> None:
 
 
 @pytest.fixture(scope="session")
-def example_answer() -> dict:
+def example_response() -> dict:
     """The example of the vendor's page "Get Trimming Task Status"."""
     path = Path(__file__).parent / "data" / "interface-example.json"
     return json.loads(path.read_text(encoding="utf-8"))

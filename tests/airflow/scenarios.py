@@ -68,7 +68,7 @@ class Cell:
     :param prefix: of all clips, to tell them from those of other scenarios
     :param clips: which trims the tasks expect to be there
     :param called: what callbacks and hooks leave here
-    :param fails_at_first: the service answers the first query by an error, or the first trim fails
+    :param fails_at_first: the service responds the first query by an error, or the first trim fails
     """
 
     column: Column

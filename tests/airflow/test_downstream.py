@@ -42,9 +42,9 @@ def asset_events(uri: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
 def test_assets_say_which_video_they_are_about(
-    trim_default: TrimEmulator, example_answer: dict, run_dag: Any, mode: str
+    trim_default: TrimEmulator, example_response: dict, run_dag: Any, mode: str
 ) -> None:
-    data = example_answer["data"]
+    data = example_response["data"]
     trim_default.add_trim("one", seconds=0.2, video_info=data["videoInfo"])
     trim_default.add_trim("two", seconds=0)
     uris = [f"trim://{mode}/{task}" for task in ("sensor", "operator", "many")]
@@ -137,8 +137,8 @@ def test_without_the_openlineage_provider_there_is_none(monkeypatch: pytest.Monk
     assert lineage_of(["a"], ["b"]) is None
 
 
-def test_typed_access(example_answer: dict) -> None:
-    info = VideoInfo.from_xcom(example_answer["data"]["videoInfo"])
+def test_typed_access(example_response: dict) -> None:
+    info = VideoInfo.from_xcom(example_response["data"]["videoInfo"])
     assert info.duration == pendulum.duration(minutes=3, seconds=9)
     assert sum(rendition.file_size for rendition in info.video_resolutions) == info.video_size
     with pytest.raises(ValueError, match="dictionary"):

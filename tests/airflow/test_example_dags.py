@@ -22,8 +22,8 @@ def load(name: str, variable: str = "dag") -> Any:
     return getattr(module, variable)
 
 
-def test_wait(trim_default: TrimEmulator, example_answer: dict, run_dag: Any, xcom: Any) -> None:
-    data = example_answer["data"]
+def test_wait(trim_default: TrimEmulator, example_response: dict, run_dag: Any, xcom: Any) -> None:
+    data = example_response["data"]
     trim_default.add_trim(data["transNo"], seconds=0.5, video_info=data["videoInfo"])
     run = run_dag(load("example_trim_wait"), trans_no=data["transNo"])
     assert run.state == "success"

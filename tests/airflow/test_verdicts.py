@@ -80,10 +80,10 @@ PASSING: dict[str, tuple[Any]] = {
 
 @every_wait
 def test_success_is_video_info_as_on_the_wire(
-    trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str
+    trim_default: TrimEmulator, example_response: dict, make: Any, mode: str
 ) -> None:
     """The same value from every mode, Chinese text and all."""
-    data = example_answer["data"]
+    data = example_response["data"]
     trim_default.add_trim("T", seconds=0, video_info=data["videoInfo"])
     trim_default.misbehave("T", PROCESSING, ServiceCode(1560, "being processed"), PROCESSING)
     wait = make(mode)
@@ -106,11 +106,11 @@ def test_an_interval_of_zero_is_the_shortest(trim_default: TrimEmulator, make: A
 
 
 @every_wait
-def test_finished_at_the_first_poll(trim_default: TrimEmulator, example_answer: dict, make: Any, mode: str) -> None:
+def test_finished_at_the_first_poll(trim_default: TrimEmulator, example_response: dict, make: Any, mode: str) -> None:
     """No deferral, no reschedule, the same value."""
-    trim_default.add_trim("T", seconds=0, video_info=example_answer["data"]["videoInfo"])
+    trim_default.add_trim("T", seconds=0, video_info=example_response["data"]["videoInfo"])
     wait = make(mode)
-    assert wait.run() == example_answer["data"]["videoInfo"]
+    assert wait.run() == example_response["data"]["videoInfo"]
     assert len(trim_default.calls_for("T")) == 1
     assert not wait.deferrals
     assert not wait.reschedules
@@ -365,7 +365,7 @@ def secrets_away_at_first(emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatc
 def test_a_connection_that_cannot_be_found_at_first(
     emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch, make: Any, mode: str
 ) -> None:
-    """Airflow 3 says of an api-server that does not answer in time that there is no connection."""
+    """Airflow 3 says of an api-server that does not response in time that there is no connection."""
     emulator.add_trim("T", seconds=0)
     monkeypatch.setattr("airflow_provider_trim.hooks.retries._backoff", wait_none())
     # In the triggerer, a failed load stands for a second.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A lean server in a process of its own, so that what is measured is the client.
 
-It answers every form with an unfinished trim, 404 below ``/missing``, and an unfinished job run below ``/api/v2/``.
+It responds to every form with an unfinished trim, 404 below ``/missing``, and an unfinished job run below ``/api/v2/``.
 ``/stats`` and ``/arrivals`` tell what it has seen; asking for them is not counted.
 """
 
@@ -34,7 +34,7 @@ _LINGER = 10.0
 """Seconds in which the process must have ended after it was asked to."""
 
 
-def _answer(status: bytes, body: bytes) -> bytes:
+def _response(status: bytes, body: bytes) -> bytes:
     return b"HTTP/1.1 %b\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: %d\r\n\r\n%b" % (
         status,
         len(body),
@@ -42,8 +42,8 @@ def _answer(status: bytes, body: bytes) -> bytes:
     )
 
 
-_RUN_ANSWER = _answer(b"200 OK", _RUN)
-_MISSING_ANSWER = _answer(b"404 Not Found", b"{}")
+_RUN_RESPONSE = _response(b"200 OK", _RUN)
+_MISSING_RESPONSE = _response(b"404 Not Found", b"{}")
 
 
 class Seen:
@@ -65,7 +65,7 @@ class Seen:
 
 
 class Exchange(asyncio.Protocol):
-    """One connection: requests in, answers out, for as long as the client keeps it open."""
+    """One connection: requests in, responses out, for as long as the client keeps it open."""
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
@@ -91,23 +91,23 @@ class Exchange(asyncio.Protocol):
         path = head.split(b" ", 2)[1].partition(b"?")[0]
         seen = self._seen
         if path == b"/stats":
-            return _answer(b"200 OK", json.dumps(seen.stats()).encode())
+            return _response(b"200 OK", json.dumps(seen.stats()).encode())
         if path == b"/arrivals":
-            return _answer(b"200 OK", json.dumps(seen.arrivals).encode())
+            return _response(b"200 OK", json.dumps(seen.arrivals).encode())
         seen.requests += 1
         if not self._counted:
             self._counted = True
             seen.connections += 1
         if path.startswith(DBT_PATH.encode()):
             seen.asked_for.add(path)
-            return _RUN_ANSWER
+            return _RUN_RESPONSE
         if path.startswith(MISSING_PATH.encode()):
             seen.asked_for.add(path)
-            return _MISSING_ANSWER
+            return _MISSING_RESPONSE
         trans_no = body.partition(b"transNo=")[2].partition(b"&")[0]
         seen.asked_for.add(trans_no)
         seen.arrivals.append(time.monotonic())
-        return _answer(b"200 OK", _TRIM % trans_no)
+        return _response(b"200 OK", _TRIM % trans_no)
 
 
 async def serve(certificate: str | None) -> None:

@@ -58,7 +58,7 @@ def rows(rounds: Rounds, protocol: str) -> list[list[str]]:
 
 TEXT = """
 All in one process, one after the other in changing order, round after round; the ratio is the median over rounds of the
-ratio within a round. All post the same form with a timeout and read the answer: the hook as a checked model, the
+ratio within a round. All post the same form with a timeout and read the response: the hook as a checked model, the
 others as JSON. The first three keep their connection. RateLimiter off.
 The CA file holds the public authorities and the test's own, so that loading it costs what it costs in production.
 """

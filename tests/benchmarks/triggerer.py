@@ -122,7 +122,7 @@ An interval after all have polled, CPU time of the client's process (user and sy
 resident memory per trim, all polled once, less that with N trigger objects made; what a process loads once is loaded
 before. At the smallest N it is mostly the allocator's steps.
 
-HttpSensorTrigger is answered 404, the only answer on which it goes on waiting. DbtCloudRunJobTrigger insists on
+HttpSensorTrigger is answered 404, the only response on which it goes on waiting. DbtCloudRunJobTrigger insists on
 HTTPS and is made to speak plain HTTP like the others. The floor is one shared aiohttp session and N tasks that
 post the form, read the JSON and sleep.
 """

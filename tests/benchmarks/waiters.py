@@ -49,7 +49,7 @@ def _prepare_ours(port: int, interval: float) -> Callable[[str], Any]:
 def _prepare_sensor(port: int, interval: float) -> Callable[[str], Any]:
     from airflow.providers.http.triggers.http import HttpSensorTrigger
 
-    # The one answer on which it goes on waiting is 404; for the interface's own it would report success.
+    # The one response on which it goes on waiting is 404; for the interface's own it would report success.
     return lambda trans_no: HttpSensorTrigger(
         f"{MISSING_PATH}/{trans_no}", CONNECTION, method="POST", data=form(trans_no), poke_interval=interval
     )
@@ -85,7 +85,7 @@ def _prepare_dbt(port: int, interval: float) -> Callable[[str], Any]:
 
 
 class Floor:
-    """What no trigger can be cheaper than: a form posted over a shared session, an answer read, a sleep."""
+    """What no trigger can be cheaper than: a form posted over a shared session, a response read, a sleep."""
 
     session: Any = None
 
@@ -100,8 +100,8 @@ class Floor:
         if Floor.session is None:
             Floor.session = aiohttp.ClientSession()
         while True:
-            async with Floor.session.post(self.url, data=form(self.trans_no)) as answer:
-                await answer.json()
+            async with Floor.session.post(self.url, data=form(self.trans_no)) as response:
+                await response.json()
             await asyncio.sleep(self.interval)
 
 

@@ -76,7 +76,7 @@ def test_next_poll_is_held_while_the_trim_is_processing(clock: Clock, outcome: T
     assert callback.hold_until == 1650.0
 
 
-@pytest.mark.parametrize("outcome", [TrimTransportError("no answer"), TrimAuthError("refused")])
+@pytest.mark.parametrize("outcome", [TrimTransportError("no response"), TrimAuthError("refused")])
 def test_next_poll_is_not_held_after_one_that_failed(clock: Clock, outcome: TrimError) -> None:
     callback, _ = expect(clock)
     callback.begin(started_at=1000.0)
@@ -125,7 +125,7 @@ def missed(callback: Expectation, receiver: Receiver, first: Any = None) -> list
 def test_trim_that_is_done_without_its_callback_has_missed_it(clock: Clock) -> None:
     assert missed(*expect(clock)) == [False]
     assert missed(*expect(clock), first=PROCESSING) == [False]
-    assert missed(*expect(clock), first=TrimTransportError("no answer")) == [False]
+    assert missed(*expect(clock), first=TrimTransportError("no response")) == [False]
 
 
 @pytest.mark.parametrize("receiving", [True, False])

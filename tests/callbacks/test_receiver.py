@@ -357,8 +357,8 @@ async def test_a_compressed_body_is_not_unpacked(old: Waits, callbacks: Callback
     await asyncio.sleep(0)
     callbacks.emulator.inject_callback_faults("t1", Lost())
     callbacks.emulator.finish("t1")
-    answer = await callbacks.call(callbacks.target("t1"), b"no gzip at all", "POST", "Content-Encoding: gzip")
-    assert OK in answer
+    response = await callbacks.call(callbacks.target("t1"), b"no gzip at all", "POST", "Content-Encoding: gzip")
+    assert OK in response
     await done(wait)
 
 
@@ -372,9 +372,9 @@ async def test_a_slow_caller_is_cut_off(old: Waits, callbacks: Callbacks, monkey
 async def test_one_request_is_answered_on_a_connection(old: Waits, callbacks: Callbacks) -> None:
     one = f"GET {callbacks.target('t1')} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
     async with asyncio.timeout(60):
-        answer = await callbacks.say(one * 50)
-    assert answer.count(b"HTTP/1.1 200") == 1
-    assert b"Connection: close" in answer
+        response = await callbacks.say(one * 50)
+    assert response.count(b"HTTP/1.1 200") == 1
+    assert b"Connection: close" in response
 
 
 async def test_for_one_connection_too_many_the_oldest_is_closed(

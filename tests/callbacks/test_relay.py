@@ -123,7 +123,7 @@ async def test_without_redis_a_misrouted_callback_is_dropped_and_polling_catches
     await second.listening()
     emulator.finish("t2")
     await done(wait)
-    await until(lambda: emulator.callbacks_for("t2") != [])  # its answer may still be under way
+    await until(lambda: emulator.callbacks_for("t2") != [])  # its response may still be under way
     assert emulator.callbacks[0].http_status == 200
 
 

@@ -27,7 +27,12 @@ NOW = 1000.0
 REFUSED = TrimAuthError("refused", http_status=403)
 PROCESSING = TrimTask.model_validate({"transNo": "t1", "status": 1})
 PROOFS = [PROCESSING, VideoProcessingError("busy"), TrimTaskFailedError("failed"), TransNoNotFoundError("unknown")]
-NO_PROOFS = [TrimTransportError("no answer"), TrimQuotaExceededError("429"), TrimResponseError("?"), TrimApiError("?")]
+NO_PROOFS = [
+    TrimTransportError("no response"),
+    TrimQuotaExceededError("429"),
+    TrimResponseError("?"),
+    TrimApiError("?"),
+]
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_a_call_that_waits_too_long_is_not_made(
     [
         (response(code=1560), VideoProcessingError),
         (response(503), TrimTransportError),
-        (TrimTransportError("no answer"), TrimTransportError),
+        (TrimTransportError("no response"), TrimTransportError),
         (LookupError("a bug"), LookupError),
     ],
 )
@@ -197,7 +197,7 @@ def test_a_flow_is_closed_however_it_ends(run: Any) -> None:
     settings = TrimSettings.from_connection(login="me", password="a-secret")
     limiter = RateLimiter(settings)
     with pytest.raises(TrimError):
-        run(flow(), World([], TrimTransportError("no answer")))
+        run(flow(), World([], TrimTransportError("no response")))
     assert closed == [True]
 
 

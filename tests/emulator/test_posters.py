@@ -14,9 +14,9 @@ from airflow_provider_trim.emulator import TrimEmulator
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def texts(answer: requests.Response) -> list[str | None]:
+def texts(response: requests.Response) -> list[str | None]:
     """The texts in the picture, from top to bottom."""
-    return [text.text for text in ET.fromstring(answer.content).iter(f"{SVG}text")]
+    return [text.text for text in ET.fromstring(response.content).iter(f"{SVG}text")]
 
 
 @pytest.mark.parametrize("trans_no", ["t1", "a/b?c", "<&>\x1b\r\n", "片"])

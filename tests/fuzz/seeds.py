@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 
-from targets import HEADERS, SECRETS, STATUSES, WORDS, answer_words, encoded
+from targets import HEADERS, SECRETS, STATUSES, WORDS, encoded, response_words
 from values import EXAMPLE, pack, pack_text, paths
 
 _NOON = "Wed, 17 Jan 2018 12:00:00 GMT"
@@ -32,16 +32,16 @@ _CUT = pack("")[:1] + bytes([125, 120]) + b"x" + bytes([0, 4]) + b"xxxx" + pack_
 """A text of a hundred characters, four more, and twice the first word, which is the secret."""
 
 
-def _answer(
+def _response(
     status: int, headers: Mapping[str, str], body: bytes, *, secret: int = 0, trans_no: int | None = 0
 ) -> bytes:
-    """An answer as its targets read it, at a time that is known."""
+    """A response as its targets read it, at a time that is known."""
     inner = b"".join(bytes([HEADERS.index(name)]) + pack_text(text) for name, text in headers.items())
     asked = b"" if trans_no is None else bytes([trans_no])
     return bytes([secret, STATUSES.index(status), len(headers)]) + inner + bytes([1]) + asked + body
 
 
-def _answers(trans_no: int | None) -> list[bytes]:
+def _responses(trans_no: int | None) -> list[bytes]:
     example = json.dumps(EXAMPLE, ensure_ascii=False).encode()
     bodies = [
         b"\0\0",  # the documented one, unchanged
@@ -71,18 +71,18 @@ def _answers(trans_no: int | None) -> list[bytes]:
         for value in (_CUT, *map(pack, _ODD_VALUES))
     ]
     return [
-        *(_answer(200, {}, body, secret=secret, trans_no=trans_no) for body in bodies for secret in (0, 1, 2)),
-        *(_answer(200, {}, body, secret=1, trans_no=trans_no) for body in mutations),
-        *(_answer(status, headers, bodies[-1], secret=1, trans_no=trans_no) for status, headers in heads),
+        *(_response(200, {}, body, secret=secret, trans_no=trans_no) for body in bodies for secret in (0, 1, 2)),
+        *(_response(200, {}, body, secret=1, trans_no=trans_no) for body in mutations),
+        *(_response(status, headers, bodies[-1], secret=1, trans_no=trans_no) for status, headers in heads),
         *_repeating(trans_no),
     ]
 
 
 def _repeating(trans_no: int | None) -> list[bytes]:
-    """Answers that repeat the secret, in each way and at each place."""
+    """Responses that repeat the secret, in each way and at each place."""
     found = []
     for number, secret in enumerate(SECRETS, 1):
-        words = answer_words(secret)
+        words = response_words(secret)
         for form in encoded(secret):
             said = (
                 {"code": 1565, "message": form},
@@ -91,7 +91,7 @@ def _repeating(trans_no: int | None) -> list[bytes]:
                 {"error": form},
             )
             found += [
-                _answer(status, {}, b"\x01" + pack(body, words), secret=number, trans_no=trans_no)
+                _response(status, {}, b"\x01" + pack(body, words), secret=number, trans_no=trans_no)
                 for body in said
                 for status in (200, 404)
             ]
@@ -159,8 +159,8 @@ def _callbacks() -> list[bytes]:
 
 
 SEEDS: Mapping[str, list[bytes]] = {
-    "answer": _answers(1),
-    "answer_to_submission": _answers(None),
+    "response": _responses(1),
+    "response_to_submission": _responses(None),
     "content": _content(),
     "connection": _connection(),
     "callback": _callbacks(),

@@ -114,10 +114,10 @@ def check_request(request: Request) -> None:
     assert request.host in request.url.lower()
 
 
-# --- answers ---
+# --- responses ---
 
 
-def check_answer(
+def check_response(
     http_status: int, headers: Mapping[str, str], body: bytes, *, trans_no: str | None, secret: str, now: float | None
 ) -> None:
     try:
@@ -132,7 +132,7 @@ def check_answer(
     assert task.trans_no in ("", trans_no) or trans_no is None
 
 
-def check_answer_to_submission(
+def check_response_to_submission(
     http_status: int, headers: Mapping[str, str], body: bytes, *, secret: str, now: float | None
 ) -> None:
     try:
@@ -163,7 +163,7 @@ _ANSWER_WORDS = (
 )
 
 
-def answer(data: bytes) -> None:
+def response(data: bytes) -> None:
     """What comes back from a query."""
     reader, secret = _with_secret(data, Reader(data).byte())
     if reader is None:
@@ -171,10 +171,10 @@ def answer(data: bytes) -> None:
     reader.byte()
     http_status, headers, now = _head(reader)
     trans_no = reader.pick([None, TRANS_NO, "T"])
-    check_answer(http_status, headers, _body(reader, secret, EXAMPLE), trans_no=trans_no, secret=secret, now=now)
+    check_response(http_status, headers, _body(reader, secret, EXAMPLE), trans_no=trans_no, secret=secret, now=now)
 
 
-def answer_to_submission(data: bytes) -> None:
+def response_to_submission(data: bytes) -> None:
     """What comes back from a submission."""
     reader, secret = _with_secret(data, Reader(data).byte())
     if reader is None:
@@ -182,7 +182,7 @@ def answer_to_submission(data: bytes) -> None:
     reader.byte()
     http_status, headers, now = _head(reader)
     body = _body(reader, secret, {"code": 200, "message": "操作成功", "data": "task-1"})
-    check_answer_to_submission(http_status, headers, body, secret=secret, now=now)
+    check_response_to_submission(http_status, headers, body, secret=secret, now=now)
 
 
 def _with_secret(data: bytes, which: int) -> tuple[Reader | None, str]:
@@ -190,10 +190,10 @@ def _with_secret(data: bytes, which: int) -> tuple[Reader | None, str]:
     secret = ("", *SECRETS)[which % (1 + len(SECRETS))]
     if secret and tells(data.decode("utf-8", "replace"), secret):
         return None, secret
-    return Reader(data, answer_words(secret)), secret
+    return Reader(data, response_words(secret)), secret
 
 
-def answer_words(secret: str) -> tuple[str, ...]:
+def response_words(secret: str) -> tuple[str, ...]:
     return (*(encoded(secret) if secret else ()), *_ANSWER_WORDS)
 
 
@@ -221,7 +221,7 @@ _CONTENT_WORDS = ("gzip", "x-gzip", "deflate", "identity", "br", "gzip, deflate"
 
 
 def content(data: bytes) -> None:
-    """An answer's body, compressed."""
+    """A response's body, compressed."""
     reader = Reader(data, _CONTENT_WORDS)
     name, encoding = reader.pick(["Content-Encoding", "content-encoding", "Content-Type"]), reader.text()
     match reader.byte() % 6:
@@ -584,8 +584,8 @@ def schemes() -> dict[Scheme, Authentication]:
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        answer,
-        answer_to_submission,
+        response,
+        response_to_submission,
         content,
         connection,
         callback,
@@ -596,8 +596,8 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     )
 }
 WORDS: Mapping[str, Sequence[str]] = {
-    "answer": _ANSWER_WORDS,
-    "answer_to_submission": _ANSWER_WORDS,
+    "response": _ANSWER_WORDS,
+    "response_to_submission": _ANSWER_WORDS,
     "content": _CONTENT_WORDS,
     "connection": _SETTINGS_WORDS,
     "callback": _CALLBACK_WORDS,

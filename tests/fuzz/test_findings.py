@@ -20,7 +20,7 @@ QUOTED = 'Zq7t0k"en\\密码 with "quotes"'
 GIVEN = {name: values[0] for name, values in list(PARAMETERS.items())[:5]}
 
 
-def answer(**data: Any) -> bytes:
+def response(**data: Any) -> bytes:
     return json.dumps({"code": 200, "message": "", "data": data}, ensure_ascii=False).encode()
 
 
@@ -35,11 +35,11 @@ def said(
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
-        (answer(status=3, taskId="x" * 175 + SECRET), {}),
-        (answer(status=9, transNo="x" * 175 + SECRET), {}),
+        (response(status=3, taskId="x" * 175 + SECRET), {}),
+        (response(status=9, transNo="x" * 175 + SECRET), {}),
         (b"", {"X-WS-RequestId": "x" * 175 + SECRET}),
-        (answer(status=2, videoInfo={"videoDuration": "x" * 140 + SECRET}), {}),
-        (answer(status=2, videoInfo={"uploadTime": "x" * 140 + SECRET}), {}),
+        (response(status=2, videoInfo={"videoDuration": "x" * 140 + SECRET}), {}),
+        (response(status=2, videoInfo={"uploadTime": "x" * 140 + SECRET}), {}),
     ],
     ids=["taskId", "transNo", "request id", "videoDuration", "uploadTime"],
 )
@@ -58,7 +58,7 @@ def test_no_half_of_a_secret_is_left_where_it_is_repeated_many_times() -> None:
     [
         json.dumps({"error": QUOTED}, ensure_ascii=False).encode(),
         json.dumps({"code": 1603, "message": [QUOTED]}).encode(),
-        answer(status=2, videoInfo={"videoDuration": QUOTED}),
+        response(status=2, videoInfo={"videoDuration": QUOTED}),
     ],
     ids=["JSON in UTF-8", "message that is no string", "no number"],
 )
@@ -75,7 +75,7 @@ def test_a_secret_with_slashes_is_not_passed_on(form: str) -> None:
 
 def test_a_trans_no_stays_on_its_line() -> None:
     """It may come out of a template, and forge a line of the log."""
-    assert "\n" not in said(answer(status=3), "", trans_no="a\n2026-01-01 ERROR b")
+    assert "\n" not in said(response(status=3), "", trans_no="a\n2026-01-01 ERROR b")
 
 
 @pytest.mark.parametrize("name", ["video_id", "filename"])

@@ -24,14 +24,14 @@ from targets import (
     SUBMISSION,
     TARGETS,
     TRANS_NO,
-    check_answer,
-    check_answer_to_submission,
     check_authentication,
     check_callback,
     check_connection,
     check_content,
     check_parameters,
     check_received,
+    check_response,
+    check_response_to_submission,
     check_submission,
     check_time,
     encoded,
@@ -105,18 +105,18 @@ def test_a_seed_is_read_as_what_was_packed() -> None:
 
 @given(st.sampled_from(STATUSES), headers, sent(EXAMPLE), st.sampled_from([None, TRANS_NO]), clocks)
 @some
-def test_answers(
+def test_responses(
     http_status: int, headers: dict[str, str], body: bytes, trans_no: str | None, now: float | None
 ) -> None:
     for secret in ("", *SECRETS):
-        check_answer(http_status, headers, body, trans_no=trans_no, secret=secret, now=now)
+        check_response(http_status, headers, body, trans_no=trans_no, secret=secret, now=now)
 
 
 @given(st.sampled_from(STATUSES), headers, sent({"code": 200, "message": "操作成功", "data": "task-1"}), clocks)
 @some
-def test_answers_to_submissions(http_status: int, headers: dict[str, str], body: bytes, now: float | None) -> None:
+def test_responses_to_submissions(http_status: int, headers: dict[str, str], body: bytes, now: float | None) -> None:
     for secret in ("", *SECRETS):
-        check_answer_to_submission(http_status, headers, body, secret=secret, now=now)
+        check_response_to_submission(http_status, headers, body, secret=secret, now=now)
 
 
 @given(

@@ -176,7 +176,7 @@ def test_a_duplicate_on_the_first_call_is_an_error(hook: TrimApiHook, emulator: 
     assert (paths(emulator), emulator.submissions) == ([S], [])
 
 
-# --- lost answers ---
+# --- lost responses ---
 
 LOST = [ConnectionReset(), ResetMidResponse(), HttpError(502), RawResponse(b"<html>"), ServiceData({"task": 1})]
 
@@ -236,7 +236,7 @@ def test_response_lost_twice(hook: TrimApiHook, emulator: TrimEmulator) -> None:
 
 
 def test_no_resubmission_while_the_query_fails(hook: TrimApiHook, emulator: TrimEmulator) -> None:
-    """A lost answer to the question is no "no"."""
+    """A lost response to the question is no "no"."""
     emulator.fail_submission("after")
     emulator.misbehave("T", HttpError(500), ConnectionReset())
     assert hook.submit_trim(**CLIP, trans_no="T") == "T"

@@ -18,9 +18,9 @@ from tests.support.waits import operator
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
 @pytest.mark.parametrize("seconds", [0, 0.2], ids=["done", "later"])
 def test_it_pushes_the_ids_under_keys_of_their_own(
-    trim_default: TrimEmulator, example_answer: dict, mode: str, seconds: float
+    trim_default: TrimEmulator, example_response: dict, mode: str, seconds: float
 ) -> None:
-    info = example_answer["data"]["videoInfo"]
+    info = example_response["data"]["videoInfo"]
     task_id = trim_default.add_trim("T", seconds=seconds, video_info=info).task_id
     wait = operator(mode)
     assert wait.run() == info

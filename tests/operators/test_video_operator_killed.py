@@ -105,7 +105,7 @@ def test_killed_while_waiting(emulator: TrimEmulator, mode: str, done: bool) -> 
 
 @every_mode
 def test_killed_after_the_last_response(emulator: TrimEmulator, mode: str) -> None:
-    """After the last answer, before Airflow has the result."""
+    """After the last response, before Airflow has the result."""
     attempt = Try(emulator, 1, mode, stop_at="push")
     attempt.wait_until_stopped()
     attempt.kill()
@@ -113,7 +113,7 @@ def test_killed_after_the_last_response(emulator: TrimEmulator, mode: str) -> No
 
 
 def test_killed_without_waiting(emulator: TrimEmulator) -> None:
-    """Between the answer and the end of a task that does not wait."""
+    """Between the response and the end of a task that does not wait."""
     attempt = Try(emulator, 1, "worker", stop_at="push", wait_for_completion=False)
     attempt.wait_until_stopped()
     attempt.kill()
@@ -123,7 +123,7 @@ def test_killed_without_waiting(emulator: TrimEmulator) -> None:
 
 @every_mode
 def test_killed_again_and_again(emulator: TrimEmulator, mode: str) -> None:
-    """Before acceptance, then before the answer, then while it waits."""
+    """Before acceptance, then before the response, then while it waits."""
     for number, (moment, accepted) in enumerate([("before", []), ("after", [OURS]), (None, [OURS])], start=1):
         hold = Hold()
         if moment is None:

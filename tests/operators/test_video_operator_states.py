@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever happens to the tries of a task instance, in whatever order: one trim, and never a lost one.
 
-Answers are lost, processes die between any two steps, tasks are retried and cleared, trims end well or badly. The steps
-are those of :func:`submit_once` with the real hook, against one emulator.
+Responses are lost, processes die between any two steps, tasks are retried and cleared, trims end well or badly. The
+steps are those of :func:`submit_once` with the real hook, against one emulator.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Mortal:
 
 
 class Trouble(NamedTuple):
-    """What a try meets: submissions whose answer is lost, questions that are not answered, and its death."""
+    """What a try meets: submissions whose response is lost, questions that are not answered, and its death."""
 
     lost: list[tuple[Any, Fault]]
     deaf: int
@@ -218,7 +218,7 @@ class OneTaskInstance(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_sent_that_the_service_has_already(self) -> None:
-        """The emulator refuses a duplicate; the real service's answer is not known, so it must not come to that."""
+        """The emulator refuses a duplicate; the real service's response is not known, so it must not come to that."""
         for name in self.accepted():
             assert DUPLICATE_CODE not in {call.code for call in self.emulator.calls_for(name)}
 

@@ -90,7 +90,7 @@ async def cancel(wait: asyncio.Task[Any]) -> None:
 
 @pytest.fixture
 def on_call() -> list[Callable[[Call], None]]:
-    """What to do after a call, in the emulator's thread, before its answer is sent."""
+    """What to do after a call, in the emulator's thread, before its response is sent."""
     return []
 
 
@@ -297,7 +297,7 @@ async def test_refused_credentials_that_were_never_accepted_end_all_waits(emulat
 async def test_accepted_credentials_may_be_refused_for_a_while(
     poller: Poller, emulator: TrimEmulator, load: Loader, refusals: int, kind: type
 ) -> None:
-    """A gateway answers 403 while 50 trims wait. One poll at a time tries, and reloads first."""
+    """A gateway responses 403 while 50 trims wait. One poll at a time tries, and reloads first."""
     trims = [f"t{number}" for number in range(50)]
     for trans_no in trims:
         emulator.add_trim(trans_no)

@@ -383,20 +383,20 @@ def test_trim_that_is_due_and_cannot_be_polled_costs_no_call() -> None:
 
 
 class FaultyPolicy(ExpectedDelayPolicy):
-    """A policy of which one answer is wrong, or an exception.
+    """A policy of which one response is wrong, or an exception.
 
     :param method: that gives it
     """
 
-    def __init__(self, method: str, answer: float | Exception) -> None:
+    def __init__(self, method: str, response: float | Exception) -> None:
         super().__init__()
         self.asked = 0
 
         def fail(*_: Any) -> float:
             self.asked += 1
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+            if isinstance(response, Exception):
+                raise response
+            return response
 
         setattr(self, method, fail)
 
@@ -405,13 +405,13 @@ METHODS = ["replan", "due_at", "early_at", "not_before"]
 
 
 @pytest.mark.parametrize("calls", [None, 30])
-@pytest.mark.parametrize("answer", [LookupError("a bug"), math.nan], ids=["raises", "nan"])
+@pytest.mark.parametrize("response", [LookupError("a bug"), math.nan], ids=["raises", "nan"])
 @pytest.mark.parametrize("method", METHODS)
 def test_policy_that_fails_is_replaced_by_round_robin(
-    method: str, answer: float | Exception, calls: int | None, caplog: pytest.LogCaptureFixture
+    method: str, response: float | Exception, calls: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is asked once, and no trim is lost."""
-    policy, size = FaultyPolicy(method, answer), 100
+    policy, size = FaultyPolicy(method, response), 100
     schedule = Schedule(policy)
     schedule.set_quota(calls, 300.0)
     for number in range(size):
@@ -436,10 +436,10 @@ def test_policy_that_fails_to_learn_is_replaced_as_well() -> None:
     assert policy.asked == 1
 
 
-@pytest.mark.parametrize("answer", [-math.inf, math.inf, 0.0, 1e300])
+@pytest.mark.parametrize("response", [-math.inf, math.inf, 0.0, 1e300])
 @pytest.mark.parametrize("method", METHODS[1:])
-def test_nonsense_of_a_policy_breaks_no_interval_and_loses_no_trim(method: str, answer: float) -> None:
-    schedule = Schedule(FaultyPolicy(method, answer))
+def test_nonsense_of_a_policy_breaks_no_interval_and_loses_no_trim(method: str, response: float) -> None:
+    schedule = Schedule(FaultyPolicy(method, response))
     schedule.set_quota(30, 300.0)
     last = dict.fromkeys(map(str, range(50)), -math.inf)
     for key in last:

@@ -35,7 +35,7 @@ T = 1_516_182_478.0
 PROCESSING = TrimTask.model_validate({"transNo": "t1", "status": 1})
 DONE = TrimTask.model_validate({"transNo": "t1", "status": 2, "videoInfo": {"videoId": "V1"}})
 BUSY = VideoProcessingError("busy", code=1560)
-NO_ANSWER = TrimTransportError("no answer")
+NO_RESPONSE = TrimTransportError("no response")
 NONSENSE = TrimResponseError("nonsense", http_status=200)
 REFUSED = TrimAuthError("refused", http_status=401)
 TOO_OFTEN = TrimQuotaExceededError("too often", http_status=429)
@@ -94,7 +94,7 @@ def pauses(state: PollState, outcome: TrimTask | TrimError, polls: int) -> list[
 # --- what outcomes mean ---
 
 
-@pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_ANSWER, NONSENSE, TOO_OFTEN], ids=label)
+@pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_RESPONSE, NONSENSE, TOO_OFTEN], ids=label)
 def test_transient_failure_is_polled_again_after_the_interval(outcome: TrimTask | TrimError) -> None:
     """Never the end, never without a pause, and the pause is the one asked for."""
     state = begin(interval=7)
@@ -115,8 +115,8 @@ def test_permanent_failure_ends_the_wait_and_is_not_worth_a_retry(error: TrimErr
 def test_the_defaults() -> None:
     state = begin()
     assert (state.next_poll_at, state.interval, state.deadline, state.started_at) == (T, 10.0, None, T)
-    decisions = [state.record_response(NO_ANSWER, state.next_poll_at) for _ in range(10)]
-    assert_gave_up(decisions[-1], NO_ANSWER, "no answer; 10 polls in a row failed in 90 s")
+    decisions = [state.record_response(NO_RESPONSE, state.next_poll_at) for _ in range(10)]
+    assert_gave_up(decisions[-1], NO_RESPONSE, "no response; 10 polls in a row failed in 90 s")
     assert all(isinstance(decision, PollAgain) for decision in decisions[:-1])
 
 
@@ -150,13 +150,13 @@ def test_the_nth_failure_in_a_row_ends_the_wait_with_the_last_cause(limit: int) 
     for n in range(limit - 1):
         again(state.record_response(NONSENSE, T + 100 * n))
     count = "" if limit == 1 else f"; {limit} polls in a row failed in 1000 s"
-    assert_gave_up(state.record_response(NO_ANSWER, T + 1000), NO_ANSWER, f"no answer{count}")
+    assert_gave_up(state.record_response(NO_RESPONSE, T + 1000), NO_RESPONSE, f"no response{count}")
 
 
 def test_failures_are_counted_from_the_first_of_the_row() -> None:
     """The error that others hold stays as it was."""
     state = begin(max_consecutive_failures=3)
-    for outcome, at in ((NO_ANSWER, 0), (PROCESSING, 50), (NO_ANSWER, 100), (NO_ANSWER, 130)):
+    for outcome, at in ((NO_RESPONSE, 0), (PROCESSING, 50), (NO_RESPONSE, 100), (NO_RESPONSE, 130)):
         again(state.record_response(outcome, T + at))
     error = TrimTransportError("in trouble", http_status=503, request_id="r1", retry_after=9.0)
     decision = state.record_response(error, T + 195)
@@ -165,12 +165,12 @@ def test_failures_are_counted_from_the_first_of_the_row() -> None:
     assert error.message == "in trouble"
 
 
-@pytest.mark.parametrize("answer", [PROCESSING, BUSY], ids=["status 1", "1560"])
-def test_response_resets_the_failure_count(answer: TrimTask | TrimError) -> None:
+@pytest.mark.parametrize("response", [PROCESSING, BUSY], ids=["status 1", "1560"])
+def test_response_resets_the_failure_count(response: TrimTask | TrimError) -> None:
     state = begin(max_consecutive_failures=2)
-    for outcome in (NO_ANSWER, answer, NO_ANSWER, answer, NO_ANSWER):
+    for outcome in (NO_RESPONSE, response, NO_RESPONSE, response, NO_RESPONSE):
         again(state.record_response(outcome, state.next_poll_at))
-    assert isinstance(state.record_response(NO_ANSWER, state.next_poll_at), Failure)
+    assert isinstance(state.record_response(NO_RESPONSE, state.next_poll_at), Failure)
 
 
 @pytest.mark.parametrize(
@@ -186,15 +186,17 @@ def test_errors_that_count_as_no_failure(outcome: TrimTask | TrimError, polls: i
 
 def test_http_429_does_not_reset_the_failure_count() -> None:
     state = begin(max_consecutive_failures=2)
-    for outcome in (NO_ANSWER, TOO_OFTEN):
+    for outcome in (NO_RESPONSE, TOO_OFTEN):
         again(state.record_response(outcome, state.next_poll_at))
     assert_gave_up(
-        state.record_response(NO_ANSWER, state.next_poll_at), NO_ANSWER, "no answer; 2 polls in a row failed in 20 s"
+        state.record_response(NO_RESPONSE, state.next_poll_at),
+        NO_RESPONSE,
+        "no response; 2 polls in a row failed in 20 s",
     )
 
 
 def test_none_allows_any_number_of_failures() -> None:
-    assert pauses(begin(max_consecutive_failures=None, interval=10), NO_ANSWER, 200) == [10] * 200
+    assert pauses(begin(max_consecutive_failures=None, interval=10), NO_RESPONSE, 200) == [10] * 200
 
 
 @pytest.mark.parametrize(("retry_after", "pause"), [(0.0, 10), (3.0, 10), (120.0, 120)])
@@ -271,7 +273,7 @@ def test_credentials_that_worked_in_between_are_counted_from_zero() -> None:
     assert [isinstance(decision, Failure) for decision in decisions] == [False, False, True]
 
 
-@pytest.mark.parametrize("between", [NO_ANSWER, TOO_OFTEN], ids=["no answer", "429"])
+@pytest.mark.parametrize("between", [NO_RESPONSE, TOO_OFTEN], ids=["no response", "429"])
 def test_response_that_proves_no_credentials_allows_no_second_refusal(between: TrimError) -> None:
     state = begin()
     again(state.record_response(REFUSED, T, version=1))
@@ -330,18 +332,18 @@ def test_last_poll_is_exactly_at_the_deadline(outcome: TrimTask | TrimError) -> 
     assert state.record_response(outcome, T + 0.5) == expected
 
 
-@pytest.mark.parametrize("first", [NO_ANSWER, NONSENSE], ids=label)
+@pytest.mark.parametrize("first", [NO_RESPONSE, NONSENSE], ids=label)
 @pytest.mark.parametrize(
     ("second", "verdict"),
     [
         (DONE, Success(DONE)),
         (PROCESSING, TimedOut()),
-        (NO_ANSWER, TimedOut(NO_ANSWER)),
+        (NO_RESPONSE, TimedOut(NO_RESPONSE)),
         (TOO_OFTEN, TimedOut(TOO_OFTEN)),
         (REFUSED, TimedOut(REFUSED)),
         (FINAL[0], Failure(FINAL[0])),
     ],
-    ids=["2", "1", "no answer", "429", "401", "1601"],
+    ids=["2", "1", "no response", "429", "401", "1601"],
 )
 def test_last_poll_is_repeated_once_where_it_failed_for_a_passing_reason(
     first: TrimError, second: TrimTask | TrimError, verdict: Verdict
@@ -354,7 +356,7 @@ def test_last_poll_is_repeated_once_where_it_failed_for_a_passing_reason(
     assert state.record_response(second, T + 61) == verdict
 
 
-@pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_ANSWER, TOO_OFTEN, REFUSED], ids=label)
+@pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_RESPONSE, TOO_OFTEN, REFUSED], ids=label)
 def test_response_after_the_deadline_to_an_earlier_poll_is_followed_by_the_last_one(
     outcome: TrimTask | TrimError,
 ) -> None:
@@ -379,18 +381,18 @@ def test_even_a_wait_that_begins_after_its_deadline_gets_one_poll(outcome: TrimT
 
 def test_the_nth_failure_at_the_deadline_is_a_failure() -> None:
     state = begin(deadline=T, max_consecutive_failures=1)
-    assert_gave_up(state.record_response(NO_ANSWER, T), NO_ANSWER, "no answer")
+    assert_gave_up(state.record_response(NO_RESPONSE, T), NO_RESPONSE, "no response")
 
 
 # --- responses to polls that were made for another wait of the trim ---
 
 
-@pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_ANSWER, TOO_OFTEN, REFUSED], ids=label)
+@pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_RESPONSE, TOO_OFTEN, REFUSED], ids=label)
 def test_early_transient_response_counts_for_nothing(outcome: TrimTask | TrimError) -> None:
     state = begin(first_poll_after=60, max_consecutive_failures=1)
     for _ in range(3):
         assert state.record_response(outcome, T + 59) == PollAgain(T + 60)
-    assert isinstance(state.record_response(NO_ANSWER, T + 60), Failure)
+    assert isinstance(state.record_response(NO_RESPONSE, T + 60), Failure)
 
 
 @pytest.mark.parametrize("outcome", [DONE, *FINAL], ids=label)
@@ -402,7 +404,7 @@ def test_early_terminal_response_counts(outcome: TrimTask | TrimError) -> None:
 # --- backoff ---
 
 
-@pytest.mark.parametrize("outcome", [PROCESSING, NO_ANSWER], ids=["processing", "failing"])
+@pytest.mark.parametrize("outcome", [PROCESSING, NO_RESPONSE], ids=["processing", "failing"])
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
@@ -431,12 +433,12 @@ def test_the_doubling_never_overflows() -> None:
 def test_messages_come_once_per_change_of_state() -> None:
     state = begin(max_consecutive_failures=9)
     messages = []
-    for outcome in [PROCESSING, *[NO_ANSWER] * 3, PROCESSING, PROCESSING, *[TOO_OFTEN] * 3, BUSY, TOO_OFTEN, REFUSED]:
+    for outcome in [PROCESSING, *[NO_RESPONSE] * 3, PROCESSING, PROCESSING, *[TOO_OFTEN] * 3, BUSY, TOO_OFTEN, REFUSED]:
         decision = again(state.record_response(outcome, state.next_poll_at))
         if decision.message:
             messages.append((decision.level, decision.message))
     assert messages == [
-        (logging.WARNING, "no answer; will retry (failure 1 of at most 9 in a row)"),
+        (logging.WARNING, "no response; will retry (failure 1 of at most 9 in a row)"),
         (logging.INFO, "responding again after 3 failed polls"),
         (logging.WARNING, "too often (HTTP status 429); next poll in 10 s"),
         (logging.INFO, "still processing after 90 s"),
@@ -454,8 +456,8 @@ def test_refusals_in_a_row_are_one_message() -> None:
 
 
 def test_message_about_failures_names_no_limit_where_there_is_none() -> None:
-    decision = begin(max_consecutive_failures=None).record_response(NO_ANSWER, T)
-    assert again(decision).message == "no answer; will retry"
+    decision = begin(max_consecutive_failures=None).record_response(NO_RESPONSE, T)
+    assert again(decision).message == "no response; will retry"
 
 
 def test_message_about_http_429_tells_the_time_of_the_next_poll() -> None:
@@ -464,8 +466,8 @@ def test_message_about_http_429_tells_the_time_of_the_next_poll() -> None:
 
 
 def test_message_about_the_last_poll_says_that_it_is_repeated() -> None:
-    message = again(begin(deadline=T).record_response(NO_ANSWER, T)).message
-    assert message == "no answer; repeating the last poll over a new network connection"
+    message = again(begin(deadline=T).record_response(NO_RESPONSE, T)).message
+    assert message == "no response; repeating the last poll over a new network connection"
 
 
 @pytest.mark.parametrize(
@@ -494,7 +496,7 @@ def test_progress_is_logged_with_growing_pauses(started_at: float | None, expect
 _OUTCOMES = [
     PROCESSING,
     BUSY,
-    NO_ANSWER,
+    NO_RESPONSE,
     NONSENSE,
     REFUSED,
     TOO_OFTEN,
@@ -531,7 +533,7 @@ def test_invariants_of_any_wait(deadline: float | None, interval: float, polls: 
         if deadline is not None and now >= deadline:
             assert not repeated
             assert state.repeats_last_poll
-            assert outcome in (NO_ANSWER, NONSENSE)
+            assert outcome in (NO_RESPONSE, NONSENSE)
             assert decision.at <= now
             repeated = True
             continue
@@ -563,11 +565,11 @@ _OUTCOME_OF = {
     Event.REJECTED: FINAL[2],
     Event.AUTH_ERROR: REFUSED,
     Event.RATE_LIMIT: TOO_OFTEN,
-    Event.TRANSIENT_ERROR: NO_ANSWER,
+    Event.TRANSIENT_ERROR: NO_RESPONSE,
 }
 _PATH_TO = {
     State.POLLING: (),
-    State.RETRYING: (NO_ANSWER,),
+    State.RETRYING: (NO_RESPONSE,),
     State.RATE_LIMITED: (TOO_OFTEN,),
     State.REAUTHENTICATING: (REFUSED,),
     State.SUCCEEDED: (DONE,),

@@ -60,8 +60,8 @@ class Client:
     def query_once(self, trans_no: str, quota_timeout: float) -> TrimTask:
         self.quota_timeouts.append(quota_timeout)
         with SyncTransport(self.settings) as transport:
-            answer = transport.send(build_query(self.settings, trans_no, T))
-        return parse_task(answer.status, answer.headers, answer.body, trans_no=trans_no)
+            response = transport.send(build_query(self.settings, trans_no, T))
+        return parse_task(response.status, response.headers, response.body, trans_no=trans_no)
 
 
 @pytest.fixture

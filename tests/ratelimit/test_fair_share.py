@@ -151,9 +151,9 @@ class NonsenseClient:
         self.reply = reply
 
     def register_script(self, _script: str) -> Callable[..., object]:
-        return self.answer
+        return self.response
 
-    def answer(self, *_: object) -> object:
+    def response(self, *_: object) -> object:
         if isinstance(self.reply, Exception):
             raise self.reply
         return self.reply

@@ -156,7 +156,7 @@ def test_a_hung_redis_takes_nothing_from_the_event_loop(settings: Callable[..., 
             assert 0 < len(names) <= 4
 
 
-async def test_an_answer_that_never_comes_is_not_awaited_for_long(clock: Clock) -> None:
+async def test_a_response_that_never_comes_is_not_awaited_for_long(clock: Clock) -> None:
     """Nor one whose host name takes for ever to be resolved, which no timeout of a socket bounds."""
     storage, let_go = RedisStorage(BrokenClient(OSError()), clock=clock), threading.Event()
     try:

@@ -15,7 +15,7 @@ class AwayAtFirst(BaseSecretsBackend):
     """Loads that are still to fail."""
 
     connection = ""
-    """What it answers then, as JSON."""
+    """Its response then, as JSON."""
 
     def get_conn_value(self, conn_id: str, *_: Any, **__: Any) -> str | None:
         if conn_id != "trim_default":

@@ -86,14 +86,14 @@ class Callbacks:
     async def say(self, data: bytes) -> bytes:
         """Send these bytes over a connection of their own and return what comes back until it is closed."""
         reader, writer = await asyncio.open_connection(HOST, self.port)
-        answer = b""
+        response = b""
         with contextlib.suppress(OSError):
             writer.write(data)
             await writer.drain()
             while chunk := await reader.read(4096):
-                answer += chunk
+                response += chunk
         writer.close()
-        return answer
+        return response
 
     async def flood(self, head: bytes) -> int:
         """Send a head and a body without end, and return how many bytes of it went before the connection was closed."""

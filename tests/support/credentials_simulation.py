@@ -33,7 +33,7 @@ ENDLESS = 1800.0
 
 
 class Gateway:
-    """A service whose trims take for ever. It answers 403 for a while; also what opens transports to it.
+    """A service whose trims take for ever. It responds 403 for a while; also what opens transports to it.
 
     :param not_before: seconds after which the next call is the first that it refuses
     :param duration: seconds for which it refuses

@@ -34,7 +34,7 @@ from airflow_provider_trim.emulator import (
     ServiceData,
     TrimEmulator,
 )
-from tests.support.servers import Door, Spoil, head, whole_answer
+from tests.support.servers import Door, Spoil, head, whole_response
 
 TOKEN = "a-token-that-must-not-leak"
 TRANS_NO = "T"
@@ -109,8 +109,8 @@ def _emulator(port: int = 0) -> Iterator[TrimEmulator]:
         yield emulator
 
 
-def answers(fault: Fault) -> Stage:
-    """The emulator answers so."""
+def responds(fault: Fault) -> Stage:
+    """The emulator responds with it."""
 
     @contextlib.contextmanager
     def stage(calls: float) -> Iterator[Service]:
@@ -123,7 +123,7 @@ def answers(fault: Fault) -> Stage:
 
 
 def spoils(spoil: Spoil) -> Stage:
-    """What the emulator answers is spoiled on its way."""
+    """The emulator's response is spoiled on its way."""
 
     @contextlib.contextmanager
     def stage(calls: float) -> Iterator[Service]:
@@ -134,7 +134,7 @@ def spoils(spoil: Spoil) -> Stage:
 
 
 def stalls(spoil: Spoil) -> Stage:
-    """What the emulator answers is spoiled so that the client gives up, and leaves.
+    """The emulator's response is spoiled so that the client gives up, and leaves.
 
     The client reports the calls: on a busy machine, a server may see a client when that has left.
     """
@@ -188,7 +188,7 @@ def presents(make_context: Callable[[], ssl.SSLContext | None]) -> Stage:
         with (
             _authority().cert_pem.tempfile() as ca,
             _emulator() as emulator,
-            Door(emulator, whole_answer, calls, tls) as door,
+            Door(emulator, whole_response, calls, tls) as door,
         ):
             yield Service(f"https://{door.address}", lambda: list(door.called_at), {"verify": ca})
 
@@ -269,7 +269,7 @@ def _self_signed() -> ssl.SSLContext:
     return context
 
 
-# --- answers that don't arrive whole ---
+# --- responses that don't arrive whole ---
 
 
 def _silence(connection: socket.socket, body: bytes) -> None:
@@ -286,14 +286,14 @@ def _drip_after(sent: bytes) -> Spoil:
     return drip
 
 
-def _reset_after_the_answer(connection: socket.socket, body: bytes) -> None:
-    whole_answer(connection, body)
+def _reset_after_the_response(connection: socket.socket, body: bytes) -> None:
+    whole_response(connection, body)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _content_length_too_short(connection: socket.socket, body: bytes) -> bool:
     connection.sendall(head(len(body) // 2) + body)
-    return True  # what is left over lies in the way of the next answer
+    return True  # what is left over lies in the way of the next response
 
 
 def _50_megabytes(connection: socket.socket, body: bytes) -> None:
@@ -313,14 +313,14 @@ BODY = json.dumps({"code": 200, "message": "ok", "data": DONE}, ensure_ascii=Fal
 
 
 def _with(old: str, new: str | bytes) -> Fault:
-    """The answer of a finished trim, with a part of it replaced."""
+    """The response of a finished trim, with a part of it replaced."""
     part = old.encode()
     assert BODY.count(part) == 1, old
     return RawResponse(BODY.replace(part, new if isinstance(new, bytes) else new.encode()))
 
 
 def _data(**changes: Any) -> Fault:
-    """The answer of a finished trim, with other data; None leaves a part out."""
+    """The response of a finished trim, with other data; None leaves a part out."""
     return ServiceData({name: value for name, value in {**DONE, **changes}.items() if value is not None})
 
 
@@ -346,7 +346,7 @@ CASES: tuple[Case, ...] = (
     # No connection.
     Case("connection refused", _W, accepts_no_connection(None), ("Connection refused",)),
     Case("unknown host name", _W, has_no_address, ("Name or service not known",)),
-    Case("no answer to a connection attempt", _W, accepts_no_connection(0), (_SLOW,), CALL_TIMEOUT),
+    Case("no response to a connection attempt", _W, accepts_no_connection(0), (_SLOW,), CALL_TIMEOUT),
     Case("certificate has expired", _W, presents(_expired), ("certificate has expired",)),
     Case("certificate of another host", _W, presents(_of_another_host), ("IP address mismatch",)),
     Case("self-signed certificate", _W, presents(_self_signed), ("self-signed certificate",)),
@@ -357,14 +357,14 @@ CASES: tuple[Case, ...] = (
         ("unable to get local issuer certificate",),
     ),
     Case("plain HTTP where TLS is expected", _W, presents(lambda: None), ("TLS handshake failed",)),
-    # No whole answer.
-    Case("no answer in time", _W, stalls(_silence), (_SLOW,), CALL_TIMEOUT),
+    # No whole response.
+    Case("no response in time", _W, stalls(_silence), (_SLOW,), CALL_TIMEOUT),
     Case("headers that drip", _W, stalls(_drip_after(b"HTTP/1.1 200 OK\r\nX: ")), (_SLOW,), CALL_TIMEOUT),
     Case("body that drips", _W, stalls(_drip_after(head(9999))), (_SLOW,), CALL_TIMEOUT),
-    Case("reset before the answer", _W, answers(ConnectionReset()), (_RESET,)),
-    Case("reset in the middle of the answer", _W, answers(ResetMidResponse()), (_RESET, _BROKEN)),
-    Case("reset after the answer", Verdict.SUCCEEDS, spoils(_reset_after_the_answer)),
-    Case("connection closed without an answer", _W, spoils(lambda connection, body: None), (_CLOSED,)),
+    Case("reset before the response", _W, responds(ConnectionReset()), (_RESET,)),
+    Case("reset in the middle of the response", _W, responds(ResetMidResponse()), (_RESET, _BROKEN)),
+    Case("reset after the response", Verdict.SUCCEEDS, spoils(_reset_after_the_response)),
+    Case("connection closed without a response", _W, spoils(lambda connection, body: None), (_CLOSED,)),
     Case("no HTTP", _W, spoils(lambda connection, body: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")), (_BROKEN,)),
     Case(
         "header of a megabyte",
@@ -396,115 +396,115 @@ CASES: tuple[Case, ...] = (
     Case(
         "HTTP 301",
         _W,
-        answers(HttpError(301, headers={"Location": "http://127.0.0.1:1/"})),
+        responds(HttpError(301, headers={"Location": "http://127.0.0.1:1/"})),
         ("redirects are not followed",),
     ),
-    Case("HTTP 204", _W, answers(RawResponse(b"", 204)), ("HTTP status 204",)),
-    Case("HTTP 400 with HTML", _W, answers(HttpError(400)), ("HTTP status 400",)),
-    Case("HTTP 401", Verdict.RELOADS, answers(HttpError(401)), (_REFUSED,)),
-    Case("HTTP 403", Verdict.RELOADS, answers(HttpError(403)), (_REFUSED,)),
-    Case("HTTP 404", _W, answers(HttpError(404)), ("check the connection's host and api_path",)),
-    Case("HTTP 408", _W, answers(HttpError(408)), (_TROUBLE,)),
+    Case("HTTP 204", _W, responds(RawResponse(b"", 204)), ("HTTP status 204",)),
+    Case("HTTP 400 with HTML", _W, responds(HttpError(400)), ("HTTP status 400",)),
+    Case("HTTP 401", Verdict.RELOADS, responds(HttpError(401)), (_REFUSED,)),
+    Case("HTTP 403", Verdict.RELOADS, responds(HttpError(403)), (_REFUSED,)),
+    Case("HTTP 404", _W, responds(HttpError(404)), ("check the connection's host and api_path",)),
+    Case("HTTP 408", _W, responds(HttpError(408)), (_TROUBLE,)),
     Case(
         "HTTP 429 without Retry-After",
         Verdict.SLOWS_DOWN,
-        answers(HttpError(429)),
+        responds(HttpError(429)),
         _CALLED_TOO_OFTEN,
         pause=BACKOFF,
     ),
     Case(
         "HTTP 429, Retry-After in seconds",
         Verdict.SLOWS_DOWN,
-        answers(HttpError(429, headers={"Retry-After": "1"})),
+        responds(HttpError(429, headers={"Retry-After": "1"})),
         _CALLED_TOO_OFTEN,
         pause=1.0,
     ),
     Case(
         "HTTP 429, Retry-After as a date",
         Verdict.SLOWS_DOWN,
-        answers(HttpError(429, headers={"Date": _NOON, "Retry-After": _A_SECOND_LATER})),
+        responds(HttpError(429, headers={"Date": _NOON, "Retry-After": _A_SECOND_LATER})),
         _CALLED_TOO_OFTEN,
         pause=1.0,
     ),
     Case(
         "HTTP 429, Retry-After is nonsense",
         Verdict.SLOWS_DOWN,
-        answers(HttpError(429, headers={"Retry-After": "soon"})),
+        responds(HttpError(429, headers={"Retry-After": "soon"})),
         _CALLED_TOO_OFTEN,
         pause=BACKOFF,
     ),
-    Case("HTTP 500", _W, answers(HttpError(500)), (_TROUBLE,)),
-    Case("HTTP 502 with HTML", _W, answers(HttpError(502)), (_TROUBLE,)),
-    Case("HTTP 503", _W, answers(HttpError(503, headers={"Retry-After": "0"})), (_TROUBLE,)),
-    Case("HTTP 504", _W, answers(HttpError(504)), (_TROUBLE,)),
-    # Bodies that are no answer of the service.
-    Case("HTTP 200 with HTML", _W, answers(HttpError(200)), (_NO_JSON,)),
+    Case("HTTP 500", _W, responds(HttpError(500)), (_TROUBLE,)),
+    Case("HTTP 502 with HTML", _W, responds(HttpError(502)), (_TROUBLE,)),
+    Case("HTTP 503", _W, responds(HttpError(503, headers={"Retry-After": "0"})), (_TROUBLE,)),
+    Case("HTTP 504", _W, responds(HttpError(504)), (_TROUBLE,)),
+    # Bodies that are not the service's.
+    Case("HTTP 200 with HTML", _W, responds(HttpError(200)), (_NO_JSON,)),
     Case(
         "page that repeats the token",
         _W,
-        answers(RawResponse(f"<p>Bad request: userId=emulator&token={TOKEN}</p>".encode())),
+        responds(RawResponse(f"<p>Bad request: userId=emulator&token={TOKEN}</p>".encode())),
         ("token=***",),
     ),
-    Case("empty body", _W, answers(RawResponse(b"")), (_NO_JSON,)),
-    Case("body of NUL bytes", _W, answers(RawResponse(b"\0" * 1000)), (_NO_JSON,)),
-    Case("NUL byte in a value", _W, answers(_with("射门", b"\0")), (_NO_JSON,)),
-    Case("invalid UTF-8 in a value", _W, answers(_with("射门", b"\xff\xfe")), (_NO_JSON,)),
-    Case("invalid UTF-8 around the values", _W, answers(RawResponse(b"\xff" + BODY)), (_NO_JSON,)),
-    Case("UTF-16", _W, answers(RawResponse(BODY.decode().encode("utf-16"))), (_NO_JSON,)),
-    Case("byte order mark", Verdict.SUCCEEDS, answers(RawResponse(b"\xef\xbb\xbf" + BODY))),
+    Case("empty body", _W, responds(RawResponse(b"")), (_NO_JSON,)),
+    Case("body of NUL bytes", _W, responds(RawResponse(b"\0" * 1000)), (_NO_JSON,)),
+    Case("NUL byte in a value", _W, responds(_with("射门", b"\0")), (_NO_JSON,)),
+    Case("invalid UTF-8 in a value", _W, responds(_with("射门", b"\xff\xfe")), (_NO_JSON,)),
+    Case("invalid UTF-8 around the values", _W, responds(RawResponse(b"\xff" + BODY)), (_NO_JSON,)),
+    Case("UTF-16", _W, responds(RawResponse(BODY.decode().encode("utf-16"))), (_NO_JSON,)),
+    Case("byte order mark", Verdict.SUCCEEDS, responds(RawResponse(b"\xef\xbb\xbf" + BODY))),
     Case("body of 50 MB", _W, spoils(_50_megabytes), ("response larger than 1,048,576 bytes",)),
-    Case("300,000 values", _W, answers(RawResponse(b"[" + b"[]," * 300_000)), ("more than 10,000 values",)),
-    Case("9,000 nested lists", _W, answers(RawResponse(b"[" * 9_000)), (_NO_JSON,)),
+    Case("300,000 values", _W, responds(RawResponse(b"[" + b"[]," * 300_000)), ("more than 10,000 values",)),
+    Case("9,000 nested lists", _W, responds(RawResponse(b"[" * 9_000)), (_NO_JSON,)),
     Case(
         "gzip bomb",
         _W,
-        answers(_encoded("gzip", gzip.compress(b" " * 3_000_000))),
+        responds(_encoded("gzip", gzip.compress(b" " * 3_000_000))),
         ("decompressed response larger than 1,048,576 bytes",),
     ),
-    Case("gzip that is none", _W, answers(_encoded("gzip", BODY)), ("cannot be decompressed",)),
-    Case("Content-Encoding br", _W, answers(_encoded("br", BODY)), ("unexpected Content-Encoding 'br'",)),
+    Case("gzip that is none", _W, responds(_encoded("gzip", BODY)), ("cannot be decompressed",)),
+    Case("Content-Encoding br", _W, responds(_encoded("br", BODY)), ("unexpected Content-Encoding 'br'",)),
     # Envelopes.
-    Case("a list instead of an envelope", _W, answers(RawResponse(b"[]")), (_SHAPE,)),
-    Case("`code` missing", _W, answers(_with('"code": 200, ', "")), ("code: Field required",)),
-    Case('`code` as a string, "200"', Verdict.SUCCEEDS, answers(_with("200", '"200"'))),
-    Case("`code` NaN", _W, answers(_with("200", "NaN")), (_NO_JSON,)),
-    Case("`code` of 4,001 digits", _W, answers(_with("200", f"1{'0' * 4000}")), (_SHAPE,)),
-    Case("`message` missing", Verdict.SUCCEEDS, answers(_with('"message": "ok", ', ""))),
+    Case("a list instead of an envelope", _W, responds(RawResponse(b"[]")), (_SHAPE,)),
+    Case("`code` missing", _W, responds(_with('"code": 200, ', "")), ("code: Field required",)),
+    Case('`code` as a string, "200"', Verdict.SUCCEEDS, responds(_with("200", '"200"'))),
+    Case("`code` NaN", _W, responds(_with("200", "NaN")), (_NO_JSON,)),
+    Case("`code` of 4,001 digits", _W, responds(_with("200", f"1{'0' * 4000}")), (_SHAPE,)),
+    Case("`message` missing", Verdict.SUCCEEDS, responds(_with('"message": "ok", ', ""))),
     Case(
         "code 1301: no permission",
         Verdict.RELOADS,
-        answers(ServiceCode(1301, "no permission")),
+        responds(ServiceCode(1301, "no permission")),
         ("code 1301",),
     ),
     Case(
         "code 1560: being processed",
         Verdict.KEEPS_WAITING,
-        answers(ServiceCode(1560, "being processed")),
+        responds(ServiceCode(1560, "being processed")),
         ("not finished within the timeout",),
     ),
-    Case("code 1601: empty transNo", _F, answers(ServiceCode(1601, "empty")), ("code 1601",)),
-    Case("code 1602: illegal transNo", _F, answers(ServiceCode(1602, "illegal")), ("code 1602",)),
-    Case("code 1603: unknown transNo", _F, answers(ServiceCode(1603, "not exist")), ("code 1603",)),
-    Case("code 9999, which is not documented", _F, answers(ServiceCode(9999, "surprise")), ("code 9999",)),
+    Case("code 1601: empty transNo", _F, responds(ServiceCode(1601, "empty")), ("code 1601",)),
+    Case("code 1602: illegal transNo", _F, responds(ServiceCode(1602, "illegal")), ("code 1602",)),
+    Case("code 1603: unknown transNo", _F, responds(ServiceCode(1603, "not exist")), ("code 1603",)),
+    Case("code 9999, which is not documented", _F, responds(ServiceCode(9999, "surprise")), ("code 9999",)),
     # What is in them.
-    Case("`data` null", _W, answers(ServiceData(None)), ("data must be an object",)),
-    Case('`data` ""', _W, answers(ServiceData("")), ("data must be an object",)),
-    Case("`data` a list", _W, answers(ServiceData([DONE])), ("data must be an object",)),
-    Case("`data` of another transNo", _W, answers(_data(transNo="U")), ("response is for another transNo",)),
-    Case("`status` missing", _W, answers(_data(status=None)), ("data.status: Field required",)),
-    Case("`status` null", _W, answers(_with('"status": 2', '"status": null')), ("data.status",)),
-    Case("`status` true", _W, answers(_data(status=True)), ("data.status: must be an integer",)),
-    Case("`status` NaN", _W, answers(_with('"status": 2', '"status": NaN')), (_NO_JSON,)),
-    Case("`status` of 4,001 digits", _W, answers(_with('"status": 2', f'"status": 1{"0" * 4000}')), ("data.status",)),
-    Case("`status` 0", _F, answers(_data(status=0)), ("unknown status 0",)),
-    Case("`status` 3: failed", _F, answers(_data(status=3)), ("failed: status 3. Submit it again",)),
-    Case("`status` 4", _F, answers(_data(status=4)), ("unknown status 4",)),
-    Case('`status` as a string, "2"', Verdict.SUCCEEDS, answers(_data(status="2"))),
+    Case("`data` null", _W, responds(ServiceData(None)), ("data must be an object",)),
+    Case('`data` ""', _W, responds(ServiceData("")), ("data must be an object",)),
+    Case("`data` a list", _W, responds(ServiceData([DONE])), ("data must be an object",)),
+    Case("`data` of another transNo", _W, responds(_data(transNo="U")), ("response is for another transNo",)),
+    Case("`status` missing", _W, responds(_data(status=None)), ("data.status: Field required",)),
+    Case("`status` null", _W, responds(_with('"status": 2', '"status": null')), ("data.status",)),
+    Case("`status` true", _W, responds(_data(status=True)), ("data.status: must be an integer",)),
+    Case("`status` NaN", _W, responds(_with('"status": 2', '"status": NaN')), (_NO_JSON,)),
+    Case("`status` of 4,001 digits", _W, responds(_with('"status": 2', f'"status": 1{"0" * 4000}')), ("data.status",)),
+    Case("`status` 0", _F, responds(_data(status=0)), ("unknown status 0",)),
+    Case("`status` 3: failed", _F, responds(_data(status=3)), ("failed: status 3. Submit it again",)),
+    Case("`status` 4", _F, responds(_data(status=4)), ("unknown status 4",)),
+    Case('`status` as a string, "2"', Verdict.SUCCEEDS, responds(_data(status="2"))),
     Case(
         "`status` 2 without `videoInfo`",
         _W,
-        answers(_data(videoInfo=None)),
+        responds(_data(videoInfo=None)),
         ("status 2 (successful) without videoInfo",),
     ),
-    Case("`videoInfo` that is no object", _W, answers(_data(videoInfo="V1")), ("data.videoInfo",)),
+    Case("`videoInfo` that is no object", _W, responds(_data(videoInfo="V1")), ("data.videoInfo",)),
 )

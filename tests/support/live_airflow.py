@@ -219,10 +219,10 @@ class LiveAirflow:
         if "Authorization" not in self._session.headers:
             token = self._session.get(f"{self.url}/auth/token", timeout=API_LIMIT).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
-        if not answer.ok:
-            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
-        return answer.json() if answer.content else None
+        response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
+        if not response.ok:
+            raise RuntimeError(f"{method} {path}: {response.status_code} {response.text[:1000]}")
+        return response.json() if response.content else None
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until a DAG file has been read; a file that can't be read is an error."""

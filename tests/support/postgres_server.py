@@ -49,7 +49,7 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Make a database, serve it, and return when it answers."""
+        """Make a database, serve it, and return when it responds."""
         programs = _programs()
         initdb = [programs / "initdb", "-D", self._data, "-U", USER, "--auth=trust", "--encoding=UTF8", "--no-sync"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **self._owner)

@@ -40,12 +40,12 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, empty, and return when it answers."""
+        """Start it, empty, and return when it responds."""
         log = Path(self._folder.name) / "redis.log"
         options = ["--bind", HOST, "--port", str(self.port), "--dir", self._folder.name, "--logfile", str(log)]
         self._process = subprocess.Popen([self._program, *options, *self._options, "--save", "", "--appendonly", "no"])
         end = time.monotonic() + LIMIT
-        while not self._answers():
+        while not self._responds():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"redis-server did not start:\n{log.read_text() if log.exists() else ''}")
             time.sleep(0.02)
@@ -67,7 +67,7 @@ class RedisServer:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=60) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")

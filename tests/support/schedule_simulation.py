@@ -15,7 +15,7 @@ INTERVAL = 5.0
 """Minimum seconds between two polls of one trim."""
 
 LATENCY = 0.1
-"""Seconds from a call to its answer."""
+"""Seconds from a call to its response."""
 
 Delays = list[float]
 
@@ -70,12 +70,12 @@ def simulate(
         due = schedule.next_due_at()
         poll_at = math.inf if due is None else max(due, window.free_at(), now)
         arrival = begins[come] if come < len(begins) else math.inf
-        answer = under_way[0][0] if under_way else math.inf
-        now = min(poll_at, arrival, answer)
+        response = under_way[0][0] if under_way else math.inf
+        now = min(poll_at, arrival, response)
         if arrival <= now:
             schedule.upsert(str(come), started_at=now, interval=interval, not_before=now)
             come += 1
-        elif answer <= now:
+        elif response <= now:
             _, trim, done = under_way.popleft()
             schedule.record(str(trim), now, finished=done)
             if done:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peers that the emulator can't be: bare sockets that note what they are sent and answer fixed bytes."""
+"""Peers that the emulator can't be: bare sockets that note what they are sent and respond with fixed bytes."""
 
 from __future__ import annotations
 
@@ -80,16 +80,16 @@ def read_request(stream: IO[bytes]) -> bytes:
 
 
 class RawServer(BareServer):
-    """Answers the first request of every connection with ``answer`` and closes it.
+    """Responds to the first request of every connection with ``response`` and closes it.
 
     :param tls: speak TLS with this context
     :param host: address to listen on
     """
 
-    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(self, response: bytes, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         super().__init__(host)
         self.requests: list[bytes] = []
-        self._answer = answer
+        self._response = response
         self._tls = tls
 
     def serve(self, connection: socket.socket) -> None:
@@ -104,11 +104,11 @@ class RawServer(BareServer):
         self.requests.append(read_request(stream))
 
     def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
-        connection.sendall(self._answer)
+        connection.sendall(self._response)
 
 
 class DrippingServer(RawServer):
-    """Goes on after ``answer`` with a byte now and then, until the client has had enough."""
+    """Goes on after ``response`` with a byte now and then, until the client has had enough."""
 
     def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
         super()._reply(connection, stream)
@@ -118,7 +118,7 @@ class DrippingServer(RawServer):
 
 
 class ClosingServer(RawServer):
-    """Keeps its connections open after the first answer, and closes each as soon as it is asked again."""
+    """Keeps its connections open after the first response, and closes each as soon as it is asked again."""
 
     def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
         if len(self.requests) == 1:
@@ -127,23 +127,23 @@ class ClosingServer(RawServer):
 
 
 Spoil = Callable[[socket.socket, bytes], bool | None]
-"""Sends what there is instead of an answer with that body. True leaves the connection open for another call."""
+"""Sends what there is instead of a response with that body. True leaves the connection open for another call."""
 
 
 def head(length: int) -> bytes:
-    """The head of an answer of JSON."""
+    """The head of a response of JSON."""
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
 
 
-def whole_answer(connection: socket.socket, body: bytes) -> None:
+def whole_response(connection: socket.socket, body: bytes) -> None:
     """Spoil nothing."""
     connection.sendall(head(len(body)) + body)
 
 
 class Door(RawServer):
-    """Stands before an emulator, spoils what it answers to the first calls, and hands on all later answers.
+    """Stands before an emulator, spoils its responses to the first calls, and hands on all later responses.
 
-    :param spoil: what is done to an answer
+    :param spoil: what is done to a response
     :param calls: how many
     :param tls: with what to speak TLS in the first calls and in later ones; None is for a server that does not
     """
@@ -151,7 +151,7 @@ class Door(RawServer):
     def __init__(
         self,
         emulator: TrimEmulator,
-        spoil: Spoil = whole_answer,
+        spoil: Spoil = whole_response,
         calls: float = math.inf,
         tls: tuple[ssl.SSLContext | None, ssl.SSLContext] | None = None,
     ) -> None:
@@ -179,7 +179,7 @@ class Door(RawServer):
 
     def _reply(self, connection: socket.socket, stream: IO[bytes]) -> None:
         body = self._ask_emulator(self.requests[-1])
-        if (self._spoil if self._spoils() else whole_answer)(connection, body):
+        if (self._spoil if self._spoils() else whole_response)(connection, body):
             self._receive(stream)
             if self.requests[-1]:
                 self.called_at.append(time.time())
@@ -188,6 +188,6 @@ class Door(RawServer):
     def _ask_emulator(self, request: bytes) -> bytes:
         with socket.create_connection((self._emulator.host, self._emulator.port), timeout=60) as connection:
             connection.sendall(request)
-            answer = http.client.HTTPResponse(connection)
-            answer.begin()
-            return answer.read()
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            return response.read()

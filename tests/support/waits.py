@@ -154,7 +154,7 @@ WAIT_IDS = [f"{make.__name__}-{mode}" for make, mode in WAITS]
 def in_waits(cases: dict[str, tuple[Any, ...]]) -> list[Any]:
     """Return cases, each followed by a wait: the first in every wait, the others in one, and elsewhere marked ``full``.
 
-    How an answer is read is the same for all; tests/airflow/test_fault_matrix.py has every fault.
+    How a response is read is the same for all; tests/airflow/test_fault_matrix.py has every fault.
     """
     first = next(iter(cases))
     return [

@@ -47,9 +47,9 @@ class Progress:
     def poll(self, call: Call) -> None:
         """Print a call of the service, all of which are polls here."""
         self._polls += 1
-        answer = {1: "processing", 2: "successful"}.get(call.trim_status or 0, f"code {call.code}")
+        response = {1: "processing", 2: "successful"}.get(call.trim_status or 0, f"code {call.code}")
         note = f"; it takes {TRIM_SECONDS:.0f} s from now" if self._polls == 1 else ""
-        self.event(f"poll {self._polls}: the trim is {answer}{note}")
+        self.event(f"poll {self._polls}: the trim is {response}{note}")
 
     def state(self, task: str, state: str) -> None:
         """Print the state of a task once, unless it is one on the way."""

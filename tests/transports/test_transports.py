@@ -55,7 +55,7 @@ def query(connection: TrimSettings, trans_no: str = "T") -> Request:
 
 
 def failure(connect: Connect, host: str, **extra: Any) -> str:
-    """The reason why a call with the token in its URL has no answer; nothing of it may be shown."""
+    """The reason why a call with the token in its URL has no response; nothing of it may be shown."""
     connection = settings(host, method="GET", allow_token_in_url=True, allow_http=True, **extra)
     request = query(connection)
     assert TOKEN in request.url
@@ -75,18 +75,18 @@ def failure(connect: Connect, host: str, **extra: Any) -> str:
     return str(error).removeprefix(start)
 
 
-# --- a call and its answer ---
+# --- a call and its response ---
 
 
 @pytest.mark.parametrize("http_status", [200, 201, 204, 302, 400, 401, 403, 404, 429, 500, 503, 599])
 def test_any_response_comes_back_as_it_is(connect: Connect, emulator: TrimEmulator, http_status: int) -> None:
-    """A status is no exception; what it means is decided in one place, from all of the answer."""
+    """A status is no exception; what it means is decided in one place, from all of the response."""
     body = b"" if http_status == 204 else "\x00\xff 操作成功".encode()
     emulator.misbehave(None, RawResponse(body, http_status, {"X-One": "1", "Retry-After": "7"}))
     connection = settings(emulator.url)
-    answer = connect(connection).send(query(connection))
-    assert (answer.status, answer.body) == (http_status, body)
-    headers = {name.lower(): value for name, value in answer.headers.items()}
+    response = connect(connection).send(query(connection))
+    assert (response.status, response.body) == (http_status, body)
+    headers = {name.lower(): value for name, value in response.headers.items()}
     assert (headers["x-one"], headers["retry-after"]) == ("1", "7")
     assert headers["x-ws-requestid"] == emulator.calls[0].request_id
 
@@ -94,8 +94,8 @@ def test_any_response_comes_back_as_it_is(connect: Connect, emulator: TrimEmulat
 def test_a_trim_end_to_end(connect: Connect, emulator: TrimEmulator) -> None:
     emulator.add_trim("片段 1", seconds=0)
     connection = settings(emulator.url)
-    answer = connect(connection).send(query(connection, "片段 1"))
-    task = parse_task(answer.status, answer.headers, answer.body, trans_no="片段 1")
+    response = connect(connection).send(query(connection, "片段 1"))
+    task = parse_task(response.status, response.headers, response.body, trans_no="片段 1")
     assert task.video_info is not None
     assert task.video_info.raw == emulator.video_info("片段 1")
     assert task.request_id == emulator.calls[0].request_id
@@ -228,11 +228,11 @@ async def test_no_more_connections_than_allowed(emulator: TrimEmulator) -> None:
         calls = [asyncio.ensure_future(transport.send(query(connection))) for _ in range(5)]
         await asyncio.to_thread(hold.wait_until_held, 2)
         hold.release()
-        assert [answer.status for answer in await asyncio.gather(*calls)] == [200] * 5
+        assert [response.status for response in await asyncio.gather(*calls)] == [200] * 5
     assert emulator.connections_opened == 2
 
 
-# --- no answer ---
+# --- no response ---
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ BROKEN = "malformed HTTP response"
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
         (b"", CLOSED),
         (b"garbage\r\n\r\n", BROKEN),
@@ -266,8 +266,8 @@ BROKEN = "malformed HTTP response"
     ],
     ids=["nothing", "garbage", "too-short", "bad-chunk"],
 )
-def test_response_that_is_not_http(connect: Connect, answer: bytes, reason: str) -> None:
-    with RawServer(answer) as server:
+def test_response_that_is_not_http(connect: Connect, response: bytes, reason: str) -> None:
+    with RawServer(response) as server:
         assert failure(connect, f"http://{server.address}") == reason
         assert server.requests
 
@@ -392,8 +392,8 @@ def test_certificate_of_another_host(connect: Connect, authority: trustme.CA, ca
 def test_given_authority(connect: Connect, authority: trustme.CA, ca: str) -> None:
     with tls_server(authority) as server:
         connection = settings(f"https://{server.address}", verify=ca)
-        answer = connect(connection).send(query(connection))
-        assert (answer.status, answer.body, answer.headers["x-ws-requestid"]) == (200, b"{}", "r-1")
+        response = connect(connection).send(query(connection))
+        assert (response.status, response.body, response.headers["x-ws-requestid"]) == (200, b"{}", "r-1")
 
 
 def test_a_file_that_holds_no_authorities(connect: Connect, tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ def test_authorities_of_the_environment_that_are_none(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         OK,
         b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\n{}",
@@ -444,10 +444,10 @@ def test_authorities_of_the_environment_that_are_none(
     ],
     ids=["ok", "bad header", "bad cookie", "closed"],
 )
-def test_no_logger_sees_the_token(connect: Connect, caplog: pytest.LogCaptureFixture, answer: bytes) -> None:
+def test_no_logger_sees_the_token(connect: Connect, caplog: pytest.LogCaptureFixture, response: bytes) -> None:
     """Other packages' loggers write URLs, and a task's log has them at DEBUG."""
     caplog.set_level(logging.DEBUG)
-    with RawServer(answer) as server:
+    with RawServer(response) as server:
         connection = settings(f"http://{server.address}", method="GET", allow_token_in_url=True)
         with contextlib.suppress(TrimTransportError):
             connect(connection).send(query(connection))

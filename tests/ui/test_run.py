@@ -18,11 +18,11 @@ POSTER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 19\r\n\
 
 
 def test_a_run_from_its_trigger_to_the_video(
-    page: Page, context: BrowserContext, service: TrimEmulator, example_answer: dict, picture: Any
+    page: Page, context: BrowserContext, service: TrimEmulator, example_response: dict, picture: Any
 ) -> None:
     run = RunPage(page)
     with RawServer(POSTER) as poster:
-        info = {**example_answer["data"]["videoInfo"], "imageUrl": f"http://{poster.address}/{TRANS_NO}.jpg"}
+        info = {**example_response["data"]["videoInfo"], "imageUrl": f"http://{poster.address}/{TRANS_NO}.jpg"}
         service.add_trim(TRANS_NO, seconds=math.inf, video_info=info)
         run.trigger("example_trim_wait", transNo=TRANS_NO)
         run.expect_state("wait", "Deferred")

@@ -129,7 +129,7 @@ def emulator_options(sdk_over_http: None) -> dict[str, Any]:
 
 
 def call(emulator: TrimEmulator, method: str, uri: str, body: str | None = None, secret: str = SECRET) -> Any:
-    """The answer to the SDK's own HTTP call."""
+    """The response to the SDK's own HTTP call."""
     endpoint = emulator.url.removeprefix("http://")
     return json.loads(AkSkAuth.invoke(config(endpoint, method, uri, secret=secret), body))
 
@@ -140,8 +140,8 @@ def test_the_sdk_is_let_in(emulator: TrimEmulator, trans_no: str) -> None:
     emulator.add_trim(trans_no, seconds=0)
     got = call(emulator, "GET", f"{QUERY_PATH}?{urlencode({'transNo': trans_no}, quote_via=quote)}")
     posted = call(emulator, "POST", QUERY_PATH, json.dumps({"transNo": trans_no}, ensure_ascii=False))
-    for answer in (got, posted):
-        assert (answer["code"], answer["data"]["transNo"], answer["data"]["status"]) == (200, trans_no, 2)
+    for response in (got, posted):
+        assert (response["code"], response["data"]["transNo"], response["data"]["status"]) == (200, trans_no, 2)
 
 
 def test_the_sdk_submits(emulator: TrimEmulator) -> None:
@@ -152,6 +152,6 @@ def test_the_sdk_submits(emulator: TrimEmulator) -> None:
 
 def test_the_sdk_with_a_wrong_secret_is_refused(emulator: TrimEmulator) -> None:
     emulator.add_trim("T", seconds=0)
-    answer = call(emulator, "POST", QUERY_PATH, json.dumps({"transNo": "T"}), secret="wrong")
-    assert (answer["code"], answer["message"]) == (401, "the signature is wrong")
+    response = call(emulator, "POST", QUERY_PATH, json.dumps({"transNo": "T"}), secret="wrong")
+    assert (response["code"], response["message"]) == (401, "the signature is wrong")
     assert emulator.calls[-1].http_status == 401

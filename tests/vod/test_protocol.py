@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests as they are built, and every kind of answer as it is read."""
+"""Requests as they are built, and every kind of response as it is read."""
 
 import base64
 import inspect
@@ -64,7 +64,7 @@ def ask(
 
 
 def refusal(body: bytes, http_status: int = 200, headers: Mapping[str, str] | None = None) -> TrimError:
-    """The error an answer is read as; whatever it is, it keeps the facts and survives pickling."""
+    """The error a response is read as; whatever it is, it keeps the facts and survives pickling."""
     headers = {"X-WS-RequestId": "r-1", **(headers or {})}
     with pytest.raises(TrimError) as caught:
         ask(body, http_status, headers)
@@ -149,7 +149,7 @@ def test_possible_trans_no(trans_no: str) -> None:
     assert check_trans_no(trans_no) == trans_no
 
 
-# --- answers that are a trim ---
+# --- responses that are a trim ---
 
 
 def test_documented_example() -> None:
@@ -189,7 +189,7 @@ def test_trans_no_of_the_response_is_checked() -> None:
     assert "response is for another transNo" in refusal(envelope(processing(transNo="other"))).message
 
 
-# --- answers that are not of the documented shape ---
+# --- responses that are not of the documented shape ---
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_at_most_200_characters_are_quoted() -> None:
         ask(envelope(processing(status=3, transNo="x" * 9999)), trans_no=None)
 
 
-# --- answers that say no ---
+# --- responses that say no ---
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ DATE = {"date": "Wed, 17 Jan 2018 09:47:58 GMT"}
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """A date counts from the answer's own date, since clocks differ."""
+    """A date counts from the response's own date, since clocks differ."""
     assert refusal(b"", 429, headers).retry_after == seconds
 
 

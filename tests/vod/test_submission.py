@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a submission takes, how it goes over the wire, and every answer to it."""
+"""What a submission takes, how it goes over the wire, and every response to it."""
 
 from __future__ import annotations
 
@@ -303,10 +303,10 @@ def test_newer_hosts_get_json(auth: str) -> None:
     assert "Authorization" in request.headers
 
 
-# --- answers ---
+# --- responses ---
 
 
-def answer(code: object = 200, data: object = "task-1", message: object = "操作成功") -> bytes:
+def response(code: object = 200, data: object = "task-1", message: object = "操作成功") -> bytes:
     return json.dumps({"code": code, "message": message, "data": data}, ensure_ascii=False).encode()
 
 
@@ -322,14 +322,14 @@ def refusal(body: bytes, http_status: int = 200, **headers: str) -> TrimError:
 
 @pytest.mark.parametrize(("data", "said"), [("task-1", "task-1"), ("", ""), (None, ""), (17, "17")])
 def test_accepted(data: object, said: str) -> None:
-    assert parse_submission(200, {}, answer(data=data)) == said
-    assert parse_submission(200, {}, answer("200", data)) == said
+    assert parse_submission(200, {}, response(data=data)) == said
+    assert parse_submission(200, {}, response("200", data)) == said
 
 
 @pytest.mark.parametrize("data", [{}, {"taskId": "t"}, [], ["t"], 1.5], ids=repr)
 def test_data_that_is_no_string(data: object) -> None:
     """It may have been accepted: retryable, which makes the hook ask before it sends again."""
-    error = refusal(answer(data=data))
+    error = refusal(response(data=data))
     assert (type(error), error.retryable, error.code) == (TrimResponseError, True, 200)
     assert "data must be a string" in str(error)
 
@@ -350,7 +350,7 @@ def test_data_that_is_no_string(data: object) -> None:
 def test_a_refused_parameter_is_named(code: int, parameter: str | None, http_status: int) -> None:
     """What the service says is kept."""
     for wire_code in (code, str(code)):
-        error = refusal(answer(wire_code, None, "参数错误"), http_status)
+        error = refusal(response(wire_code, None, "参数错误"), http_status)
         assert isinstance(error, TrimParameterError)
         assert (error.parameter, error.code, error.retryable) == (parameter, code, False)
         assert str(error) == (
@@ -374,7 +374,7 @@ def test_a_refused_parameter_is_named(code: int, parameter: str | None, http_sta
 )
 def test_unlisted_codes(code: int, kind: type[TrimError], retryable: bool) -> None:
     """Those unknown keep code, message and request id."""
-    error = refusal(answer(code, None, "no"))
+    error = refusal(response(code, None, "no"))
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
     assert "API error: no" in str(error)
 
@@ -385,10 +385,10 @@ def test_unlisted_codes(code: int, kind: type[TrimError], retryable: bool) -> No
         (b"<html>", 200, TrimResponseError),
         (b"", 200, TrimResponseError),
         (b"<html>", 502, TrimTransportError),
-        (answer(1565), 503, TrimTransportError),
-        (answer(1565), 401, TrimAuthError),
-        (answer(429, None), 429, TrimQuotaExceededError),
-        (answer(), 404, TrimResponseError),
+        (response(1565), 503, TrimTransportError),
+        (response(1565), 401, TrimAuthError),
+        (response(429, None), 429, TrimQuotaExceededError),
+        (response(), 404, TrimResponseError),
     ],
 )
 def test_responses_of_a_proxy(body: bytes, http_status: int, kind: type[TrimError]) -> None:
@@ -396,8 +396,8 @@ def test_responses_of_a_proxy(body: bytes, http_status: int, kind: type[TrimErro
 
 
 def test_retry_after_is_kept() -> None:
-    assert refusal(answer(429, None), 429, **{"Retry-After": "7"}).retry_after == 7
-    assert refusal(answer(1000, None), 400, **{"Retry-After": "7"}).retry_after == 7
+    assert refusal(response(429, None), 429, **{"Retry-After": "7"}).retry_after == 7
+    assert refusal(response(1000, None), 400, **{"Retry-After": "7"}).retry_after == 7
 
 
 def test_a_local_refusal_survives_pickling() -> None:
@@ -452,12 +452,12 @@ def test_any_parameters_are_sent_or_refused(parameters: dict[str, Any], connecti
     st.integers(100, 599) | st.sampled_from([200, 400]),
     st.binary(max_size=20)
     | st.builds(
-        answer,
+        response,
         st.integers() | st.sampled_from([200, 1000, "1561", 1301, None]),
         anything.filter(lambda value: not isinstance(value, bytes | timedelta)),
     ),
 )
-def test_any_answer_is_read_or_an_error(http_status: int, body: bytes) -> None:
+def test_any_response_is_read_or_an_error(http_status: int, body: bytes) -> None:
     outcome: str | TrimError
     try:
         outcome = parse_submission(http_status, {}, body)

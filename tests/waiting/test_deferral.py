@@ -222,7 +222,7 @@ def test_trigger_timeout_counts_as_the_timeout(soft_fail: bool, expected: type[E
 
 
 def test_every_call_has_a_timeout(trim_default: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service that never answers is a passing failure, in a worker and in the triggerer."""
+    """A service that never responds is a passing failure, in a worker and in the triggerer."""
     set_connection(monkeypatch, trim_default, timeout=0.2)
     hold = Hold()
     trim_default.misbehave("T", hold, repeat=True)
