@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ from airflow_provider_trim.ratelimit.shared_knowledge import (
 )
 from airflow_provider_trim.ratelimit.storage import Storages
 from airflow_provider_trim.vod.settings import TrimSettings
-from tests.support.callback_calls import until
 from tests.support.clocks import Clock
 from tests.support.redis_server import RedisServer
 
@@ -128,6 +127,13 @@ class Process:
         self._clock.now += EXCHANGE_INTERVAL
         assert not await self._permits.acquire(self._limiter, 1)
 
+    async def poll_until(self, true: Callable[[], bool]) -> None:
+        """Poll until something is true; while an exchange is under way, there is no other."""
+        async with asyncio.timeout(60):
+            while not true():
+                await self.poll()
+                await asyncio.sleep(0.01)
+
     def learn(self, seconds: float, trims: int = 30) -> None:
         """Find trims that take a number of seconds."""
         for number in range(trims):
@@ -145,13 +151,9 @@ async def test_a_process_that_starts_learns_what_others_know(redis: RedisServer,
     experienced, started = Process(redis), Process(redis)
     await experienced.poll()
     experienced.learn(20.0)
-    await experienced.poll()
-    await until(lambda: bool(client.hgetall(next(iter(client.scan_iter("*durations*")), "none"))))
+    await experienced.poll_until(lambda: any(client.scan_iter("*durations*")))
     assert started.durations.survival(25.0) > 0.3
-    async with asyncio.timeout(30):
-        while started.durations.survival(25.0) > 0.1:
-            await started.poll()
-            await asyncio.sleep(0.01)
+    await started.poll_until(lambda: started.durations.survival(25.0) <= 0.1)
     assert started.durations.survival(15.0) > 0.9
 
 
@@ -162,13 +164,9 @@ async def test_what_cannot_be_read_changes_nothing_and_is_replaced(
     process = Process(redis)
     await process.poll()
     process.learn(20.0)
-    await process.poll()
-    await until(lambda: any(client.scan_iter("*durations*")))
+    await process.poll_until(lambda: any(client.scan_iter("*durations*")))
     (key,) = client.scan_iter("*durations*")
     client.hset(key, mapping={"text": text, "weight": 999})
-    async with asyncio.timeout(30):
-        while client.hget(key, "text") == text:
-            await process.poll()
-            await asyncio.sleep(0.01)
+    await process.poll_until(lambda: client.hget(key, "text") != text)
     assert process.durations.survival(25.0) < 0.1
     assert [record.levelname for record in caplog.records] == ["WARNING"]
