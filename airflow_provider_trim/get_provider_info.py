@@ -141,6 +141,15 @@ CONNECTION_TYPE: dict[str, Any] = {
 """The connection type, as Airflow 3 reads it. The hook derives from it what Airflow 2.11 needs."""
 
 
+_UI_PAGE: dict[str, Any] = {
+    "description": "Whether the api-server (Airflow 3.1 and later) shows the page Trims in the menu Browse.",
+    "version_added": "0.1.0",
+    "type": "boolean",
+    "example": None,
+    "default": "True",
+}
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider info (Airflow's ``provider_info.schema.json``)."""
     integration = "Cloud VoD Trim"
@@ -161,4 +170,5 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": integration, "python-modules": ["airflow_provider_trim.sensors.trim"]}],
         "extra-links": ["airflow_provider_trim.links.trim.TrimVideoLink"],
         "triggers": [{"integration-name": integration, "python-modules": ["airflow_provider_trim.triggers.trim"]}],
+        "config": {"trim": {"description": "The Cloud VoD Trim provider.", "options": {"ui_page": _UI_PAGE}}},
     }

@@ -39,6 +39,7 @@ LAYERS = {
     "pytest_plugin": {"emulator"},
     "get_provider_info": set(),
     "compat": {"compat"},
+    "ui": {"compat"},
     **{name: {*AIRFLOW, *CORE, "compat", "get_provider_info"} for name in AIRFLOW},
 }
 """Which folder may import which; all may import the package's root, which holds the version."""

@@ -49,12 +49,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_contents(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "airflow_provider_trim/py.typed" in names
-    assert "airflow_provider_trim/emulator/__main__.py" in names
+    assert {"airflow_provider_trim/emulator/__main__.py", "airflow_provider_trim/ui/static/index.html"} <= set(names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"airflow_provider_trim"}
     source = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "airflow_provider_trim").rglob("*")
-        if path.suffix in (".py", ".typed")
+        if path.suffix in (".py", ".typed") or path.parent.name == "static"
     }
     assert {name for name in names if ".dist-info/" not in name} == source
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.connection import get_async_extra_dejson as get_async_extra_dejson
     from airflow.providers.common.compat.sdk import AirflowFailException as AirflowFailException
     from airflow.providers.common.compat.sdk import AirflowNotFoundException as AirflowNotFoundException
+    from airflow.providers.common.compat.sdk import AirflowPlugin as AirflowPlugin
     from airflow.providers.common.compat.sdk import AirflowSensorTimeout as AirflowSensorTimeout
     from airflow.providers.common.compat.sdk import AirflowSkipException as AirflowSkipException
     from airflow.providers.common.compat.sdk import AirflowTaskTimeout as AirflowTaskTimeout
@@ -40,6 +41,7 @@ _EXCEPTIONS = (_SDK, "airflow.sdk.exceptions", "airflow.exceptions")
 PLACES = {
     "AirflowFailException": _EXCEPTIONS,
     "AirflowNotFoundException": _EXCEPTIONS,
+    "AirflowPlugin": (_SDK, "airflow.sdk.plugins_manager", "airflow.plugins_manager"),
     "AirflowSensorTimeout": _EXCEPTIONS,
     "AirflowSkipException": _EXCEPTIONS,
     "AirflowTaskTimeout": _EXCEPTIONS,

@@ -217,12 +217,15 @@ class LiveAirflow:
         :param path: below ``/api/v2``
         """
         if "Authorization" not in self._session.headers:
-            token = self._session.get(f"{self.url}/auth/token", timeout=API_LIMIT).json()["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            self._session.headers["Authorization"] = f"Bearer {self.token()}"
         response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
         if not response.ok:
             raise RuntimeError(f"{method} {path}: {response.status_code} {response.text[:1000]}")
         return response.json() if response.content else None
+
+    def token(self) -> str:
+        """Log in and return the token."""
+        return str(self._session.get(f"{self.url}/auth/token", timeout=API_LIMIT).json()["access_token"])
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until a DAG file has been read; a file that can't be read is an error."""

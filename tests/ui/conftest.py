@@ -41,6 +41,7 @@ def browser_context_args(browser_context_args: dict, airflow: AirflowUI) -> dict
         "viewport": {"width": 1280, "height": PAGE_HEIGHT},
         "locale": "en-US",
         "timezone_id": "UTC",
+        "storage_state": airflow.session("admin"),
     }
 
 
@@ -52,7 +53,8 @@ def service() -> Iterator[TrimEmulator]:
 
 @pytest.fixture(scope="session")
 def airflow(service: TrimEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowUI]:
-    with AirflowUI(tmp_path_factory.mktemp("ui") / "home", service) as running:
+    users = {"admin": "admin", "outsider": ""}
+    with AirflowUI(tmp_path_factory.mktemp("ui") / "home", service, users) as running:
         yield running
 
 
