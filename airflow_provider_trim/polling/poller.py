@@ -14,6 +14,9 @@ with is given to it:
 
 None of them can end it or hold it up without bound: calls have timeouts, unexpected exceptions fail one poll, and a
 separate task expires waits.
+
+The module has more than 300 lines: the loop and what follows from the outcome of a poll change the same waits, and were
+harder to follow in two places.
 """
 
 from __future__ import annotations
