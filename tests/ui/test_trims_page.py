@@ -48,11 +48,11 @@ def test_what_waits_what_is_done_and_what_has_failed(
     context: BrowserContext,
     service: TrimEmulator,
     airflow: AirflowUI,
-    example_answer: dict,
+    example_response: dict,
     picture: Any,
     errors: list[str],
 ) -> None:
-    info = {**example_answer["data"]["videoInfo"], "imageUrl": f"{airflow.url}/trims/trims.css"}
+    info = {**example_response["data"]["videoInfo"], "imageUrl": f"{airflow.url}/trims/trims.css"}
     service.add_trim("goal-44", seconds=0, video_info={**info, "videoName": "Goal & celebration <44>"})
     service.add_trim("save-61", seconds=math.inf)
     run_id = airflow.trigger("example_trim_many", trans_nos=["goal-44", "save-61", "not-submitted"])
