@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help prepare demo ui test coverage test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
+.PHONY: help prepare demo ui test coverage test-combinations test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
 	test-network test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9. -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -70,7 +70,10 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests in parallel (or TESTS="t
 	@$(BIN)/$(PYTEST) $(TESTS)
 
 coverage: $(VENV)/.development | $(REDIS)  ## the same with every fault and more of generated data, and the branches covered
-	@$(BIN)/$(PYTEST) --full --cov $(TESTS)
+	@$(BIN)/$(PYTEST) --full --cov --ignore=tests/airflow/test_combinations.py $(TESTS)
+
+test-combinations: $(VENV)/.development  ## run each of Airflow's features in every mode that it can be combined with
+	@$(BIN)/$(PYTEST) --full tests/airflow/test_combinations.py
 
 test-fast: $(VENV)/.development  ## the tests that take seconds, for after every change
 	@$(BIN)/python -m pytest -q tests/vod tests/transports tests/polling
