@@ -85,9 +85,9 @@ class SimulatedEventLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(lambda _: self.end_call(call))
         return future
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def shutdown_default_executor(self, *timeout: float | None) -> None:  # none is passed in Python 3.11
         self.begin_call(None)
-        await super().shutdown_default_executor(timeout)
+        await super().shutdown_default_executor(*timeout)
 
     def stall(self, seconds: float | None = None) -> None:
         """Let time pass while the calling thread, which the loop has started, does nothing.
