@@ -14,8 +14,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -30,7 +30,7 @@ from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.sync import SyncPoller
 from airflow_provider_trim.polling.verdicts import Failure, Success, Verdict
-from airflow_provider_trim.vod.errors import TrimError, VideoProcessingError
+from airflow_provider_trim.vod.errors import TrimError, TrimParameterError, TrimTaskFailedError, VideoProcessingError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
@@ -61,15 +61,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises SystemExit: with code 2, the arguments are wrong
     """
     arguments = _parser().parse_args(argv)
-    logging.disable()  # Airflow logs to the standard output
     try:
-        with TrimApiHook(arguments.conn_id) as hook:
+        with _own_output() as arguments.output, TrimApiHook(arguments.conn_id) as hook:
             return int(arguments.run(hook, arguments))
     except TrimError as error:
         print(f"trim: {error}", file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(error, TrimParameterError) else FAILED
     except KeyboardInterrupt:
         return 130  # as shells report SIGINT
+
+
+@contextmanager
+def _own_output() -> Iterator[TextIO]:
+    """Yield the standard output, and send what others write to it, such as Airflow's log, to the standard error."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace") as output:
+        os.dup2(2, 1)
+        try:
+            yield output
+        finally:
+            with suppress(ValueError, OSError):  # a pipe that is closed
+                sys.stdout.flush()
+                output.flush()
+            os.dup2(output.fileno(), 1)
 
 
 def status(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
@@ -88,10 +102,11 @@ def submit(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
     if arguments.trans_no is not None:
         parameters["trans_no"] = arguments.trans_no
     arguments.trans_nos = [hook.submit_trim(video_id=arguments.video_id, **parameters)]
-    if arguments.wait:
-        return wait(hook, arguments)
     (trans_no,) = arguments.trans_nos
-    print(json.dumps({"transNo": trans_no}) if arguments.json else trans_no)
+    if arguments.wait:
+        print(f"trim: submitted, transNo {trans_no}", file=sys.stderr)  # whatever becomes of the wait
+        return wait(hook, arguments)
+    print(json.dumps({"transNo": trans_no}) if arguments.json else trans_no, file=arguments.output)
     return SUCCESSFUL
 
 
@@ -152,20 +167,21 @@ def _report(arguments: argparse.Namespace, outcomes: Sequence[Outcome]) -> int:
     rows = [_row(name, outcome) for name, outcome in zip(arguments.trans_nos, outcomes, strict=True)]
     if arguments.json:
         for row in rows:
-            print(json.dumps(row))
+            print(json.dumps(row), file=arguments.output)
     else:
-        Console().print(_table(rows))
+        Console(file=arguments.output).print(_table(rows))
     states = {row["status"] for row in rows}
     if states <= {"successful"}:
         return SUCCESSFUL
-    return FAILED if "failed" in states else PROCESSING
+    return FAILED if states & {"failed", "unknown"} else PROCESSING
 
 
 def _row(trans_no: str, outcome: Outcome) -> dict[str, Any]:
     if outcome is None:
         return {"transNo": trans_no, "status": "processing"}
     if isinstance(outcome, TrimError):
-        return {"transNo": trans_no, "status": "failed", "code": outcome.code, "error": str(outcome)}
+        status = "failed" if isinstance(outcome, TrimTaskFailedError) else "unknown"
+        return {"transNo": trans_no, "status": status, "code": outcome.code, "error": str(outcome)}
     return {
         "transNo": trans_no,
         "status": "successful",
@@ -174,7 +190,9 @@ def _row(trans_no: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table("transNo", "status", "video", "name", "renditions", "error")
+    table = Table()
+    for name in ("transNo", "status", "video", "name", "renditions", "error"):
+        table.add_column(name, overflow="fold")
     for row in rows:
         info = row.get("videoInfo") or {}
         renditions = ", ".join(f"{one.get('width')}x{one.get('height')}" for one in info.get("videoResolutions") or [])

@@ -18,6 +18,9 @@ from airflow_provider_trim.vod.settings import TrimSettings
 if TYPE_CHECKING:
     from airflow_provider_trim.compat import Connection
 
+_FIELDS = ("conn_type", "description", "extra", "host", "login", "password", "port", "schema")
+"""Of a connection's JSON."""
+
 CONNECTION_TYPE_NAME: str = CONNECTION_TYPE["connection-type"]
 
 
@@ -58,6 +61,16 @@ def _check_json(text: str | None) -> None:
         raise TrimSettingsError(f"connection extra is not valid JSON: {error}") from None
 
 
+def _misplaced(text: str) -> str:
+    """Return which fields of a connection's JSON no connection has, for the end of a message."""
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return ""
+    unknown = [name for name in fields if name not in _FIELDS] if isinstance(fields, dict) else []
+    return f'; no field of a connection is {excerpt(unknown[0])!r}: extras belong under "extra"' if unknown else ""
+
+
 @contextlib.contextmanager
 def connection_errors(conn_id: str) -> Iterator[None]:
     """Translate what Airflow raises while it loads a connection into errors that a wait can handle.
@@ -69,15 +82,18 @@ def connection_errors(conn_id: str) -> Iterator[None]:
         can't be read
     :raises TrimTransportError: it can't be loaded just now
     """
+    if not isinstance(conn_id, str):
+        raise TrimSettingsError(f"trim_conn_id must be a string, not {type(conn_id).__name__}")
     try:
         yield
     except AirflowNotFoundException:
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-        if os.environ.get(variable):
+        if text := os.environ.get(variable):
             # Airflow logs why, and tries the next secrets backend.
             raise TrimSettingsError(
                 f"connection {excerpt(conn_id)!r} can't be read from the environment variable {excerpt(variable)}; it "
-                'must be a URI, or JSON such as {"conn_type": "trim", "login": "me", "password": "t"} of texts'
+                f'must be a URI, or JSON such as {{"conn_type": "trim", "login": "me", "password": "t"}} of texts'
+                f"{_misplaced(text)}"
             ) from None
         raise TrimSettingsError(
             f"there is no connection {excerpt(conn_id)!r}; add one of type trim, or correct trim_conn_id",

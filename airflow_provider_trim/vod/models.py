@@ -178,7 +178,12 @@ class _WireModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _keep_raw(cls, value: Any) -> Any:
-        return {**value, "raw": value} if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        # What ``model_dump`` made, as Airflow does for an XCom, has names of Python; ``raw`` in it has everything.
+        dumped = isinstance(value.get("raw"), dict) and value.keys() <= cls.model_fields.keys()
+        raw = value["raw"] if dumped else value
+        return {**raw, "raw": raw}
 
 
 class VideoResolution(_WireModel):

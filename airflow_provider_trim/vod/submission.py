@@ -38,7 +38,7 @@ FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
 
 _NEWER_HOSTS = ("api.cdnetworks.com", "open.chinanetcenter.com")
-_CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,2}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
+_CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,4}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
 _MAY_HOLD_SECRETS = ("notify_url",)
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
@@ -61,10 +61,10 @@ def as_seconds(value: object) -> float:
             seconds = float(text)
         elif match := _CLOCK_TIME.fullmatch(text):
             parts = {name: float(part or 0) for name, part in match.groupdict().items()}
-            if parts["minutes"] < 60 and parts["seconds"] < 60:
+            if parts["seconds"] < 60 and (match["hours"] is None or parts["minutes"] < 60):
                 seconds = parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
     if not 0 <= seconds < 1e9:
-        raise ValueError("must be seconds, a timedelta or 'HH:MM:SS', 0 or more")
+        raise ValueError("must be seconds, a timedelta or 'HH:MM:SS' (or 'MM:SS'), 0 or more")
     return round(float(seconds), 6)
 
 

@@ -87,6 +87,15 @@ def test_times_are_utc_and_durations_pendulums(task: TrimTask) -> None:
     assert isinstance(task.video_info.duration, pendulum.Duration)
 
 
+def test_an_xcom_of_a_model_keeps_everything(example_response: dict[str, Any]) -> None:
+    """Airflow stores what ``model_dump`` makes, and validates that again."""
+    task = TrimTask.model_validate(example_response["data"])
+    assert TrimTask.model_validate(task.model_dump()) == task
+    assert task.video_info is not None
+    assert VideoInfo.model_validate(task.video_info.model_dump()) == task.video_info
+    assert VideoInfo.from_xcom(task.video_info.model_dump()).raw == example_response["data"]["videoInfo"]
+
+
 def test_raw_is_what_was_on_the_wire(data: dict[str, Any]) -> None:
     data |= {"raw": "the service's", "requestId": "not the header's", "unheardOf": [1, {"raw": {}}]}
     data["videoInfo"] |= {"raw": {"a": 1}, "unheardOf": None}
