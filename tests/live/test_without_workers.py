@@ -57,20 +57,25 @@ def test_the_timeout_counts_from_the_beginning(waits: Waits) -> None:
 
 def test_a_killed_triggerer_moves_no_times(waits: Waits) -> None:
     """The next triggerer takes the wait's beginning from Airflow's own limit: the deadline in its log is the same."""
+
+    def begun() -> list[str]:
+        logs = (waits.airflow.home / "logs" / "dag_id=killed").rglob("*.trigger.*.log")
+        lines = [line for log in logs for line in log.read_text().splitlines(keepends=True)]
+        events = [json.loads(line)["event"] for line in lines if line.endswith("\n")]
+        return [event for event in events if event.startswith("Polling trim long ")]
+
     waits.service.add_trim("long", seconds=math.inf)
     run_id = waits.airflow.trigger("killed")
     waits.service.wait_for_calls(1, LIMIT, "long")
+    waits.airflow.wait_for(begun, LIMIT, "the first triggerer's log is written")
     waits.airflow.kill("triggerer")
     polls = len(waits.service.calls_for("long"))
     waits.airflow.start_process("triggerer")
     waits.service.wait_for_calls(polls + 1, LIMIT, "long")
     waits.service.finish("long")
     assert waits.airflow.wait_for_end("killed", run_id, LIMIT) == "success"
-    logs = (waits.airflow.home / "logs" / "dag_id=killed").rglob("*.trigger.*.log")
-    events = [json.loads(line)["event"] for log in logs for line in log.read_text().splitlines()]
-    begun = [event for event in events if event.startswith("Polling trim long ")]
-    assert len(begun) >= 2  # more where the machine is so busy that Airflow takes the new one for dead as well
-    assert len(set(begun)) == 1
+    assert len(begun()) >= 2  # more where the machine is so busy that Airflow takes the new one for dead as well
+    assert len(set(begun())) == 1
 
 
 def test_mapped_tasks_begin_in_a_worker(waits: Waits) -> None:
