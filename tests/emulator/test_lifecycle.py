@@ -14,8 +14,14 @@ from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.emulator.connections import ConnectionCounter, ServerThread
 
 
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "trim-emulator"]
+@pytest.fixture(autouse=True)
+def before() -> set[threading.Thread]:
+    """The threads of other emulators, of a session's fixtures for example."""
+    return set(threading.enumerate())
+
+
+def threads(before: set[threading.Thread]) -> list[str]:
+    return [thread.name for thread in set(threading.enumerate()) - before if thread.name == "trim-emulator"]
 
 
 def test_address_is_known_once_it_runs() -> None:
@@ -36,10 +42,12 @@ def test_it_listens_on_ipv6() -> None:
         assert emulator.calls[0].peer_port > 0
 
 
-def test_stop_leaves_neither_thread_nor_socket(client: Any, emulator: TrimEmulator) -> None:
+def test_stop_leaves_neither_thread_nor_socket(
+    before: set[threading.Thread], client: Any, emulator: TrimEmulator
+) -> None:
     client.post("t1")
     emulator.stop()
-    assert threads() == []
+    assert threads(before) == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((emulator.host, emulator.port), timeout=60)
     emulator.stop()
@@ -61,12 +69,12 @@ def test_it_does_not_start_twice(emulator: TrimEmulator) -> None:
         emulator.start()
 
 
-def test_port_in_use_raises_and_leaves_no_thread() -> None:
+def test_port_in_use_raises_and_leaves_no_thread(before: set[threading.Thread]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         emulator = TrimEmulator(port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
             emulator.start()
-        assert threads() == []
+        assert threads(before) == []
     with emulator:
         assert requests.get(emulator.url + "/elsewhere").status_code == 404
 
