@@ -177,8 +177,8 @@ $(VENV)/.system: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group system
 	@touch $@
 
-system: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## a distributed Airflow on this machine, its parts killed (twenty minutes)
-	@$(BIN)/python -m pytest -q -s --tb=short tests/system
+system: $(VENV)/.system | $(REDIS) $(POSTGRES) $(PROXIES)  ## a distributed Airflow on this machine, its parts killed; test-network
+	@$(BIN)/python -m pytest -q -s --tb=short tests/system tests/network
 
 system-quick: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## the same with fewer kills and trims (eight minutes)
 	@$(BIN)/python -m pytest -q -s --tb=short tests/system --quick
