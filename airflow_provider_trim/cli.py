@@ -196,9 +196,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     for row in rows:
         info = row.get("videoInfo") or {}
         renditions = ", ".join(f"{one.get('width')}x{one.get('height')}" for one in info.get("videoResolutions") or [])
-        cells = (info.get("videoId", ""), info.get("videoName", ""), renditions, row.get("error", ""))
-        # Text, since a video's name may have what rich takes for markup.
-        table.add_row(truncate(row["transNo"]), row["status"], *(Text(truncate(str(cell))) for cell in cells))
+        named = (info.get("videoId", ""), info.get("videoName", ""))
+        cells = (row["transNo"], row["status"], *named, renditions, row.get("error", ""))
+        # Text, since a name may have what rich takes for markup.
+        table.add_row(*(Text(truncate(str(cell))) for cell in cells))
     return table
 
 

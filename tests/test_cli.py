@@ -103,11 +103,12 @@ def test_an_unknown_connection_is_named(capfd: pytest.CaptureFixture[str], airfl
     assert "elsewhere" in str(lines(capfd))
 
 
-def test_text_of_the_service_commands_no_terminal(service: TrimEmulator, capfd: pytest.CaptureFixture[str]) -> None:
-    service.add_trim("named", seconds=0, video_info={"videoName": NAME})
-    main(["status", "named"])
+def test_texts_are_neither_markup_nor_commands(service: TrimEmulator, capfd: pytest.CaptureFixture[str]) -> None:
+    service.add_trim("[b]t[/b]", seconds=0, video_info={"videoName": NAME})
+    main(["status", "[b]t[/b]"])
     shown = capfd.readouterr().out
     assert "\x1b" not in shown
+    assert "[b]t[/b]" in shown
     assert "[red]" in shown
 
 

@@ -130,6 +130,13 @@ def test_vod_does_no_io_and_reads_no_clock(module: str) -> None:
     assert not called & {"now", "utcnow", "today", "open", "print", "sleep", "getenv"}
 
 
+@pytest.mark.parametrize("module", [name for name in MODULES if layer(name) in CORE])
+def test_no_handler_of_a_log_can_end_what_logs(module: str) -> None:
+    """The core runs in a triggerer, where handlers are Airflow's and its users'."""
+    called = {ast.unparse(node.func) for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call)}
+    assert not called & {"logging.getLogger", "getLogger"}
+
+
 def test_provider_info_imports_the_standard_library_only() -> None:
     """Airflow reads it at every start."""
     assert foreign(imports(MODULES[f"{PACKAGE}.get_provider_info"])) <= {"typing"} | sys.stdlib_module_names

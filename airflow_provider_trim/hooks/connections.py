@@ -62,13 +62,16 @@ def _check_json(text: str | None) -> None:
 
 
 def _misplaced(text: str) -> str:
-    """Return which fields of a connection's JSON no connection has, for the end of a message."""
+    """Return what is wrong with the fields of a connection's JSON, for the end of a message; empty if nothing is."""
     try:
         fields = json.loads(text)
     except ValueError:
         return ""
     unknown = [name for name in fields if name not in _FIELDS] if isinstance(fields, dict) else []
-    return f'; no field of a connection is {excerpt(unknown[0])!r}: extras belong under "extra"' if unknown else ""
+    if not unknown:
+        return ""
+    shown = excerpt(unknown[0], str(fields.get("password") or ""))
+    return f'; a connection has no field {shown!r}: extras belong under "extra"'
 
 
 @contextlib.contextmanager

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 
+from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
@@ -19,7 +19,7 @@ MAX_PERMIT_WAIT = 5.0
 ACQUIRE_TIMEOUT = 10.0
 """Seconds that the rate limiter may take; it gives Redis one second."""
 
-log = logging.getLogger(__name__)
+log = contained_logger(__name__)
 
 _models: weakref.WeakKeyDictionary[RateLimiter, DurationModel] = weakref.WeakKeyDictionary()
 

@@ -188,8 +188,8 @@ class Poller:
         while True:
             self._wakeup.clear()
             now = self._clock()
-            due, hold = self._next_due_at(now), self._hold(now)
-            if due > now:
+            hold = self._hold(now)
+            if (due := self._next_due_at(now, hold)) > now:
                 await self._wakeup.wait(now, due, for_outcome=math.isinf(hold))
                 continue
             try:
@@ -213,9 +213,9 @@ class Poller:
         """Return the seconds for which refused credentials hold all polls but last ones; infinite until an outcome."""
         return self._credentials.pause(now, self._in_flight.versions())
 
-    def _next_due_at(self, now: float) -> float:
+    def _next_due_at(self, now: float, hold: float) -> float:
         """Return when the next poll is made as things stand; infinite for never."""
-        due, hold = self._schedule.next_due_at(), self._hold(now)
+        due = self._schedule.next_due_at()
         at = math.inf if due is None else max(due, now + hold)
         # A wait that ended without its last poll would miss a trim that is done, and end late.
         return min(at, self._schedule.next_last_poll_at()) if hold else at

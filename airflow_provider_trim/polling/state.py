@@ -78,10 +78,11 @@ class PollState:
         self.options = options
         self.state = State.POLLING
         self.interval = max(options.interval, MIN_INTERVAL)
-        self.started_at = now if options.started_at is None else options.started_at
+        # Another host's clock may be ahead of this one's.
+        self.started_at = now if options.started_at is None else min(now, options.started_at)
         self.next_poll_at = self._before_deadline(max(now, self.started_at + (options.first_poll_after or 0.0)))
         self._jitter = jitter
-        self._progress_log_at = max(now, self.started_at) + FIRST_PROGRESS_LOG
+        self._progress_log_at = now + FIRST_PROGRESS_LOG
         self._polls = 0
         self._failures = 0
         self._failing_since = now

@@ -9,12 +9,11 @@ was.
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable
 
-from airflow_provider_trim.ratelimit.storage import RedisStorage, key_of
+from airflow_provider_trim.ratelimit.storage import BackgroundCall, RedisStorage, key_of
 
 REPORT_INTERVAL = 5.0
 """Seconds between two reports of one process."""
@@ -66,22 +65,17 @@ class FairShare:
     def __init__(self, storage: RedisStorage, account: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.share = 1.0
         """Part of the quota, above 0.0 and at most 1.0."""
-        self._storage = storage
+        self._background = BackgroundCall(storage)
         self._script = storage.script(EXCHANGE)
         self._key = key_of(account, "waiting")
         self._clock = clock
         self._name = uuid.uuid4().hex
         self._next_report = float("-inf")
-        self._exchanging_in: int | None = None
-        """The process whose thread exchanges reports; a forked one has no such thread."""
 
     def publish_soon(self, waiting: int) -> None:
         """Do as :meth:`publish_and_update`, without waiting for Redis."""
-        # One at a time: advice that hangs must not take the threads that permits need.
-        if self._exchanging_in != os.getpid() and self._claim_report():
-            self._exchanging_in = os.getpid()
-            if not self._storage.submit(lambda: self._exchange(waiting)):
-                self._exchanging_in = None
+        if not self._background.is_running and self._claim_report():
+            self._background.start(lambda: self._exchange(waiting))
 
     def publish_and_update(self, waiting: int) -> None:
         """Report how many trims this process waits for, unless that has just been done, and update the share.
@@ -106,8 +100,6 @@ class FairShare:
         # counted, and says so.
         except Exception:
             return
-        finally:
-            self._exchanging_in = None
         share = waiting / (waiting + max(0, others))
         if abs(share - self.share) > MIN_CHANGE * self.share:
             self.share = share

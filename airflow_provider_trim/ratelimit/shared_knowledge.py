@@ -7,11 +7,10 @@ makes a caller wait, and whatever goes wrong leaves each process with what it kn
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
-from airflow_provider_trim.ratelimit.storage import RedisStorage, key_of
+from airflow_provider_trim.ratelimit.storage import BackgroundCall, RedisStorage, key_of
 
 EXCHANGE_INTERVAL = 30.0
 """Seconds between two exchanges of one process."""
@@ -58,26 +57,21 @@ class SharedKnowledge:
         max_weight: int = 1_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._storage = storage
+        self._background = BackgroundCall(storage)
         self._script = storage.script(EXCHANGE)
         self._key = key_of(account, purpose)
         self._max_weight = max_weight
         self._clock = clock
         self._next_exchange = float("-inf")
         self._received: bytes | None = None
-        self._exchanging_in: int | None = None
-        """The process whose thread exchanges; a forked one has no such thread."""
 
     def exchange_soon(self, text: Callable[[], str], weight: int) -> None:
         """Do as :meth:`exchange` in another thread, unless that has just been done."""
         now = self._clock()
-        # One at a time: advice that hangs must not take the threads that permits need.
-        if now >= self._next_exchange and self._exchanging_in != os.getpid():
+        if now >= self._next_exchange and not self._background.is_running:
             self._next_exchange = now + EXCHANGE_INTERVAL
             own = text()
-            self._exchanging_in = os.getpid()
-            if not self._storage.submit(lambda: self.exchange(own, weight)):
-                self._exchanging_in = None
+            self._background.start(lambda: self.exchange(own, weight))
 
     def exchange(self, text: str, weight: int) -> None:
         """Write this process's text to Redis, or receive the one there if it weighs more.
@@ -92,8 +86,6 @@ class SharedKnowledge:
         # Advice can't fail. If Redis is unreachable, the window meets that too, and says so.
         except Exception:
             return
-        finally:
-            self._exchanging_in = None
 
     def take(self) -> bytes | None:
         """Return the text that was received since the last call, or None."""

@@ -150,6 +150,36 @@ class RedisStorage:
         return StorageUnavailableError(self._error)
 
 
+class BackgroundCall:
+    """One call at a time in a thread of a storage: advice that hangs must not take the threads that permits need.
+
+    :param storage: whose thread it is
+    """
+
+    def __init__(self, storage: RedisStorage) -> None:
+        self._storage = storage
+        self._process: int | None = None
+        """The one whose thread makes a call; a forked process has no such thread."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a call is under way."""
+        return self._process == os.getpid()
+
+    def start(self, function: Callable[[], object]) -> None:
+        """Call a function that never raises, unless Redis is unreachable. No other call may be running."""
+
+        def run() -> None:
+            try:
+                function()
+            finally:
+                self._process = None
+
+        self._process = os.getpid()
+        if not self._storage.submit(run):
+            self._process = None
+
+
 class Storages:
     """The storages of this process, by URL, for as long as they are in use.
 

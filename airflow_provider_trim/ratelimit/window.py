@@ -105,8 +105,8 @@ class LocalWindow:
             return tuple(self._made)
 
     def limit_of(self, fraction: float) -> int:
-        """Return how many calls a part of the quota is: at least one."""
-        return max(1, math.floor(self.limit * fraction))
+        """Return how many calls a part of the quota is: at least one, and at most all."""
+        return max(1, math.floor(self.limit * min(fraction, 1.0)))
 
     def reserve(self, fraction: float = 1.0) -> Call | float:
         """Count a call and return it, or return the seconds until less than that part of the quota is used."""

@@ -146,7 +146,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self.max_consecutive_failures = None if self.silent_fail else limit
         self.on_failure = to_on_failure(on_failure)
         self._check_without_workers()
-        _ = self.start_trigger_args
+        _ = self.start_trigger_args  # what can't be a trigger's argument is an error now
         self._started: float | None = None
         self._trans_nos: TransNos | None = None
         self._group: WaitGroup | None = None

@@ -176,11 +176,13 @@ class _ChunkStream(io.RawIOBase):
             self._is_over = True
 
     def _skip_trailers(self) -> None:
-        line = b""
+        line, left = b"", MAX_HEAD
         while (next_line := self._stream.readline(MAX_HEAD)) not in (b"\r\n", b"\n"):
             if not (_TRAILER_LINE.fullmatch(next_line) or (line and _FOLDED_TRAILER.fullmatch(next_line))):
                 raise MalformedResponseError
-            line = next_line
+            line, left = next_line, left - len(next_line)
+            if left <= 0:
+                raise MalformedResponseError
 
     def close(self) -> None:
         self._stream.close()

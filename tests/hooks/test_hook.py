@@ -314,6 +314,24 @@ async def test_connection_that_can_t_be_read(monkeypatch: pytest.MonkeyPatch, te
         assert not caught.value.retryable
 
 
+@pytest.mark.parametrize(("name", "shown"), [("timeout", "'timeout'"), ("my-geheim", "'my-***'")])
+async def test_extras_among_the_fields_of_a_connection(monkeypatch: pytest.MonkeyPatch, name: str, shown: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MISPLACED", json.dumps({"conn_type": "trim", "password": "geheim", name: 5}))
+    for attempt in (load_settings("misplaced"), asyncio.to_thread(TrimApiHook("misplaced").query_once, "t")):
+        with pytest.raises(TrimSettingsError, match='extras belong under "extra"') as caught:
+            await attempt
+        assert f"has no field {shown}" in str(caught.value)
+        assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("conn_id", [None, 5, ["trim_default"]])
+async def test_connection_id_that_is_no_text(conn_id: Any) -> None:
+    for attempt in (load_settings(conn_id), asyncio.to_thread(TrimApiHook(conn_id).query_once, "t")):
+        with pytest.raises(TrimSettingsError, match="trim_conn_id must be a string, not ") as caught:
+            await attempt
+        assert not caught.value.retryable
+
+
 async def test_extras_that_are_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow takes them for none."""
     monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps({"conn_type": "trim", "extra": '{"auth": "api-key"'}))

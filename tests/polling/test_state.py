@@ -470,6 +470,13 @@ def test_message_about_the_last_poll_says_that_it_is_repeated() -> None:
     assert message == "no response; repeating the last poll over a new network connection"
 
 
+def test_a_wait_did_not_begin_in_the_future() -> None:
+    """Another host's clock may be ahead: the first poll would be late, and the policy would plan with that time."""
+    state = begin(interval=10, started_at=T + 3600, first_poll_after=5)
+    assert state.started_at == T
+    assert state.next_poll_at == T + 5
+
+
 @pytest.mark.parametrize(
     ("started_at", "expected"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.clocks import Clock
@@ -19,9 +20,22 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
+def redis_server() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator[Any]:
+    with Redis.from_url(redis_server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer, client: Any) -> RedisServer:
+    """An empty one."""
+    client.flushall()
+    return redis_server
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.polling.options import WaitOptions
@@ -37,18 +36,6 @@ class Process:
         self._clock.now += REPORT_INTERVAL
         self.shares.publish_and_update(waiting)
         return self.shares.share
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(redis: RedisServer) -> Iterator[Any]:
-    with Redis.from_url(redis.url) as client:
-        yield client
 
 
 def test_each_has_as_much_as_it_waits_for(redis: RedisServer) -> None:
@@ -100,14 +87,15 @@ def test_reports_are_made_now_and_then_only(redis: RedisServer, client: Any) -> 
     assert not client.keys()
 
 
-def test_without_redis_it_stays_as_it_was(redis: RedisServer) -> None:
-    one, other = Process(redis), Process(redis)
-    one.share(10)
-    assert other.share(10) == 0.5
-    redis.stop()
-    assert other.share(40) == 0.5
-    redis.start()
-    assert other.share(40) == 1
+def test_without_redis_it_stays_as_it_was() -> None:
+    with RedisServer() as server:
+        one, other = Process(server), Process(server)
+        one.share(10)
+        assert other.share(10) == 0.5
+        server.stop()
+        assert other.share(40) == 0.5
+        server.start()
+        assert other.share(40) == 1
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ def test_a_part_of_the_quota_is_one_call_at_least(clock: Clock, calls: int, part
     assert window.acquire(0.25) == 0.0
 
 
+def test_a_part_beyond_the_whole_is_the_whole(clock: Clock) -> None:
+    window = LocalWindow(2, 60, clock=clock)
+    assert [window.acquire(2.0) == 0.0 for _ in range(3)] == [True, True, False]
+
+
 def test_threads_share_it() -> None:
     window = LocalWindow(50, 60.0)
     with ThreadPoolExecutor(8) as pool:
