@@ -188,7 +188,7 @@ def test_closing_twice_is_harmless(connect: Connect, emulator: TrimEmulator) -> 
 def test_trailers_are_bounded() -> None:
     """In a worker; aiohttp bounds them by their number, which differs from version to version."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
-    with RawServer(head + b"A: b\r\n" * 100_000) as server:
+    with RawServer(head + b"A: b\r\n" * 100_000 + b"\r\n") as server:
         connection = settings(f"http://{server.address}")
         with SyncTransport(connection) as transport, pytest.raises(TrimTransportError, match="malformed HTTP response"):
             transport.send(query(connection))
