@@ -46,6 +46,7 @@ _HELP = {
     "seek_start": "where the clip begins: seconds, or HH:MM:SS",
     "duration": "its length: seconds, or HH:MM:SS",
     "filename": "its name at the service",
+    "enable_video_transcode": "true or false",
     "suffix": "flv (the service's default) or mp4",
 }
 
@@ -98,6 +99,8 @@ def wait(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
 
 def submit(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
     """Start a trim, and wait for it if that is wanted."""
+    if arguments.timeout is not None and not arguments.wait:
+        raise TrimParameterError("--timeout: works with --wait only", parameter="timeout")
     parameters = {name: value for name in _OPTIONS if (value := getattr(arguments, name)) is not None}
     if arguments.trans_no is not None:
         parameters["trans_no"] = arguments.trans_no

@@ -98,6 +98,12 @@ def test_a_wrong_value_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     assert "seek_start" in capfd.readouterr().err
 
 
+def test_a_timeout_without_a_wait(service: TrimEmulator, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", *SUBMISSION, "--timeout", "5"]) == 2
+    assert "--wait" in capfd.readouterr().err
+    assert not service.calls
+
+
 def test_an_unknown_connection_is_named(capfd: pytest.CaptureFixture[str], airflow_db: None) -> None:
     assert main(["status", "done", "--conn-id", "elsewhere", "--json"]) == 1
     assert "elsewhere" in str(lines(capfd))

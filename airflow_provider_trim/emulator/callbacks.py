@@ -125,7 +125,7 @@ class CallbackSender:
         clock: Callable[[], float],
         on_callback: Callable[[Callback], None] | None = None,
     ) -> None:
-        self.plan: Plan[CallbackFault] = Plan()
+        self.plan: Plan[CallbackFault] = Plan(CallbackFault)
         self._trims = trims
         self._log = log
         self._clock = clock

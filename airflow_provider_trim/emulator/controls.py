@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_trim.emulator.callbacks import Callback, CallbackFault, CallbackSender
-from airflow_provider_trim.emulator.faults import ConnectionReset, Fault, FaultPlan, Moment, SubmissionFaultPlan
+from airflow_provider_trim.emulator.faults import ConnectionReset, Fault, Moment, Plan, SubmissionFaultPlan
 from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.submissions import (
     Duration,
@@ -42,7 +42,7 @@ class TrimControls:
         self._clock = clock
         self._wall_clock = wall_clock
         self._trims = TrimStore(self._schedule_callback)
-        self._faults = FaultPlan()
+        self._faults: Plan[Fault] = Plan(Fault)
         self._submission_faults = SubmissionFaultPlan()
         self._submissions: RecordLog[Submission] = RecordLog("submissions", record)
         self._callbacks: RecordLog[Callback] = RecordLog("callbacks", record)

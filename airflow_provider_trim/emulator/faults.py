@@ -12,7 +12,7 @@ import itertools
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, get_args
 
@@ -194,10 +194,24 @@ class Hold(Fault):
 FaultT = TypeVar("FaultT")
 
 
-class Plan(Generic[FaultT]):
-    """Which call meets which fault. Safe to use from any thread."""
+def require_faults(kind: type, faults: Iterable[object]) -> None:
+    """Check that faults are some.
 
-    def __init__(self) -> None:
+    :raises TypeError: one is not, such as a class instead of an instance
+    """
+    for fault in faults:
+        if not isinstance(fault, kind):
+            raise TypeError(f"a fault must be an instance of {kind.__name__}, not {fault!r}")
+
+
+class Plan(Generic[FaultT]):
+    """Which call meets which fault. Safe to use from any thread.
+
+    :param kind: of the faults
+    """
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
         self._lock = threading.Lock()
         self._plans: dict[str | None, deque[Iterator[FaultT]]] = {}
 
@@ -205,9 +219,11 @@ class Plan(Generic[FaultT]):
         """Append ``faults`` to those planned.
 
         :raises ValueError: if there are none
+        :raises TypeError: if one is none
         """
         if not faults:
             raise ValueError("at least one fault is required")
+        require_faults(self._kind, faults)
         sequence = itertools.cycle(faults) if repeat else iter(faults)
         with self._lock:
             self._plans.setdefault(trans_no, deque()).append(sequence)
@@ -236,9 +252,6 @@ class Plan(Generic[FaultT]):
             return None
 
 
-FaultPlan = Plan[Fault]
-
-
 class SubmissionFaultPlan:
     """Which submission meets which fault, before or after its acceptance. Safe to use from any thread."""
 
@@ -254,6 +267,7 @@ class SubmissionFaultPlan:
             raise ValueError(f"when must be {' or '.join(get_args(Moment))}, not {when!r}")
         if times < 1:
             raise ValueError(f"times must be at least 1, not {times}")
+        require_faults(Fault, [fault])
         self._planned.extend([(when, fault)] * times)
 
     def clear(self) -> None:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from airflow_provider_trim.emulator.connections import Connection
 from airflow_provider_trim.emulator.exchange import Exchange
-from airflow_provider_trim.emulator.faults import Fault, FaultPlan, Moment, SubmissionFaultPlan
+from airflow_provider_trim.emulator.faults import Fault, Moment, Plan, SubmissionFaultPlan
 from airflow_provider_trim.emulator.gateway import Gateway
 from airflow_provider_trim.emulator.posters import draw_poster, trans_no_of
 from airflow_provider_trim.emulator.records import Call, CallLog
@@ -56,7 +56,7 @@ class TrimService:
         *,
         trims: TrimStore,
         submission_handler: SubmissionHandler,
-        faults: FaultPlan,
+        faults: Plan[Fault],
         submission_faults: SubmissionFaultPlan,
         log: CallLog,
         gateway: Gateway,

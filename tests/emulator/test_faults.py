@@ -249,6 +249,17 @@ def test_clear_faults_of_one_trim_or_of_all(emulator: TrimEmulator, client: Any)
     assert [client.post(trans_no).status_code for trans_no in ("t1", "t2")] == [200, 200]
 
 
+@pytest.mark.parametrize("fault", [HttpError, [HttpError(500)], "502", None], ids=repr)
+def test_what_is_no_fault_is_refused(emulator: TrimEmulator, fault: Any) -> None:
+    """Otherwise a test would meet another failure than it asks for, and pass."""
+    for inject in (emulator.misbehave, emulator.inject_callback_faults):
+        with pytest.raises(TypeError, match="must be an instance of"):
+            inject(None, fault)
+    if fault is not None:  # which stands for a reset connection
+        with pytest.raises(TypeError, match="must be an instance of"):
+            emulator.fail_submission("before", fault)
+
+
 def test_misbehave_requires_a_fault(emulator: TrimEmulator) -> None:
     with pytest.raises(ValueError, match="at least one fault"):
         emulator.misbehave("t1")
