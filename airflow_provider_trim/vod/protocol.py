@@ -52,14 +52,15 @@ def check_trans_no(trans_no: object) -> str:
         raise TransNoEmptyError("trans_no is empty; it must be the transNo under which the trim was submitted")
     if not isinstance(trans_no, str):
         raise TransNoIllegalError(f"trans_no must be a string, not {type(trans_no).__name__}")
-    shown = truncate(trans_no, 80)
+    fault = ""
     if len(trans_no) > TRANS_NO_MAX_LENGTH:
-        length = f"{len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed"
-        raise TransNoIllegalError(f"trans_no has {length}: '{shown}'")
-    if any("\ud800" <= character <= "\udfff" for character in trans_no):
-        raise TransNoIllegalError(f"trans_no must not contain an unpaired surrogate: '{shown}'")
-    if "\0" in trans_no:
-        raise TransNoIllegalError(f"trans_no must not contain the character NUL, which Airflow can't store: '{shown}'")
+        fault = f"has {len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed"
+    elif any("\ud800" <= character <= "\udfff" for character in trans_no):
+        fault = "must not contain an unpaired surrogate"
+    elif "\0" in trans_no:
+        fault = "must not contain the character NUL, which Airflow can't store"
+    if fault:
+        raise TransNoIllegalError(f"trans_no {fault}: '{truncate(trans_no, 80)}'")
     return trans_no
 
 
