@@ -100,7 +100,7 @@ def wait(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
 def submit(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
     """Start a trim, and wait for it if that is wanted."""
     if arguments.timeout is not None and not arguments.wait:
-        raise TrimParameterError("--timeout: works with --wait only", parameter="timeout")
+        raise TrimParameterError("--timeout must come with --wait", parameter="timeout")
     parameters = {name: value for name in _OPTIONS if (value := getattr(arguments, name)) is not None}
     if arguments.trans_no is not None:
         parameters["trans_no"] = arguments.trans_no
