@@ -22,7 +22,7 @@ from tests.support.nested import run_nested
 from tests.support.pages import PAGES, Block, blocks, name_of
 from tests.support.running import AIRFLOW_3, run
 
-SHOWN = {"", "text"}
+SHOWN = {"", "text", "dockerfile"}
 """Languages of what is read and not run, such as output."""
 RUN = {"python", "bash", "json", "toml", "yaml"}
 TRANS_NOS = ("clip-1", "036b6f4a01611000a79c3a7800000000")
@@ -65,9 +65,18 @@ def test_json(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "block", [block for page in PAGES for block in blocks(page) if block.language == "yaml"], ids=str
 )
-def test_yaml(block: Block) -> None:
+def test_yaml(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     for manifest in yaml.safe_load_all(block.text):
-        assert {"apiVersion", "kind", "metadata", "spec"} <= manifest.keys()
+        if block.text.startswith("# values.yaml"):
+            assert "triggerer" in manifest
+            continue
+        assert {"apiVersion", "kind", "metadata"} <= manifest.keys()
+        if manifest["kind"] == "Secret":
+            (connection,) = manifest["stringData"].values()
+            monkeypatch.setenv("AIRFLOW_CONN_OF_THE_PAGE", connection)
+            assert TrimApiHook("of_the_page").settings.base_url
+        else:
+            assert "spec" in manifest
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ SCRIPTS = {page: [block for block in blocks(page) if block.language == "bash"] f
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 ELSEWHERE = re.compile(
-    r"(python3\S* -m venv|\. \S+/activate|\.venv/bin/|pip|make|git|\S+ airflow connections test|airflow standalone)\b"
+    r"(kubectl|python3\S* -m venv|\. \S+/activate|\.venv/bin/|pip|make|git|\S+ airflow connections test|"
+    r"airflow standalone)\b"
 )
 """What is not run here."""
 

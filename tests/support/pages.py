@@ -59,11 +59,15 @@ def links(page: Path) -> list[str]:
     return [str(target) for target in targets if target]
 
 
+def headings(page: Path) -> list[str]:
+    """All headings of a page, its title first."""
+    tokens = _MARKDOWN.parse(page.read_text(encoding="utf-8"))
+    return [after.content for token, after in itertools.pairwise(tokens) if token.type == "heading_open"]
+
+
 def anchors(page: Path) -> set[str]:
     """What a link may name after ``#``: the headings, as code hosts spell them."""
-    tokens = _MARKDOWN.parse(page.read_text(encoding="utf-8"))
-    headings = (after.content for token, after in itertools.pairwise(tokens) if token.type == "heading_open")
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(page)}
 
 
 def _walk(tokens: list[Token]) -> Iterator[Token]:

@@ -24,16 +24,27 @@ def _table(*rows: tuple[str, ...]) -> str:
 
 
 def faults() -> str:
-    """Return the fault matrix, and a line that counts what is in it."""
-    rows = [
-        (case.name, case.verdict.when_it_passes, case.verdict.when_it_lasts, " or ".join(f"“{s}”" for s in case.says))
-        for case in FAULTS
+    """Return the fault matrix, the faults of one outcome together, and a line that counts what is in it."""
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for case in FAULTS:
+        verdict = (case.verdict.when_it_passes, case.verdict.when_it_lasts)
+        groups.setdefault(verdict, []).append((case.name, " or ".join(f"“{s}”" for s in case.says)))
+    tables = [
+        f"### {_outcome(*verdict)}\n\n{_table(('fault', 'the message names'), *rows)}"
+        for verdict, rows in groups.items()
     ]
     cells = 2 * len(FAULTS) * len(SENSOR_MODES)
-    return (
-        f"{_table(('fault', 'when it passes', 'when it lasts', 'the message names'), *rows)}\n\n"
+    count = (
         f"{len(FAULTS)} faults, passing and lasting, in {len(SENSOR_MODES)} modes: {cells} cells, each of them a test."
     )
+    return "\n\n".join([*tables, count])
+
+
+def _outcome(passing: str, lasting: str) -> str:
+    """Return a heading that says what a fault leads to."""
+    if passing == lasting:
+        return passing.capitalize()
+    return f"{passing.capitalize()}; if it lasts, {lasting}"
 
 
 def oddities() -> str:
