@@ -156,6 +156,11 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     @classmethod
     def _check_mapped(cls, arguments: Mapping[str, Any]) -> None:
         super()._check_mapped(arguments)
+        if arguments.get("mode", "poke") not in cls.valid_modes:
+            modes = " or ".join(map(repr, cls.valid_modes))
+            raise ValueError(f"mode must be {modes}, not {arguments['mode']!r}; deferrable=True is the third")
+        if arguments.get("soft_fail") and arguments.get("never_fail"):
+            raise ValueError("soft_fail cannot be combined with never_fail; remove one of them")
         if arguments.get("finish_in_triggerer"):
             check_end_from_trigger({**arguments, **dict.fromkeys(cls._overridden(), True)})
 

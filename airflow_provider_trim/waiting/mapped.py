@@ -3,21 +3,31 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from airflow_provider_trim.compat import BaseOperator
+from airflow_provider_trim.compat import BaseOperator, XComArg
+
+Check = Callable[[Mapping[str, Any]], None]
+"""Checks what is known of a task's arguments; raises ``ValueError``."""
+
+_UNKNOWN = object()
+"""Stands for an argument whose value is not known yet."""
+
+_NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _parameters(kind: type) -> list[inspect.Parameter]:
+    parameters = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]
+    return [it for it in parameters if it.kind in _NAMED and it.name != "self"]
 
 
 def own_parameters(kind: type) -> set[str]:
     """Return the names of an operator's parameters that Airflow's base operator does not have."""
-    names: set[str] = set()
-    for one in kind.__mro__[: kind.__mro__.index(BaseOperator)]:
-        if "__init__" in vars(one):
-            parameters = inspect.signature(vars(one)["__init__"]).parameters.values()
-            names |= {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-    return names
+    kinds = kind.__mro__[: kind.__mro__.index(BaseOperator)]
+    return {it.name for one in kinds if "__init__" in vars(one) for it in _parameters(one)}
 
 
 def with_default_args(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,3 +47,96 @@ def mapped_arguments(kind: type, partial: Any) -> dict[str, Any]:
     dag, group = partial.kwargs.get("dag"), partial.kwargs.get("task_group")
     defaults = {**(getattr(dag, "default_args", None) or {}), **(getattr(group, "default_args", None) or {})}
     return {**{name: defaults[name] for name in own_parameters(kind) & set(defaults)}, **partial.kwargs}
+
+
+def checked_partial(partial: Any, given: Mapping[str, Any], check: Check) -> Any:
+    """Return an ``OperatorPartial`` whose ``expand()`` and ``expand_kwargs()`` check what they are given literally.
+
+    What other tasks return is checked when it is there.
+
+    :param partial: Airflow's own, which is done with
+    :param given: the arguments that the DAG's author gave to ``partial()``
+    """
+    partial._expand_called = True  # Airflow would warn that it never was
+    checked = _checked_class(type(partial))(
+        operator_class=partial.operator_class, kwargs=partial.kwargs, params=partial.params
+    )
+    checked.given, checked.check = given, check
+    return checked
+
+
+def _checked_class(base: Any) -> Any:
+    class CheckedOperatorPartial(base):  # type: ignore[misc]
+        """Airflow has no hook for this: its ``MappedOperator`` makes the first task in a worker (2.11.2, 3.3.2)."""
+
+        given: Mapping[str, Any]
+        check: Check
+
+        def expand(self, **mapped: Any) -> Any:
+            for name in mapped.keys() & self.kwargs.keys() - self.given.keys() & own_parameters(self.operator_class):
+                del self.kwargs[name]  # a default
+            self._check_each(_of_lists(mapped))
+            return super().expand(**mapped)
+
+        def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
+            taken = set(self.kwargs) if strict else set()
+            self._check_each(_of_dicts(self.operator_class, kwargs, taken))
+            return super().expand_kwargs(kwargs, strict=strict)
+
+        def _check_each(self, tasks: Iterator[tuple[str, Mapping[str, Any]]]) -> None:
+            """Check the literal arguments of tasks, each with the place where it is given."""
+            known = mapped_arguments(self.operator_class, self)
+            required = {it.name for it in _parameters(self.operator_class) if it.default is it.empty}
+            self._expand_called = True  # or Airflow would warn, too, that it never was
+            for place, arguments in tasks:
+                literal = {name: value for name, value in arguments.items() if _is_literal(value)}
+                try:
+                    _check_required(required, {**known, **arguments})
+                    self.check({**known, **literal})
+                except ValueError as error:
+                    raise ValueError(f"{error} ({place})") from None
+
+    return CheckedOperatorPartial
+
+
+def _is_literal(value: object) -> bool:
+    return value is not _UNKNOWN and not isinstance(value, XComArg)
+
+
+def _of_lists(mapped: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield tasks that have one argument of ``expand()`` each; whatever the others are, it must be right."""
+    others = dict.fromkeys(mapped, _UNKNOWN)
+    yield "expand()", others
+    for name, values in mapped.items():
+        if isinstance(values, Sequence | Mapping) and not isinstance(values, str | bytes):
+            for place, value in enumerate(values.items() if isinstance(values, Mapping) else values):
+                yield f"expand(), {name}[{place}]", {**others, name: value}
+
+
+def _of_dicts(kind: type, tasks: Any, taken: Set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the tasks of ``expand_kwargs()``.
+
+    :param taken: names that must not be among them
+    """
+    names = own_parameters(kind) | {it.name for it in _parameters(BaseOperator)}
+    for place, arguments in enumerate(tasks if isinstance(tasks, Sequence) else ()):
+        if not isinstance(arguments, Mapping):
+            continue  # another task's output, or what Airflow refuses
+        where = f"expand_kwargs(), element {place}"
+        for name in arguments:
+            if name not in names:
+                close = difflib.get_close_matches(str(name), names, 1)
+                instead = f", or write {close[0]!r}" if close else ""
+                raise ValueError(f"{name!r} is no argument of {kind.__name__}; remove it{instead} ({where})")
+            if name in taken:
+                raise ValueError(f"{name} is given by partial() as well, or can't be mapped; remove it here ({where})")
+        yield where, arguments
+
+
+def _check_required(required: Set[str], arguments: Mapping[str, Any]) -> None:
+    for name in required:
+        if name not in arguments:
+            raise ValueError(f"{name} must be given, by partial() or for each mapped task")
+        value = arguments[name]
+        if value is None or (isinstance(value, str) and not value):
+            raise ValueError(f"{name} is empty, and must be given")

@@ -11,7 +11,7 @@ from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTime
 from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
-from airflow_provider_trim.waiting.mapped import mapped_arguments, with_default_args
+from airflow_provider_trim.waiting.mapped import checked_partial, mapped_arguments, with_default_args
 from airflow_provider_trim.waiting.options import OnFailure, check_arguments
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TrimWaitingMixin(BaseOperator):
 
         :raises ValueError: one is wrong, by its name, or can't be combined with another
         """
-        partial = super().partial(**with_default_args(cls, kwargs))
+        partial = checked_partial(super().partial(**with_default_args(cls, kwargs)), kwargs, cls._check_mapped)
         try:
             cls._check_mapped(mapped_arguments(cls, partial))
         except ValueError:

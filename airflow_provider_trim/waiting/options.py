@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -17,16 +17,6 @@ MAX_SECONDS = 10 * 365 * 86400.0
 
 OnFailure = Literal["fail", "collect", "ignore"]
 """What a failed trim among several does: end the wait for all, fail the task when all are done, or leave a None."""
-
-_FLAGS = (
-    "deferrable",
-    "wait_for_completion",
-    "reuse_finished",
-    "use_callback",
-    "start_from_trigger",
-    "finish_in_triggerer",
-)
-_SECONDS = ("poke_interval", "poll_interval", "timeout", "first_poll_after", "max_wait")
 
 
 def to_seconds(name: str, value: object) -> float:
@@ -88,17 +78,24 @@ def to_on_failure(value: object) -> OnFailure:
     raise ValueError(f"on_failure must be 'fail', 'collect' or 'ignore', not {value!r}")
 
 
+_CHECKS: dict[str, Callable[[str, Any], object]] = {
+    **dict.fromkeys(("deferrable", "wait_for_completion", "reuse_finished", "use_callback"), to_flag),
+    **dict.fromkeys(("start_from_trigger", "finish_in_triggerer"), to_flag),
+    **dict.fromkeys(("poke_interval", "poll_interval"), to_seconds),
+    **dict.fromkeys(("timeout", "first_poll_after", "max_wait"), to_optional_seconds),
+    "max_consecutive_failures": lambda _, value: to_failure_limit(value),
+    "on_failure": lambda _, value: to_on_failure(value),
+}
+"""By argument, what checks it."""
+
+
 def check_arguments(arguments: Mapping[str, Any]) -> None:
     """Check those arguments of an operator that are not templated.
 
     :raises ValueError: one is wrong, by its name
     """
-    for name in _FLAGS:
-        to_flag(name, arguments.get(name, False))
-    for name in _SECONDS:
-        to_optional_seconds(name, arguments.get(name))
-    to_failure_limit(arguments.get("max_consecutive_failures"))
-    to_on_failure(arguments.get("on_failure", "fail"))
+    for name in arguments.keys() & _CHECKS.keys():
+        _CHECKS[name](name, arguments[name])
 
 
 def to_reusable(trans_no: Any) -> Any:

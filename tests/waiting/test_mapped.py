@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Literal arguments of ``expand()`` and ``expand_kwargs()`` are checked when the DAG is read, as unmapped ones are."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
+from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
+from tests.support.running import DAG, task
+
+CLIP = {"video_id": "V", "seek_start": 0, "duration": 1, "filename": "f"}
+KINDS: dict[Any, dict[str, Any]] = {
+    TrimTaskStatusSensor: {"trans_no": "T"},
+    TrimVideoInfoOperator: {"trans_no": "T"},
+    TrimVideoOperator: CLIP,
+}
+WRONG = [
+    ("timeout", "10"),
+    ("timeout", -1),
+    ("first_poll_after", math.nan),
+    ("max_consecutive_failures", 0),
+    ("max_consecutive_failures", "3"),
+    ("deferrable", "false"),
+    ("deferrable", None),
+]
+OWN_WRONG = [
+    (TrimTaskStatusSensor, "poke_interval", None),
+    (TrimTaskStatusSensor, "max_wait", "soon"),
+    (TrimTaskStatusSensor, "on_failure", "skip"),
+    (TrimTaskStatusSensor, "mode", "pok"),
+    (TrimTaskStatusSensor, "start_from_trigger", "yes"),
+    (TrimVideoInfoOperator, "poll_interval", None),
+    (TrimVideoInfoOperator, "wait_for_completion", "no"),
+    (TrimVideoOperator, "reuse_finished", None),
+    *[(kind, name, value) for kind in KINDS for name, value in WRONG],
+]
+
+
+@pytest.fixture
+def up() -> Iterator[Any]:
+    """Another task's output, in a DAG that is being read."""
+    with warnings.catch_warnings(), DAG("mapped", schedule=None):
+        warnings.filterwarnings("error", message=".*was never mapped")
+
+        @task
+        def up() -> list[Any]:
+            return []
+
+        yield up()
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), OWN_WRONG)
+def test_a_wrong_literal_fails_the_import(kind: Any, name: str, value: Any, up: Any) -> None:
+    wrong = rf"^{name} must be .*{re.escape(repr(value))}"
+    right = KINDS[kind]
+    with pytest.raises(ValueError, match=rf"{wrong}.* \(expand\(\), {name}\[1\]\)$"):
+        kind.partial(task_id="lists", **right).expand(**{name: [up, value]})
+    with pytest.raises(ValueError, match=rf"{wrong}.* \(expand_kwargs\(\), element 1\)$"):
+        kind.partial(task_id="dicts").expand_kwargs([right, {**right, name: value}, up])
+    with pytest.raises(ValueError, match=wrong):
+        kind.partial(task_id="partial", **{name: value})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_is_required_must_be_there(kind: Any, up: Any) -> None:
+    name, *others = KINDS[kind]
+    rest = {other: KINDS[kind][other] for other in others}
+    for empty in (None, ""):
+        with pytest.raises(ValueError, match=rf"^{name} is empty, and must be given \(expand\(\), {name}\[0\]\)"):
+            kind.partial(task_id="t", **rest).expand(**{name: [empty]})
+        with pytest.raises(ValueError, match=rf"^{name} is empty, and must be given \(expand_kwargs\(\), element 0\)"):
+            kind.partial(task_id="t", **rest).expand_kwargs([{name: empty}])
+    missing = rf"^{name} must be given, by partial\(\) or for each mapped task "
+    with pytest.raises(ValueError, match=missing):
+        kind.partial(task_id="t", **rest).expand(timeout=[5])
+    with pytest.raises(ValueError, match=missing):
+        kind.partial(task_id="t", **rest).expand_kwargs([{name: "T"}, {"timeout": 5}])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_other_tasks_return_is_checked_when_it_is_there(kind: Any, up: Any) -> None:
+    name, *others = KINDS[kind]
+    rest = {other: KINDS[kind][other] for other in others}
+    kind.partial(task_id="lists", **rest).expand(**{name: up, "timeout": [up, None, 5]})
+    kind.partial(task_id="output", **rest).expand_kwargs(up)
+    dicts = kind.partial(task_id="dicts", **rest).expand_kwargs([{name: up, "timeout": up}, up])
+    with pytest.raises(ValueError, match=r"^timeout must be a number of seconds or a timedelta, not '5'"):
+        dicts.unmap({name: "T", "timeout": "5"})
+
+
+def test_a_name_that_is_no_arguments(up: Any) -> None:
+    """Airflow finds it when the task runs."""
+    partial = TrimVideoOperator.partial(task_id="t", video_id="V")
+    with pytest.raises(
+        ValueError, match=r"^'file_name' is no argument of TrimVideoOperator; remove it, or write 'filename' "
+    ):
+        partial.expand_kwargs([{"seek_start": up, "duration": 1, "file_name": "f"}])
+
+
+def test_what_is_given_twice() -> None:
+    given = {**CLIP, "timeout": 5}
+    with pytest.raises(
+        ValueError, match=r"^timeout is given by partial\(\) as well, or can't be mapped; remove it here \(expand_kw"
+    ):
+        TrimVideoOperator.partial(task_id="t", timeout=5).expand_kwargs([given])
+    with DAG("twice", schedule=None):
+        mapped = TrimVideoOperator.partial(task_id="t", timeout=9).expand_kwargs([given], strict=False)
+        assert mapped.unmap(given).timeout == 5
+
+
+def test_a_default_is_mapped_over() -> None:
+    with DAG("defaults", schedule=None):
+        partial = TrimTaskStatusSensor.partial(task_id="t", default_args={"timeout": 9, "on_failure": "collect"})
+        unmapped = partial.expand(trans_no=["T"], timeout=[5]).unmap({"trans_no": "T", "timeout": 5})
+    assert (unmapped.timeout, unmapped.on_failure) == (5, "collect")
+
+
+def test_what_cannot_be_combined() -> None:
+    partial = TrimTaskStatusSensor.partial(task_id="t", finish_in_triggerer=True)
+    with pytest.raises(ValueError, match=r"^outlets cannot be combined with finish_in_triggerer"):
+        partial.expand_kwargs([{"trans_no": "T", "outlets": ["x"]}], strict=False)
+    partial = TrimTaskStatusSensor.partial(task_id="t", soft_fail=True)
+    with pytest.raises(ValueError, match=r"^soft_fail cannot be combined with never_fail; remove one of them"):
+        partial.expand(trans_no=["T"], never_fail=[True])
+
+
+class _Naming(TrimTaskStatusSensor):
+    """Makes its transNo of something else."""
+
+    def __init__(self, *, clip: str, **kwargs: Any) -> None:
+        super().__init__(trans_no=f"clip-{clip}", **kwargs)
+
+
+def test_a_subclass_that_gives_an_argument_itself() -> None:
+    with DAG("subclass", schedule=None):
+        mapped = _Naming.partial(task_id="t").expand_kwargs([{"clip": "1"}])
+        assert mapped.unmap({"clip": "1"}).trans_no == "clip-1"
+    with pytest.raises(ValueError, match=r"^clip must be given"):
+        _Naming.partial(task_id="t").expand(timeout=[5])
