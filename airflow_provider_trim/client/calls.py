@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_trim.vod.advice import credentials_note
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, build_submission, parse_submission, parse_task
@@ -52,4 +53,5 @@ class Submission:
 
 
 def _options(settings: TrimSettings, now: float) -> ParserOptions:
-    return ParserOptions(settings.password.get_secret_value(), now, settings.max_retry_after)
+    secret = settings.password.get_secret_value()
+    return ParserOptions(secret, now, settings.max_retry_after, credentials_note(settings))

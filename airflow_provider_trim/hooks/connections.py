@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 _FIELDS = ("conn_type", "description", "extra", "host", "login", "password", "port", "schema")
 """Of a connection's JSON."""
 
+_MEANT = {
+    **dict.fromkeys(("user", "username", "user_id", "userId", "accessKey"), "login"),
+    **dict.fromkeys(("token", "secret", "key", "api_key", "apiKey", "verification_token"), "password"),
+    **dict.fromkeys(("base_url", "url", "endpoint", "hostname"), "host"),
+    **dict.fromkeys(("type", "connection_type"), "conn_type"),
+}
+"""By what is written in its place, a field of a connection's JSON."""
+
+_EXAMPLE = """trim://login:password@ (percent-encoded) or {"conn_type": "trim", "login": "me", "password": "t"}"""
+
 CONNECTION_TYPE_NAME: str = CONNECTION_TYPE["connection-type"]
 
 
@@ -30,6 +41,8 @@ def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
     :param extra: its extras, parsed
     :raises TrimSettingsError: it is of another type, or can't work
     """
+    if not (connection.login or connection.password):
+        _check_text(connection)
     if connection.conn_type not in (None, "", CONNECTION_TYPE_NAME):
         # Its password is meant for another service.
         raise TrimSettingsError(
@@ -47,6 +60,40 @@ def parse_settings(connection: Connection, extra: Any) -> TrimSettings:
         schema=connection.schema,
         port=connection.port,
         extra=extra,
+    )
+
+
+def _check_text(connection: Connection) -> None:
+    """Refuse what Airflow has read as a URI without being one; the defaults would be sent without credentials.
+
+    :raises TrimSettingsError: it is that
+    """
+    text = os.environ.get(_variable(connection.conn_id or ""), "")
+    if text and not re.match(r"\s*\{|[\w.+-]*://", text):
+        raise _unreadable(connection.conn_id or "", text)
+    if not (connection.conn_type or connection.host or connection.extra):
+        raise TrimSettingsError(
+            f"connection {excerpt(connection.conn_id)!r} has no type, host, login or password; "
+            f"it must be a URI, or JSON of texts, such as {_EXAMPLE}"
+        )
+
+
+def _variable(conn_id: str) -> str:
+    return f"AIRFLOW_CONN_{conn_id.upper()}"
+
+
+def _unreadable(conn_id: str, text: str) -> TrimSettingsError:
+    """Return the error of an environment variable that is no connection."""
+    stripped = text.strip()
+    if stripped[:1] in ("'", '"'):
+        why = "; remove the quotes around it"
+    elif "://" in stripped and not stripped.startswith("{"):
+        why = "; percent-encode the characters /, @, : and % of login and password"
+    else:
+        why = _misplaced(stripped)
+    return TrimSettingsError(
+        f"connection {excerpt(conn_id)!r} can't be read from the environment variable {excerpt(_variable(conn_id))}; "
+        f"it must be a URI, or JSON of texts, such as {_EXAMPLE}{why}"
     )
 
 
@@ -71,7 +118,8 @@ def _misplaced(text: str) -> str:
     if not unknown:
         return ""
     shown = excerpt(unknown[0], str(fields.get("password") or ""))
-    return f'; a connection has no field {shown!r}: extras belong under "extra"'
+    instead = f"write {_MEANT[unknown[0]]!r}" if unknown[0] in _MEANT else 'extras belong under "extra"'
+    return f"; a connection has no field {shown!r}: {instead}"
 
 
 @contextlib.contextmanager
@@ -90,14 +138,9 @@ def connection_errors(conn_id: str) -> Iterator[None]:
     try:
         yield
     except AirflowNotFoundException:
-        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-        if text := os.environ.get(variable):
+        if text := os.environ.get(_variable(conn_id)):
             # Airflow logs why, and tries the next secrets backend.
-            raise TrimSettingsError(
-                f"connection {excerpt(conn_id)!r} can't be read from the environment variable {excerpt(variable)}; it "
-                f'must be a URI, or JSON such as {{"conn_type": "trim", "login": "me", "password": "t"}} of texts'
-                f"{_misplaced(text)}"
-            ) from None
+            raise _unreadable(conn_id, text) from None
         raise TrimSettingsError(
             f"there is no connection {excerpt(conn_id)!r}; add one of type trim, or correct trim_conn_id",
             retryable=True,

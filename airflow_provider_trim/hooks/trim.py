@@ -16,10 +16,12 @@ from airflow_provider_trim.client.flow import Call, adrive, drive, permitted_exc
 from airflow_provider_trim.compat import BaseHook
 from airflow_provider_trim.hooks import airflow2
 from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
+from airflow_provider_trim.hooks.naming import naming
 from airflow_provider_trim.hooks.retries import retry_options
 from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
+from airflow_provider_trim.vod.advice import callback_note
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
     TrimAuthError,
@@ -109,7 +111,8 @@ class TrimApiHook(BaseHook):
         :raises TrimTaskFailedError: status 3
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        return self._retrying()(self.query_once, trans_no, self._quota_timeout)
+        with naming(trans_no):
+            return self._retrying()(self.query_once, trans_no, self._quota_timeout)
 
     def query_once(self, trans_no: str, quota_timeout: float = 0.0) -> TrimTask:
         """Query a trim's status once, without retries; otherwise as :meth:`get_task`.
@@ -182,7 +185,8 @@ class TrimApiHook(BaseHook):
         The session belongs to the first event loop that queries; call :meth:`aclose` there, or use ``async with``.
         """
         retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log, self._given_quota_timeout))
-        return await retrying(self._aquery_once, trans_no)
+        with naming(trans_no):
+            return await retrying(self._aquery_once, trans_no)
 
     async def _aquery_once(self, trans_no: str) -> TrimTask:
         if self._settings is None:
@@ -210,14 +214,24 @@ class TrimApiHook(BaseHook):
         try:
             self.query_once(uuid.uuid4().hex, self.settings.timeout)
         except TransNoNotFoundError:
-            return True, f"{self.settings.base_url} responded and accepted the credentials."
+            works, message = True, f"{self.settings.base_url} responded and accepted the credentials."
         except TrimAuthError as error:
-            return False, f"{error}. Check user, token (or key) and authentication scheme of the connection."
+            works, message = False, f"{error}. Check user, token (or key) and authentication scheme of the connection."
         except TrimError as error:
-            return False, str(error)
+            works, message = False, str(error)
+        else:
+            works, message = False, "The service returned a result for a random transNo; check the host."
         finally:
             self.close()
-        return False, "The service returned a result for a random transNo; check the host."
+        if self._settings is not None:
+            if why := limiter_for(self._settings).storage_error:
+                works = False
+                message += (
+                    f" The quota storage is unreachable ({why}), so the quota is not shared; check quota_storage."
+                )
+            if note := callback_note(self._settings):
+                message += f" {note}."
+        return works, message
 
     def require_connection(self) -> None:
         """Check that the connection exists, up to four times with growing pauses; calls report other faults of it.

@@ -264,6 +264,8 @@ class TrimVideoOperator(TrimWaitingMixin):
                 if error.retryable:
                     raise
                 raise AirflowFailException(str(error)) from error
+            if self.use_callback and not own_notify_url and (note := lazy.callback_note(hook.settings)):
+                self.log.warning("No callback: %s", note)
         if task is None:
             self.log.info("Trim %s of video %s is running", lazy.truncate(trans_no), lazy.truncate(str(self.video_id)))
         return trans_no, task, expects_callback

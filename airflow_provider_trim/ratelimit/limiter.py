@@ -97,6 +97,12 @@ class RateLimiter:
         return calls if calls is None or share is None else max(1, round(calls * share.share))
 
     @property
+    def storage_error(self) -> str:
+        """Why the last call did not reach Redis, where it counts the account's calls; "" if it did."""
+        url = self._terms.storage_url
+        return "" if url is None else self._storages.get(url).error
+
+    @property
     def waiting(self) -> int:
         """Trims that this process waits for, as reported."""
         return sum(list(self._waiting.values()))

@@ -71,6 +71,11 @@ class RedisStorage:
         """Whether the last call got a reply."""
         return self._retry_at is None
 
+    @property
+    def error(self) -> str:
+        """Why the last call got no reply: the name of an exception; "" if it got one."""
+        return "" if self.reachable else self._error
+
     def script(self, lua: str) -> Script:
         """Return a Lua script as a function; nothing is sent before the first call."""
         return self._client.register_script(lua)

@@ -62,7 +62,8 @@ def _raise_failures(failures: list[tuple[str, Failure | TimedOut]], count: int) 
     passing = [v for _, v in failures if isinstance(v, Failure) and v.worth_retrying]
     if count == 1:
         ((trans_no, verdict),) = failures
-        text = f"trim {truncate(trans_no)}: {_describe(verdict)}"
+        label, why = f"trim {truncate(trans_no)}", _describe(verdict)
+        text = why if why.startswith((f"{label}: ", f"{label} ")) else f"{label}: {why}"
     else:
         named = [(truncate(trans_no), _describe(verdict)) for trans_no, verdict in failures[:MAX_LISTED]]
         width = max(len(name) for name, _ in named)

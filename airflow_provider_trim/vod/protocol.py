@@ -43,11 +43,13 @@ _JSON_SCHEMES = ("cnc-hmac-sha256", "api-key")
 
 
 def check_trans_no(trans_no: object) -> str:
-    """Return a transNo that the service may know; each one passes here before any call.
+    """Return a transNo that the service may know, without blanks around it; each one passes here before any call.
 
     :raises TransNoEmptyError: it is empty or None
     :raises TransNoIllegalError: it is no string, or longer than 32 characters
     """
+    if isinstance(trans_no, str):
+        trans_no = trans_no.strip()  # what templates and shells leave
     if trans_no is None or trans_no == "":
         raise TransNoEmptyError("trans_no is empty; it must be the transNo under which the trim was submitted")
     if not isinstance(trans_no, str):

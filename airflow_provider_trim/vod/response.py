@@ -63,12 +63,14 @@ class ParserOptions:
 
     :param secret: of the connection, which no error shows
     :param now: Unix seconds by this machine's clock, which is compared with the service's if authentication failed
+    :param credentials_note: what is probably wrong with the credentials, if authentication failed
     :param max_retry_after: seconds of a ``Retry-After`` that are honoured; more is an error of a service or a proxy
     """
 
     secret: str = field(default="", repr=False)
     now: float | None = None
     max_retry_after: float = DEFAULT_WINDOW
+    credentials_note: str = ""
 
 
 DEFAULT_OPTIONS = ParserOptions()
@@ -108,7 +110,8 @@ class ParsedResponse:
                 if envelope.code in _SERVER_ERRORS
                 else ERRORS_BY_CODE.get(envelope.code, TrimApiError)
             )
-            raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'no message'}")
+            note = self._credentials_note() if kind is TrimAuthError else ""
+            raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'no message'}{note}")
         if self.http_status != HTTPStatus.OK:
             raise self.malformed(f"HTTP status {self.http_status} with code 200")
         return redact_json(envelope.data, self._options.secret)
@@ -131,13 +134,16 @@ class ParsedResponse:
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and "retry-after" in self.headers):
             raise self.error(TrimQuotaExceededError, f"rate limit exceeded{said}")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            text = f"authentication failed{said}{self._clock_skew_note()}"
+            text = f"authentication failed{said}{self._clock_skew_note()}{self._credentials_note()}"
             raise self.error(TrimAuthError, text)
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             text = "the proxy responded with HTTP status 407 (check the proxy's user and password)"
             raise self.error(TrimTransportError, f"{text}{said}")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             raise self.error(TrimTransportError, f"service unavailable{said}")
+
+    def _credentials_note(self) -> str:
+        return f"; {self._options.credentials_note}" if self._options.credentials_note else ""
 
     def _retry_after(self) -> float | None:
         """Seconds (`RFC 9110 §10.2.3 <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>`_), bounded.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -36,7 +37,7 @@ from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.parameters import Parameters, parse_parameters
 from airflow_provider_trim.vod.redaction import redact, truncate
 from airflow_provider_trim.vod.schemes import scheme_names
-from airflow_provider_trim.vod.validation import first_problem
+from airflow_provider_trim.vod.validation import first_problem, number
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The host of the vendor's page `Get Trimming Task Status
@@ -46,8 +47,14 @@ DEFAULT_WINDOW = 300.0
 """Seconds in which the vendor counts an account's calls (`overview of the API
 <https://documents.cdnetworks.com/document/15923/cloudvod-newapi-overview>`_)."""
 
+_FIELDS = {"base_url": "host", "host": "host", "login": "login", "password": "password"}
+"""Of a connection, by the names that messages have."""
+
 Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
 
+
+_SHOWN = re.compile(r"-?[\d.,]{1,9} ?[A-Za-z]{0,8}|nan|-?inf|True|False")
+"""Values that messages show: numbers, and what was meant as one. Any other may be a secret in the wrong place."""
 
 _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -108,7 +115,7 @@ class TrimSettings(BaseModel):
     token_header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = None
     """Name of a header (RFC 9110, token) that takes the verification token, instead of a request parameter."""
     method: Annotated[Literal["POST", "GET"], BeforeValidator(_upper)] = "POST"
-    timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
+    timeout: Annotated[float, Field(gt=0, le=600), BeforeValidator(number)] = 30.0
     """Seconds for one whole call; at most 10 of them to connect."""
     verify: Annotated[bool | str, PlainValidator(_parse_verify)] = True
     proxy: SecretStr | None = None
@@ -129,7 +136,7 @@ class TrimSettings(BaseModel):
     """Address and port at which a triggerer listens for callbacks, such as ``0.0.0.0:8790``."""
     callback_url: str | None = None
     """Base URL of that address, as the service sees it."""
-    callback_poll_factor: Annotated[float, Field(ge=1, le=100_000)] = 60.0
+    callback_poll_factor: Annotated[float, Field(ge=1, le=100_000), BeforeValidator(number)] = 60.0
     """By how much the poll interval of a trim is multiplied while its callback is expected."""
 
     @field_validator("quota_storage")
@@ -169,10 +176,13 @@ class TrimSettings(BaseModel):
 
     @model_validator(mode="after")
     def _reject_insecure(self) -> Self:
-        for name, url in (("host", self.base_url), ("callback_url", self.callback_url or "")):
+        for name, url, what in (
+            ("host", self.base_url, "the credentials"),
+            ("callback_url", self.callback_url or "", "where callbacks go"),
+        ):
             if url.startswith("http://") and not self.allow_http and not is_loopback(url):
                 raise ValueError(
-                    f"{name}: plain http would show the credentials to the network; use https, or set allow_http"
+                    f"{name}: plain http would show {what} to the network; use https, or set the extra allow_http"
                 )
         in_header = {"login": self.login} if self.auth.endswith("hmac-sha256") else {}
         if self.auth == "token" and self.token_header:
@@ -238,16 +248,30 @@ class TrimSettings(BaseModel):
                 **given,
             )
         except ValidationError as error:
-            raise TrimSettingsError(redact(_error_message(error), password or "")) from None
+            raise TrimSettingsError(redact(_error_message(error, given), password or "")) from None
 
 
-def _error_message(error: ValidationError) -> str:
-    path, text, unknown = first_problem(error)
-    name = path[0] if path else ""
+_ALLOWED = {
+    "token_header": "must be the name of an HTTP header, such as X-Token",
+    "timeout": "must be a number of seconds without a unit, more than 0 and at most 600, such as 30",
+    "proxy": "must be a URL such as http://proxy.example.com:3128",
+    "allow_http": "must be true or false",
+    "allow_token_in_url": "must be true or false",
+    "quota_storage": "must be memory://, redis://… or rediss://…",
+    "api_path": "must begin with a slash and have no spaces, ? or #, such as /vod/videoManage; percent-encode others",
+    "callback_listen": "must be address:port, such as 0.0.0.0:8790 or [::]:8790",
+    "callback_url": "must be a base URL such as https://airflow.example.com/trims",
+    "callback_poll_factor": "must be a number from 1 to 100000, such as 60",
+}
+
+
+def _error_message(error: ValidationError, given: Mapping[str, Any]) -> str:
+    path, text, unknown = first_problem(error, _ALLOWED)
+    name = path[0] if path else text.partition(":")[0]
     if unknown:
-        extras = sorted(TrimSettings.model_fields.keys() - {"base_url", "login", "password"})
+        extras = sorted(TrimSettings.model_fields.keys() - _FIELDS.keys())
         return f"connection extra {truncate(name)!r} is unknown; allowed are {', '.join(extras)}"
-    if not name:
-        return f"connection {text}"
-    fields = {"base_url": "host", "login": "login", "password": "password"}
-    return f"connection {fields.get(name) or f'extra {name!r}'}: {text}"
+    text = text.removeprefix(f"{name}: ")
+    if path and _SHOWN.fullmatch(str(given.get(name))):
+        text += f" (given: {given[name]!r})"
+    return f"connection {_FIELDS.get(name) or f'extra {name!r}'}: {text}"

@@ -29,10 +29,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_trim.vod.errors import TrimParameterError
-from airflow_provider_trim.vod.models import Integer
 from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.settings import TrimSettings
-from airflow_provider_trim.vod.validation import first_problem
+from airflow_provider_trim.vod.validation import first_problem, number
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
@@ -40,6 +39,16 @@ FLV_SAMPLING_RATES = (44100, 22050, 11025)
 _NEWER_HOSTS = ("api.cdnetworks.com", "open.chinanetcenter.com")
 _CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,4}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
 _MAY_HOLD_SECRETS = ("notify_url",)
+_ALLOWED = {
+    **dict.fromkeys(("video_id", "filename"), "must be a text, and not empty"),
+    "resolution": "must be width x height in pixels, such as 640x480",
+    "frame_rate": "must be a whole number of frames per second, such as 25",
+    "video_bit_rate": "must be a whole number of kbit/s, such as 2000",
+    "audio_bit_rate": "must be a whole number of kbit/s, such as 128",
+    "sampling_rate": "must be a whole number of Hz, such as 44100",
+    "notify_url": "must be an http or https URL",
+    "enable_video_transcode": "must be true or false",
+}
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
 
@@ -81,6 +90,10 @@ def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+def _strip(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -92,19 +105,22 @@ def _as_text(value: object) -> object:
 
 def _size(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", value, re.ASCII):
-        raise ValueError("must be width x height in pixels, such as 640x480")
+        raise ValueError(_ALLOWED["resolution"])
     return value
 
 
 def _web_address(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError(_ALLOWED["notify_url"]) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not all("!" <= letter <= "~" for letter in value):
-        raise ValueError("must be an http or https URL")
+        raise ValueError(_ALLOWED["notify_url"])
     return value
 
 
 _Time = Annotated[float, BeforeValidator(as_seconds)]
-_Positive = Annotated[Integer, Field(gt=0, lt=10**9)]
+_Positive = Annotated[int, Field(gt=0, lt=10**9), BeforeValidator(number)]
 _Text = Annotated[Annotated[str, Field(min_length=1)], BeforeValidator(_as_text)]
 
 
@@ -123,7 +139,7 @@ class TrimSubmission(BaseModel):
 
     trans_no: str
     """The caller's own id of the trim, at most 32 characters, unique on the caller's side."""
-    video_id: _Text
+    video_id: Annotated[_Text, BeforeValidator(_strip)]
     seek_start: _Time
     """Seconds from the video's beginning."""
     duration: _Time
@@ -164,11 +180,11 @@ class TrimSubmission(BaseModel):
         :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one
         :raises TrimParameterError: any other that is missing, unknown or wrong, by its name
         """
-        check_trans_no(parameters.get("trans_no"))
+        trans_no = check_trans_no(parameters.get("trans_no"))
         try:
-            return cls(**parameters)
+            return cls(**{**parameters, "trans_no": trans_no})
         except ValidationError as error:
-            path, text, unknown = first_problem(error)
+            path, text, unknown = first_problem(error, _ALLOWED)
             name = path[0] if path else text.partition(":")[0]
             if unknown:
                 text = f"is unknown; allowed are {', '.join(cls.model_fields)}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -19,8 +20,26 @@ class Problem(NamedTuple):
     """Whether there is no such field."""
 
 
-def first_problem(error: ValidationError) -> Problem:
-    """Return the first of a validation's errors."""
+_EXPLAINED = ("value_error", "literal_error", "extra_forbidden", "string_unicode")
+"""Types of errors whose text says what is wrong: those of this package's own checks, for example."""
+
+
+def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = None) -> Problem:
+    """Return the first of a validation's errors.
+
+    :param allowed: by field, what to say instead of pydantic's own words
+    """
     first = error.errors(include_url=False, include_input=False)[0]
+    path = tuple(str(part) for part in first["loc"])
     text = first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").replace(" should ", " must ")
-    return Problem(tuple(str(part) for part in first["loc"]), text, first["type"] == "extra_forbidden")
+    if first["type"] == "missing" and allowed:
+        text = "must be given"
+    elif path and allowed and first["type"] not in _EXPLAINED:
+        text = allowed.get(path[0], text)
+    return Problem(path, text, first["type"] == "extra_forbidden")
+
+
+def number(value: object) -> object:
+    """Refuse what Python counts as a number, or a number as 1."""
+    assert not isinstance(value, bool)  # pydantic's own kind of error, which has no words
+    return value

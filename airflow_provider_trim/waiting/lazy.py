@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.polling.verdicts import Success as Success
     from airflow_provider_trim.triggers.payload import decode_event as decode_event
     from airflow_provider_trim.triggers.results import unwrap_verdicts as unwrap_verdicts
+    from airflow_provider_trim.vod.advice import callback_note as callback_note
     from airflow_provider_trim.vod.callbacks import callback_address as callback_address
     from airflow_provider_trim.vod.errors import TransNoEmptyError as TransNoEmptyError
     from airflow_provider_trim.vod.errors import TransNoIllegalError as TransNoIllegalError
@@ -62,6 +63,7 @@ PLACES = {
     "WaitOptions": "polling.options",
     "as_seconds": "vod.submission",
     "callback_address": "vod.callbacks",
+    "callback_note": "vod.advice",
     "connection_id": "waiting.rendered",
     "decode_event": "triggers.payload",
     "optional": "waiting.rendered",

@@ -28,7 +28,11 @@ _TEMPLATE_HINT = "as a template renders a value that is missing; check what the 
 
 def is_missing(value: object) -> bool:
     """Return whether a value counts as not given."""
-    return value is None or (isinstance(value, str) and value in ("", "None"))
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def _is_none_text(value: object) -> bool:
+    return isinstance(value, str) and value.strip() == "None"
 
 
 def plain(value: object) -> Any:
@@ -55,7 +59,7 @@ def required(name: str, value: object) -> Any:
     :raises TrimParameterError: it is missing
     """
     if is_missing(value):
-        what = f"is the text 'None', {_TEMPLATE_HINT}" if value == "None" else "is empty, and must be given"
+        what = f"is the text 'None', {_TEMPLATE_HINT}" if _is_none_text(value) else "is empty, and must be given"
         raise TrimParameterError(f"{name}: {what}", parameter=name)
     return plain(value)
 
@@ -67,7 +71,7 @@ def connection_id(value: object) -> str:
     """
     given = required("trim_conn_id", value)
     if isinstance(given, str) or type(given) is int:
-        return str(given)
+        return str(given).strip()
     text = f"trim_conn_id: must be the id of a connection, such as 'trim_default', not {truncate(repr(given))}"
     raise TrimParameterError(text, parameter="trim_conn_id")
 
@@ -108,7 +112,7 @@ def _listed(text: str) -> object:
 
 def _trans_no(value: object, name: str) -> str:
     if is_missing(value):
-        what = f"is the text 'None', {_TEMPLATE_HINT}" if value == "None" else "is empty"
+        what = f"is the text 'None', {_TEMPLATE_HINT}" if _is_none_text(value) else "is empty"
         raise TransNoEmptyError(f"{name} {what}; it must be the transNo with which the trim was submitted")
     text = plain(value)
     if isinstance(text, bool | float):

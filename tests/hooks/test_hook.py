@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trim.compat import Connection
 from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, RawResponse, ServiceData, TrimEmulator
 from airflow_provider_trim.get_provider_info import get_provider_info
-from airflow_provider_trim.hooks.connections import load_settings
+from airflow_provider_trim.hooks.connections import load_settings, parse_settings
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
@@ -29,6 +30,7 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.models import ServerType, TrimStatus
 from tests.support.connections import await_no_connections
+from tests.support.live_airflow import free_port
 
 pytestmark = [pytest.mark.filterwarnings("error::ResourceWarning"), pytest.mark.usefixtures("no_old_garbage")]
 
@@ -241,7 +243,7 @@ async def test_a_missing_connection_is_named(emulator: TrimEmulator) -> None:
     [
         ({"auth": "basic"}, "extra 'auth'.*'token'.*'api-key'"),
         ({"timeout": "soon"}, "extra 'timeout'.*number"),
-        ({"timeout": 0}, "extra 'timeout'.*greater than 0"),
+        ({"timeout": 0}, "extra 'timeout': must be a number of seconds without a unit, more than 0"),
         ({"method": "PUT"}, "extra 'method'.*'POST' or 'GET'"),
         ({"verify": 3}, "extra 'verify'.*path of a CA file"),
         ({"quota": "many"}, "extra 'quota'.*300/5 minutes"),
@@ -314,6 +316,60 @@ async def test_connection_that_can_t_be_read(monkeypatch: pytest.MonkeyPatch, te
         assert not caught.value.retryable
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("geheim", '"password": "t"}'),
+        ("me:geheim", '"password": "t"}'),
+        ("[]", '"password": "t"}'),
+        ("export AIRFLOW_CONN_X=1", '"password": "t"}'),
+        ('"trim://me:geheim@host"', "; remove the quotes around it"),
+        ('\'{"conn_type": "trim", "password": "geheim"}\'', "; remove the quotes around it"),
+        ("trim://me:gehe/im@host", "percent-encode the characters /, @, : and % of login and password"),
+        ('{"user": "me", "password": "geheim"}', "a connection has no field 'user': write 'login'"),
+        ('{"login": "me", "token": "geheim"}', "a connection has no field 'token': write 'password'"),
+    ],
+)
+async def test_text_that_is_no_connection(monkeypatch: pytest.MonkeyPatch, text: str, why: str) -> None:
+    """Airflow reads some of it as a URI without login and password, for the vendor's host."""
+    monkeypatch.setenv("AIRFLOW_CONN_UNREADABLE", text)
+    for attempt in (load_settings("unreadable"), asyncio.to_thread(TrimApiHook("unreadable").query_once, "t")):
+        with pytest.raises(TrimSettingsError, match=r"^connection 'unreadable' can't be read from the envi") as caught:
+            await attempt
+        assert str(caught.value).endswith(why)
+        assert 'must be a URI, or JSON of texts, such as trim://login:password@ (percent-encoded) or {"' in str(
+            caught.value
+        )
+        assert "gehe" not in str(caught.value)
+        assert not caught.value.retryable
+
+
+async def test_connection_of_nothing_from_a_secrets_backend() -> None:
+    """A backend's text is read as a URI, too."""
+    with pytest.raises(TrimSettingsError, match=r"^connection 'x' has no type, host, login or password; it must be a"):
+        parse_settings(Connection(conn_id="x", conn_type="", schema="eheim"), {})
+    assert parse_settings(Connection(conn_id="x", conn_type="trim"), {}).login == ""  # a gateway may add credentials
+
+
+@pytest.mark.parametrize(
+    ("login", "password", "note"),
+    [
+        ("", "{}", "the connection has no login; set it"),
+        ("emulator", "", "the connection has no password; set it"),
+        ("emulator", "{} ", "the connection's password has spaces around it; remove them"),
+        ("emulator", "'{}'", "the connection's password is in quotes; remove them"),
+        ('"emulator"', "{}", "the connection's login is in quotes; remove them"),
+    ],
+)
+def test_refused_credentials_that_are_probably_wrong(
+    monkeypatch: pytest.MonkeyPatch, emulator: TrimEmulator, login: str, password: str, note: str
+) -> None:
+    parts = {"host": emulator.url, "login": login, "password": password.format(emulator.token)}
+    monkeypatch.setenv("AIRFLOW_CONN_TRIM_TEST", json.dumps({"conn_type": "trim", **parts}))
+    works, message = TrimApiHook("trim_test").test_connection()
+    assert (works, note in message) == (False, True), message
+
+
 @pytest.mark.parametrize(("name", "shown"), [("timeout", "'timeout'"), ("my-geheim", "'my-***'")])
 async def test_extras_among_the_fields_of_a_connection(monkeypatch: pytest.MonkeyPatch, name: str, shown: str) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MISPLACED", json.dumps({"conn_type": "trim", "password": "geheim", name: 5}))
@@ -356,6 +412,39 @@ def test_a_connection_that_works(hook: TrimApiHook, emulator: TrimEmulator) -> N
     assert hook.test_connection() == (True, f"{emulator.url} responded and accepted the credentials.")
     (call,) = emulator.calls
     assert (call.code, len(call.trans_no or "")) == (1603, 32)
+
+
+def test_a_connection_whose_quota_storage_is_unreachable(connect: Connect, emulator: TrimEmulator) -> None:
+    connect(quota_storage=f"redis://:geheim@127.0.0.1:{free_port()}/0")
+    assert TrimApiHook("trim_test").test_connection() == (
+        False,
+        f"{emulator.url} responded and accepted the credentials. The quota storage is unreachable (ConnectionError), "
+        "so the quota is not shared; check quota_storage.",
+    )
+
+
+def test_what_the_service_says_of_a_trim_names_it(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+    with pytest.raises(TransNoNotFoundError, match=r"^trim nope: API error: .* \(code 1603, "):
+        hook.get_task("nope")
+
+
+async def test_it_is_named_in_an_event_loop_as_well(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+    async with hook:
+        with pytest.raises(TransNoNotFoundError, match=r"^trim nope: API error: "):
+            await hook.aget_task(" nope\n")
+
+
+async def test_blanks_around_a_trans_no(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+    """Templates and shells leave them; the service would take them for a part of it."""
+    parameters = {"video_id": " V1\n", "seek_start": "0", "duration": 1, "filename": "f"}
+    assert hook.submit_trim(trans_no=" T1\n", **parameters) == "T1"
+    emulator.finish("T1")
+    assert hook.get_task("\tT1 ").trans_no == "T1"
+    async with hook:
+        assert (await hook.aget_task("T1\n")).trans_no == "T1"
+    for nothing in (" ", "\n"):
+        with pytest.raises(TransNoEmptyError, match=r"^trans_no is empty"):
+            hook.get_task(nothing)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
+from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from tests.support.callback_calls import Callbacks
 from tests.support.emulators import set_connection
@@ -90,6 +91,29 @@ def test_no_notify_url_is_sent_where_callbacks_are_off_or_cannot_work(
     connect(**extra)
     assert deferral(video("deferrable", **arguments)).expects_callback is False
     assert notify_urls(emulator) == [None]
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"callback_url": None}, "No callback: callback_listen has no effect without callback_url; set both"),
+        ({"callback_listen": None}, "No callback: callback_url has no effect without callback_listen; set both"),
+        ({"callback_listen": None, "callback_url": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_half_of_what_callbacks_need_is_logged(
+    connect: Any, capsys: pytest.CaptureFixture[str], extra: dict[str, Any], said: str
+) -> None:
+    connect(**extra)
+    deferral(video("deferrable"))
+    logged = "".join(capsys.readouterr())
+    assert said in logged
+    assert logged.count("No callback") == bool(said)
+    works, message = TrimApiHook().test_connection()
+    assert works
+    assert said.removeprefix("No callback: ") in message
+    assert ("has no effect" in message) == bool(said)
 
 
 def test_explicit_notify_url_takes_precedence(callbacks: Callbacks, emulator: TrimEmulator) -> None:

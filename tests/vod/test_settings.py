@@ -150,7 +150,7 @@ def test_plain_http_is_refused(parts: dict[str, Any]) -> None:
 
 def test_token_in_the_url_is_refused() -> None:
     text = refusal(extra={"method": "GET"})
-    assert text.startswith("connection method: GET puts the token into the URL")
+    assert text.startswith("connection extra 'method': GET puts the token into the URL")
     assert "token_header" in text
     assert "allow_token_in_url" in text
     for extra in ({"token_header": "X-Token"}, {"allow_token_in_url": "true"}, {"auth": "api-key"}):
@@ -235,25 +235,30 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
     ("name", "values", "said"),
     [
         ("auth", ["basic", "tokens", 5], "must be 'token', 'ws3-hmac-sha256', 'cnc-hmac-sha256' or 'api-key'"),
-        ("token_header", ["X Token", "X:Token", "X\r\nToken", "Ü", 5], None),
+        (
+            "token_header",
+            ["X Token", "X:Token", "X\r\nToken", "Ü", 5],
+            "must be the name of an HTTP header, such as X-Token",
+        ),
         ("method", ["PUT", 5], "must be 'POST' or 'GET'"),
-        ("timeout", [0, "0", -1], "greater than 0"),
-        ("timeout", [601, "inf", "nan"], "less than or equal to 600"),
-        ("timeout", ["soon", [], {}], "valid number"),
+        ("timeout", [0, "0", -1, True], "must be a number of seconds without a unit, more than 0 and at most 600"),
+        ("timeout", ["10s"], "such as 30 (given: '10s')"),
+        ("timeout", [601, "inf", "nan"], "at most 600, such as 30 (given: "),
+        ("timeout", ["soon", [], {}], "must be a number of seconds"),
         ("verify", [2, 0.5, [], {}], "must be true, false, or the path of a CA file"),
         ("proxy", ["http://", "ftp://proxy", "http://proxy/geheim"], "must be a URL such as http://proxy.example.com"),
         ("proxy", ["http://proxy:geheim", "proxy:0x50"], "port must be a number from 1 to 65535"),
         ("proxy", ["socks5://user:geheim@proxy", "SOCKS5h://proxy"], "SOCKS proxies are not supported"),
-        ("proxy", [5], "valid string"),
-        ("allow_http", ["perhaps", 2, []], "valid boolean"),
-        ("allow_token_in_url", ["perhaps", 2], "valid boolean"),
+        ("proxy", [5], "must be a URL such as http://proxy.example.com"),
+        ("allow_http", ["perhaps", 2, []], "must be true or false"),
+        ("allow_token_in_url", ["perhaps", 2], "must be true or false"),
         (
             "quota",
             ["300", 300, "lots", "0/minute", "9/minute; 1/second", "3/fortnight", [], True],
             "must be calls per time, such as '300/5 minutes', or 'off'",
         ),
         ("quota_storage", ["memcached://h", "h:6379", "redis:geheim"], "must be memory://, redis://… or rediss://…"),
-        ("quota_storage", [5, {}], "valid string"),
+        ("quota_storage", [5, {}], "must be memory://, redis://… or rediss://…"),
         ("quota_storage", ["redis://h?decode_responses=true"], "option 'decode_responses' is not allowed; allowed are"),
         ("quota_storage", ["redis://h?ssl_cert_reqs=none"], "option 'ssl_cert_reqs' is not allowed; allowed are"),
         ("quota_storage", ["rediss://h?visibility_timeout=5"], "option 'visibility_timeout' is not allowed"),
@@ -283,9 +288,18 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
             "must be",
         ),
         ("callback_url", ["https://h:99999", "https://h/a b", "https://h/\n1", "https://h/../x"], None),
-        ("callback_poll_factor", [0, 0.5, -1, "nan", "inf"], "equal to"),
-        ("callback_poll_factor", ["often", []], "valid number"),
-        ("api_path", ["vod", "/a b", "/中", "/a?b", "/a#b", "/a\n1", "/a/../b", 5, "/a{b}"], None),
+        (
+            "callback_poll_factor",
+            [0, 0.5, -1, "nan", "inf", True],
+            "must be a number from 1 to 100000, such as 60 (given: ",
+        ),
+        ("callback_poll_factor", ["often", []], "must be a number from 1 to 100000"),
+        (
+            "api_path",
+            ["vod", "/a b", "/中", "/a?b", "/a#b", "/a\n1", 5, "/a{b}"],
+            "must begin with a slash and have no spac",
+        ),
+        ("api_path", ["/a/../b"], "must not contain '.' or '..'"),
     ],
 )
 def test_refused_extra(name: str, values: list[Any], said: str | None) -> None:
@@ -313,7 +327,7 @@ def test_unknown_extra_names_those_there_are() -> None:
 
 def test_plain_http_to_the_outside_is_refused_for_callbacks_as_well() -> None:
     text = refusal(extra={"callback_url": "http://airflow.example.com"})
-    assert text.startswith("connection callback_url: plain http")
+    assert text.startswith("connection extra 'callback_url': plain http would show where callbacks go")
     TrimSettings.from_connection(extra={"callback_url": "http://airflow.example.com", "allow_http": True})
 
 
