@@ -29,10 +29,11 @@ CORE = ("polling", "callbacks", "client", "ratelimit", "transports", "vod")
 LAYERS = {
     "vod": {"vod"},
     "transports": {"transports", "vod"},
-    "ratelimit": {"logs", "ratelimit", "vod"},
-    "client": {"client", "logs", "ratelimit", "supervision", "transports", "vod"},
-    "callbacks": {"callbacks", "logs", "supervision", "vod"},
-    "polling": {*CORE, "logs", "supervision"},
+    "metrics": {"logs", "metrics"},
+    "ratelimit": {"logs", "metrics", "ratelimit", "vod"},
+    "client": {"client", "logs", "metrics", "ratelimit", "supervision", "transports", "vod"},
+    "callbacks": {"callbacks", "logs", "metrics", "supervision", "vod"},
+    "polling": {*CORE, "logs", "metrics", "supervision"},
     "supervision": {"logs"},
     "logs": set(),
     "emulator": {"emulator"},
@@ -40,7 +41,7 @@ LAYERS = {
     "get_provider_info": set(),
     "compat": {"compat"},
     "ui": {"compat"},
-    **{name: {*AIRFLOW, *CORE, "compat", "get_provider_info"} for name in AIRFLOW},
+    **{name: {*AIRFLOW, *CORE, "compat", "get_provider_info", "metrics"} for name in AIRFLOW},
 }
 """Which folder may import which; all may import the package's root, which holds the version."""
 

@@ -14,7 +14,6 @@ import errno
 import os
 import resource
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
@@ -101,18 +100,18 @@ class Acceptor:
     :param sockets: that listen
     :param protocol: makes the protocol of a connection, which calls :meth:`Connection.opened` and
         :meth:`Connection.closed`
-    :param ignored: counts the connections that brought no callback
+    :param ignore: is given the reason of each connection that brought no callback
     """
 
     def __init__(
         self,
         sockets: Iterable[socket.socket],
         protocol: Callable[[Connection], asyncio.Protocol],
-        ignored: Counter[Ignored],
+        ignore: Callable[[Ignored], object],
     ) -> None:
         self._sockets = tuple(sockets)
         self._protocol = protocol
-        self._ignored = ignored
+        self._ignore = ignore
         self._loop = asyncio.get_running_loop()
         self._open: dict[Connection, None] = {}
         self._retry: asyncio.TimerHandle | None = None
@@ -166,7 +165,7 @@ class Acceptor:
             connection.abort(Ignored.DISPLACED)
 
     def _pause(self) -> None:
-        self._ignored[Ignored.DESCRIPTORS] += 1
+        self._ignore(Ignored.DESCRIPTORS)
         self._stop()
         self._retry = self._loop.call_later(RETRY_DELAY, self._start)
 
@@ -175,7 +174,7 @@ class Acceptor:
         if connection in self._open:
             del self._open[connection]
             if connection.ignored is not None:
-                self._ignored[connection.ignored] += 1
+                self._ignore(connection.ignored)
 
     def close(self) -> None:
         """Stop listening, and close all connections, those that are about to be opened as well."""

@@ -36,16 +36,17 @@ class Expectation:
     :param clock: seconds, monotonic
     """
 
-    __slots__ = ("_clock", "_expected", "_interval", "_receivable", "_received", "_receiver", "hold_until")
+    __slots__ = ("_clock", "_expected", "_interval", "_receivable", "_receiver", "hold_until", "received_at")
 
     def __init__(self, receiver: Receiver, *, expected: bool, interval: float, clock: Callable[[], float]) -> None:
         self.hold_until = float("-inf")
         """When the next poll is made if no callback comes until then."""
+        self.received_at: float | None = None
+        """When a callback came."""
         self._receiver = receiver
         self._expected = expected
         self._interval = interval
         self._clock = clock
-        self._received = False
         self._receivable = False
         """Whether a callback that came after the last poll was received."""
 
@@ -72,11 +73,11 @@ class Expectation:
 
     def record_callback(self) -> bool:
         """Take in a callback, and return whether it is the first one."""
-        if self._received:
+        if self.received_at is not None:
             return False
         if self._expected:
             self._receiver.record_delivery(True)
-        self._received, self._expected, self.hold_until = True, False, float("-inf")
+        self.received_at, self._expected, self.hold_until = self._clock(), False, float("-inf")
         return True
 
     def distrust(self) -> bool:

@@ -21,6 +21,8 @@ from aiohttp import web
 
 from airflow_provider_trim.callbacks.accepting import Acceptor, Connection, Ignored, listen
 from airflow_provider_trim.logs import contained_logger
+from airflow_provider_trim.metrics import NO_METRICS, Metrics
+from airflow_provider_trim.metrics.catalog import CALLBACKS_REFUSED, Refusal
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
 
 MAX_BODY = 64 * 1024
@@ -111,11 +113,15 @@ class Listener:
     :param host: to listen on
     :param port: TCP
     :param on_idle: called when the last subscriber has left
+    :param metrics: takes measurements
     """
 
-    def __init__(self, host: str, port: int, on_idle: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, host: str, port: int, on_idle: Callable[[], object] = lambda: None, metrics: Metrics = NO_METRICS
+    ) -> None:
         self.ignored: Counter[Ignored] = Counter()
         """Connections that brought no callback, by reason."""
+        self._metrics = metrics
         self._address = (host, port)
         self._on_idle = on_idle
         self._handlers: list[ClaimHandler] = []
@@ -135,7 +141,7 @@ class Listener:
                 if self._acceptor is None:
                     server = web.Server(self._handle)
                     self._acceptor = Acceptor(
-                        await listen(*self._address), lambda connection: _Handler(server, connection), self.ignored
+                        await listen(*self._address), lambda connection: _Handler(server, connection), self._ignore
                     )
         except BaseException:
             self.unsubscribe(handler)
@@ -150,6 +156,10 @@ class Listener:
             self._acceptor.close()
             self._acceptor = None
         self._on_idle()
+
+    def _ignore(self, reason: Ignored) -> None:
+        self.ignored[reason] += 1
+        self._metrics.count(CALLBACKS_REFUSED.name, Refusal[reason.name])
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection: Connection = request.protocol.connection  # type: ignore[attr-defined]
@@ -181,9 +191,9 @@ _listeners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str,
 )
 
 
-def listener_for(host: str, port: int) -> Listener:
+def listener_for(host: str, port: int, metrics: Metrics = NO_METRICS) -> Listener:
     """Return the running event loop's listener of an address, made if there is none."""
     listeners = _listeners.setdefault(asyncio.get_running_loop(), {})
     if (host, port) not in listeners:
-        listeners[host, port] = Listener(host, port, on_idle=lambda: listeners.pop((host, port), None))
+        listeners[host, port] = Listener(host, port, on_idle=lambda: listeners.pop((host, port), None), metrics=metrics)
     return listeners[host, port]

@@ -16,6 +16,8 @@ from airflow_provider_trim.callbacks.health import CallbackHealth, RecentCallbac
 from airflow_provider_trim.callbacks.listener import Listener, listener_for
 from airflow_provider_trim.callbacks.relay import CallbackRelay
 from airflow_provider_trim.logs import contained_logger
+from airflow_provider_trim.metrics import AccountMetrics
+from airflow_provider_trim.metrics.catalog import CALLBACKS_DUPLICATE, CALLBACKS_MISSED, CALLBACKS_RECEIVED
 from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.callbacks import Claim, callback_key, is_genuine
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -57,12 +59,19 @@ class CallbackReceiver:
     :param clock: seconds, monotonic
     :param on_callback: is given the transNo of a trim that may be done
     :param on_unreliable: called when callbacks may have been missed
+    :param metrics: takes measurements
     """
 
     def __init__(
-        self, clock: Callable[[], float], on_callback: Callable[[str], None], on_unreliable: Callable[[], None]
+        self,
+        clock: Callable[[], float],
+        on_callback: Callable[[str], None],
+        on_unreliable: Callable[[], None],
+        *,
+        metrics: AccountMetrics | None = None,
     ) -> None:
         self.stats = CallbackStats()
+        self._metrics = metrics or AccountMetrics()
         self._clock = clock
         self._on_callback = on_callback
         self._on_unreliable = on_unreliable
@@ -123,7 +132,7 @@ class CallbackReceiver:
         self._on_unreliable()
 
     async def _listen(self, host: str, port: int) -> None:
-        listener = listener_for(host, port)
+        listener = listener_for(host, port, self._metrics.metrics)
         async with asyncio.timeout(LISTEN_TIMEOUT):
             await listener.subscribe(self._on_request)
         self._listener, self._receiving_since = listener, self._clock()
@@ -173,7 +182,9 @@ class CallbackReceiver:
 
     def record_delivery(self, delivered: bool) -> None:
         """Take in that a trim of which a callback was expected has had one, or was found done without."""
-        self.stats.missed += not delivered
+        if not delivered:
+            self.stats.missed += 1
+            self._metrics.count(CALLBACKS_MISSED.name)
         if not self._health.record(delivered):
             return
         if self._health.healthy:
@@ -190,6 +201,7 @@ class CallbackReceiver:
             return False
         if not self._receive(claim):
             self.stats.duplicates += 1
+            self._metrics.count(CALLBACKS_DUPLICATE.name)
         elif self._relay is not None:
             self._relay.publish(claim)
         return True
@@ -202,6 +214,7 @@ class CallbackReceiver:
         if not self._recent.add(claim.trans_no, self._clock()):
             return False
         self.stats.received += 1
+        self._metrics.count(CALLBACKS_RECEIVED.name)
         self._on_callback(claim.trans_no)
         return True
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_trim.vod.advice import credentials_note
+from airflow_provider_trim.metrics.catalog import POLL_DURATION, POLLS, SUBMISSIONS
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, build_submission, parse_submission, parse_task
@@ -21,6 +22,9 @@ class Query:
 
     :param trans_no: of the trim
     """
+
+    counter: ClassVar[str] = POLLS.name
+    timer: ClassVar[str | None] = POLL_DURATION.name
 
     trans_no: str
 
@@ -40,6 +44,9 @@ class Submission:
 
     :param parameters: as they go over the wire
     """
+
+    counter: ClassVar[str] = SUBMISSIONS.name
+    timer: ClassVar[str | None] = None
 
     parameters: Mapping[str, Any]
 

@@ -12,8 +12,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
+from airflow_provider_trim.client.outcomes import outcome_of
 from airflow_provider_trim.client.signing import MAX_OFFSET, sign_once, signature_of
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, quota_exhausted
 from airflow_provider_trim.vod.http import Request, Response
@@ -71,6 +72,11 @@ Flow = Generator[Effect, Any, T]
 class Call(Protocol[T_co]):
     """What a call consists of: how its request is built, and its response parsed."""
 
+    counter: ClassVar[str]
+    """The metric that counts such calls, by outcome."""
+    timer: ClassVar[str | None]
+    """The metric of their duration, from the request to the parsed response."""
+
     def build(self, settings: TrimSettings, now: float) -> Request:
         """Build the signed request; ``now`` is Unix seconds."""
 
@@ -99,9 +105,22 @@ def exchange(
         signature = signature_of(request)
         if not signature or (yield ClaimSignature(signature)):
             break
-    response: Response = yield Send(request)
-    with limiter.observe_response():
-        return call.parse(response, settings, clock())
+    sent_at = time.perf_counter()
+    try:
+        response: Response = yield Send(request)
+        with limiter.observe_response():
+            result = call.parse(response, settings, clock())
+    except Exception as error:
+        _record(call, error, limiter, sent_at)
+        raise
+    _record(call, result, limiter, sent_at)
+    return result
+
+
+def _record(call: Call[Any], result: object, limiter: RateLimiter, sent_at: float) -> None:
+    limiter.metrics.count(call.counter, outcome_of(result))
+    if call.timer is not None:
+        limiter.metrics.time(call.timer, time.perf_counter() - sent_at)
 
 
 def permitted_exchange(
@@ -144,16 +163,20 @@ def drive(
     try:
         effect = next(flow)
         while True:
-            match effect:
-                case AcquirePermit():
-                    result = acquire()
-                case Sleep(seconds):
-                    result = sleep(seconds)
-                case ClaimSignature(signature):
-                    result = claim(signature)
-                case Send(request):
-                    result = send(request)
-            effect = flow.send(result)
+            try:
+                match effect:
+                    case AcquirePermit():
+                        result = acquire()
+                    case Sleep(seconds):
+                        result = sleep(seconds)
+                    case ClaimSignature(signature):
+                        result = claim(signature)
+                    case Send(request):
+                        result = send(request)
+            except Exception as error:
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(result)
     except StopIteration as stop:
         done: T = stop.value
         return done
@@ -174,16 +197,20 @@ async def adrive(
     try:
         effect = next(flow)
         while True:
-            match effect:
-                case AcquirePermit():
-                    result = await acquire()
-                case Sleep(seconds):
-                    result = await sleep(seconds)
-                case ClaimSignature(signature):
-                    result = await claim(signature)
-                case Send(request):
-                    result = await send(request)
-            effect = flow.send(result)
+            try:
+                match effect:
+                    case AcquirePermit():
+                        result = await acquire()
+                    case Sleep(seconds):
+                        result = await sleep(seconds)
+                    case ClaimSignature(signature):
+                        result = await claim(signature)
+                    case Send(request):
+                        result = await send(request)
+            except Exception as error:
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(result)
     except StopIteration as stop:
         done: T = stop.value
         return done

@@ -14,6 +14,8 @@ from typing import Protocol
 from airflow_provider_trim.client.calls import Query
 from airflow_provider_trim.client.flow import adrive, exchange
 from airflow_provider_trim.logs import contained_logger
+from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Metrics
+from airflow_provider_trim.metrics.catalog import POLLS, RELOADS, Outcome, Reload
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiter_for
 from airflow_provider_trim.supervision import is_cancelled
 from airflow_provider_trim.transports.aio import AioTransport
@@ -72,13 +74,19 @@ class Session:
     :param calls: how many may be made at a time
     :param fingerprint: of the proxy and the certificate authorities that the session was made with
     :param open_transport: opens what sends requests
+    :param metrics: takes measurements of its calls
     """
 
     def __init__(
-        self, settings: TrimSettings, calls: int, fingerprint: object, open_transport: TransportOpener
+        self,
+        settings: TrimSettings,
+        calls: int,
+        fingerprint: object,
+        open_transport: TransportOpener,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
         self.settings = settings
-        self.limiter: RateLimiter = limiter_for(settings)
+        self.limiter: RateLimiter = limiter_for(settings, metrics)
         self.fingerprint = fingerprint
         self._max_calls = calls
         self._open_transport = open_transport
@@ -110,6 +118,7 @@ class Session:
         except TrimError:
             raise
         except TimeoutError:
+            self.limiter.metrics.count(POLLS.name, Outcome.NO_RESPONSE)  # which the cancelled call could not know
             raise TrimTransportError(f"the call did not end within {timeout:.0f} s") from None
         except asyncio.CancelledError:
             if is_cancelled():
@@ -165,6 +174,7 @@ class ConnectionCache:
     :param jitter: returns a random number from 0 to 1
     :param load_timeout: seconds that a load may take
     :param open_transport: opens what sends requests
+    :param metrics: takes measurements; its account is set when the connection is loaded
     """
 
     def __init__(
@@ -176,6 +186,7 @@ class ConnectionCache:
         open_transport: TransportOpener = AioTransport,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        metrics: AccountMetrics | None = None,
     ) -> None:
         self.version = 0
         """How often the connection has been loaded."""
@@ -185,6 +196,7 @@ class ConnectionCache:
         self._jitter = jitter
         self._load_timeout = load_timeout
         self._open_transport = open_transport
+        self._metrics = metrics or AccountMetrics()
         self._session: Session | None = None
         self._loaded_at = self._expires_at = float("-inf")
         self._usable = False
@@ -265,18 +277,23 @@ class ConnectionCache:
 
     def _use(self, settings: TrimSettings, fingerprint: object) -> None:
         current = self._session
+        self._metrics.account = settings.account_label
         if current is None or settings != current.settings or fingerprint != current.fingerprint:
-            self._session = Session(settings, self._calls, fingerprint, self._open_transport)
+            self._session = Session(settings, self._calls, fingerprint, self._open_transport, self._metrics.metrics)
             if current is not None:
+                self._metrics.count(RELOADS.name, Reload.CHANGED)
                 task = asyncio.create_task(current.retire())
                 self._retiring[task] = current
                 task.add_done_callback(self._retiring.pop)
+        else:
+            self._metrics.count(RELOADS.name, Reload.UNCHANGED)
         self._usable, self._failure, self._failures = True, None, 0
         self._loaded_at = self._clock()
         self._expires_at = self._loaded_at + LIFETIME
         self.version += 1
 
     def _on_failure(self, error: TrimError) -> None:
+        self._metrics.count(RELOADS.name, Reload.FAILED)
         if self._session is not None and self._usable:
             log.warning("%s; keeping the cached connection", error)
         delay = min(MIN_RELOAD_DELAY * 2.0**self._failures, MAX_RELOAD_DELAY) * (0.5 + 0.5 * self._jitter())

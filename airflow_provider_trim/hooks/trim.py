@@ -17,7 +17,10 @@ from airflow_provider_trim.compat import BaseHook
 from airflow_provider_trim.hooks import airflow2
 from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
 from airflow_provider_trim.hooks.naming import naming
+from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.hooks.retries import retry_options
+from airflow_provider_trim.metrics import AccountMetrics
+from airflow_provider_trim.metrics.catalog import RELOADS, Reload
 from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.transports.sync import SyncTransport
@@ -69,6 +72,11 @@ class TrimApiHook(BaseHook):
         self._given_quota_timeout = quota_timeout
         self._quota_fraction = quota_fraction
         self._settings: TrimSettings | None = None
+        self._replaced: TrimSettings | None = None
+        """The connection before it was reloaded."""
+        self._process_metrics = process_metrics()
+        self.metrics = AccountMetrics(self._process_metrics.metrics)
+        """Takes measurements of the connection's account."""
         self._transport: SyncTransport | None = None
         self._aio_transport: AioTransport | None = None
         self._sleep = time.sleep
@@ -81,10 +89,22 @@ class TrimApiHook(BaseHook):
         :raises TrimTransportError: it can't be loaded just now
         """
         if self._settings is None:
-            with connection_errors(self.trim_conn_id):
-                connection = self.get_connection(self.trim_conn_id)
-            self._settings = parse_settings(connection, connection.extra_dejson)
+            try:
+                with connection_errors(self.trim_conn_id):
+                    connection = self.get_connection(self.trim_conn_id)
+                return self._use(parse_settings(connection, connection.extra_dejson))
+            except TrimError:
+                self.metrics.count(RELOADS.name, Reload.FAILED)
+                raise
         return self._settings
+
+    def _use(self, settings: TrimSettings) -> TrimSettings:
+        self._settings = settings
+        self.metrics.account = settings.account_label
+        if self._replaced is not None:
+            self.metrics.count(RELOADS.name, Reload.UNCHANGED if settings == self._replaced else Reload.CHANGED)
+            self._replaced = None
+        return settings
 
     def get_conn(self) -> SyncTransport:
         """Return the transport that sends this hook's requests."""
@@ -161,7 +181,7 @@ class TrimApiHook(BaseHook):
 
     def _call(self, call: Call[_Result], quota_timeout: float) -> _Result:
         """Acquire a permit and make one call."""
-        limiter = limiter_for(self.settings)
+        limiter = limiter_for(self.settings, self.metrics.metrics)
         flow = permitted_exchange(
             call, self.settings, limiter, quota_timeout=quota_timeout, on_wait=self._log_wait, clock=time.time
         )
@@ -189,15 +209,12 @@ class TrimApiHook(BaseHook):
             return await retrying(self._aquery_once, trans_no)
 
     async def _aquery_once(self, trans_no: str) -> TrimTask:
-        if self._settings is None:
-            self._settings = await load_settings(self.trim_conn_id)
+        settings = self._settings or self._use(await load_settings(self.trim_conn_id))
         call = Query(check_trans_no(trans_no))
         if self._aio_transport is None:
-            self._aio_transport = AioTransport(self._settings)
-        limiter = limiter_for(self._settings)
-        flow = permitted_exchange(
-            call, self._settings, limiter, quota_timeout=self._quota_timeout, on_wait=self._log_wait
-        )
+            self._aio_transport = AioTransport(settings)
+        limiter = limiter_for(settings, self.metrics.metrics)
+        flow = permitted_exchange(call, settings, limiter, quota_timeout=self._quota_timeout, on_wait=self._log_wait)
         return await adrive(
             flow,
             acquire=limiter.aacquire,
@@ -248,21 +265,27 @@ class TrimApiHook(BaseHook):
 
     def reload_connection(self) -> None:
         """Reload the connection before the next call."""
-        self.close()
-        self._settings = None
+        self._close_transport()
+        self._settings, self._replaced = None, self._settings
 
     def close(self) -> None:
-        """Close the session; the next call opens another."""
+        """Close the session; the next call opens another. Metrics are sent, since the process may end."""
+        self._close_transport()
+        self._process_metrics.flush()
+
+    def _close_transport(self) -> None:
         if self._transport is not None:
             self._transport.close()
             self._transport = None
 
     async def aclose(self) -> None:
         """Close the sessions, the event loop's one as well."""
-        self.close()
+        self._close_transport()
         if self._aio_transport is not None:
             await self._aio_transport.close()
             self._aio_transport = None
+        if self._process_metrics.exporter is not None:
+            await asyncio.to_thread(self._process_metrics.flush)
 
     def __enter__(self) -> Self:
         return self

@@ -102,12 +102,14 @@ def submit_once(
     query_first: bool,
     reuse_finished: bool,
     notify_url_of: Callable[[str], str | None] = lambda _: None,
+    on_adopted: Callable[[], object] = lambda: None,
 ) -> tuple[str, TrimTask | None]:
     """See to it that exactly one trim runs or has run.
 
     :param query_first: whether an earlier try may have submitted it; the very first try saves that call
     :param reuse_finished: whether a finished trim of an earlier try is good enough
     :param notify_url_of: the address that is called when the trim of a transNo is done, or None
+    :param on_adopted: called when it is one that was submitted before
     :returns: its transNo, and the trim if it is done already
     :raises TrimTaskFailedError: the last attempt has failed
     :raises TrimError: any other error of the service or on the way
@@ -132,6 +134,7 @@ def submit_once(
                 raise refusal
             return submit(trans_no), None
         if _is_good_enough(found, reuse_finished):
+            on_adopted()
             return trans_no, found if found.status is lazy.TrimStatus.SUCCESSFUL else None
     if isinstance(found, lazy.TrimTaskFailedError):
         raise found

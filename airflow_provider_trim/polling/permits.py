@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Iterable
 
 from airflow_provider_trim.logs import contained_logger
+from airflow_provider_trim.metrics import Sample
 from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
@@ -82,6 +84,11 @@ class Permits:
         """Give back the permit that was acquired last, since no call was made."""
         if self._limiter is not None:
             self._limiter.release()
+
+    def gauges(self) -> Iterable[Sample]:
+        """Return the limiter's gauges; none before the first permit."""
+        limiter = self._limiter
+        return () if limiter is None else limiter.gauges()
 
     def usage(self) -> str:
         """Return how much of the quota is used, for a log line; empty before the first permit."""

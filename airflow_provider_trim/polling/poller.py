@@ -27,15 +27,18 @@ import logging
 import math
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from airflow_provider_trim.callbacks.expectation import Expectation
 from airflow_provider_trim.callbacks.receiver import CallbackReceiver
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.client.session import ConnectionCache, Session, SettingsLoader
 from airflow_provider_trim.logs import contained_logger
+from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Metrics, Sample
+from airflow_provider_trim.metrics.catalog import WAITS_OPEN
 from airflow_provider_trim.polling.expiry import Expiry
 from airflow_provider_trim.polling.in_flight import Poll, PollsInFlight
+from airflow_provider_trim.polling.observing import record_end
 from airflow_provider_trim.polling.permits import Permits
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.schedule import Schedule
@@ -77,6 +80,7 @@ class Poller:
     :param on_idle: called when the last wait has ended
     :param schedule: which trim is next; by default by the expected delay
     :param connection: caches the connection; by default with this poller's clock
+    :param metrics: takes measurements; its account is set when the connection is loaded
     :param expiry_interval: seconds between two checks of the waits' deadlines
     """
 
@@ -89,16 +93,22 @@ class Poller:
         schedule: Schedule | None = None,
         connection: ConnectionCache | None = None,
         expiry_interval: float = EXPIRY_INTERVAL,
+        metrics: AccountMetrics | None = None,
     ) -> None:
         self._clock = clock
+        self._metrics = metrics or AccountMetrics()
         self._on_idle = on_idle
         self._connection = (
-            ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock) if connection is None else connection
+            ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock, metrics=self._metrics)
+            if connection is None
+            else connection
         )
         self._credentials = CredentialGate()
         self._schedule = Schedule(ExpectedDelayPolicy()) if schedule is None else schedule
         self._permits = Permits(self._schedule)
-        self._callbacks = CallbackReceiver(clock, self._on_callback, self._on_callbacks_unreliable)
+        self._callbacks = CallbackReceiver(
+            clock, self._on_callback, self._on_callbacks_unreliable, metrics=self._metrics
+        )
         self._subscriptions = Subscriptions()
         self._listen_again_at = -math.inf
         self._wakeup = Wakeup()
@@ -123,7 +133,9 @@ class Poller:
         self._subscriptions.add(waiter)
         try:
             self._begin(waiter)
-            return await waiter.verdict
+            verdict = await waiter.verdict
+            record_end(self._metrics, state, verdict, self._clock(), callback.received_at)
+            return verdict
         finally:
             self._end(waiter)
 
@@ -136,6 +148,7 @@ class Poller:
             self._reschedule(trans_no)
         self._expiry.add(waiter)
         if self._task is None:
+            self._metrics.metrics.watch(self._gauges)
             # In a separate context: what the poller logs belongs to no single task.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
@@ -145,11 +158,16 @@ class Poller:
             self._wakeup.notify()
         if not self._subscriptions and not self._closed:
             self._closed = True
+            self._metrics.metrics.unwatch(self._gauges)
             self._permits.forget()
             self._callbacks.close()
             self._on_idle()
             if self._task is not None:
                 self._task.cancel()
+
+    def _gauges(self) -> Iterator[Sample]:
+        yield WAITS_OPEN.name, (self._metrics.account,), self._subscriptions.waits
+        yield from self._permits.gauges()
 
     async def _run(self) -> None:
         try:
@@ -350,9 +368,9 @@ class Poller:
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = weakref.WeakKeyDictionary()
 
 
-def poller_for(conn_id: str, load: SettingsLoader) -> Poller:
+def poller_for(conn_id: str, load: SettingsLoader, metrics: Metrics = NO_METRICS) -> Poller:
     """Return the running event loop's poller of a connection, made if there is none."""
     pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
     if conn_id not in pollers:
-        pollers[conn_id] = Poller(load, on_idle=lambda: pollers.__delitem__(conn_id))
+        pollers[conn_id] = Poller(load, on_idle=lambda: pollers.__delitem__(conn_id), metrics=AccountMetrics(metrics))
     return pollers[conn_id]

@@ -60,6 +60,7 @@ class PollState:
         "last_error",
         "next_poll_at",
         "options",
+        "processing_at",
         "repeats_last_poll",
         "started_at",
         "state",
@@ -91,6 +92,8 @@ class PollState:
         self._credentials_accepted = False
         self.repeats_last_poll = False
         """Whether the next poll repeats the last one, over a new network connection."""
+        self.processing_at: float | None = None
+        """When a poll found the trim processing last."""
         self.last_error: TrimError | None = None
         """Why the last poll failed, None where it showed a trim that is processing."""
 
@@ -199,6 +202,7 @@ class PollState:
         self._failures = self._auth_failures = 0
         self.last_error = self._refused_version = None
         self._credentials_accepted = True
+        self.processing_at = now
         return self._poll_again(now, self._next_interval(), message, logging.INFO)
 
     def _on_auth_error(self, error: TrimAuthError, now: float, version: int, credentials_accepted: bool) -> Decision:

@@ -90,6 +90,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._by_trim: dict[str, dict[Waiter, None]] = {}  # sets that keep the order
+        self.waits = 0
 
     def __len__(self) -> int:
         """Return the number of trims."""
@@ -98,11 +99,13 @@ class Subscriptions:
     def add(self, waiter: Waiter) -> None:
         """Add a wait."""
         self._by_trim.setdefault(waiter.state.trans_no, {})[waiter] = None
+        self.waits += 1
 
     def remove(self, waiter: Waiter) -> bool:
         """Remove a wait, and return whether it was the last one of its trim."""
         trans_no = waiter.state.trans_no
         del self._by_trim[trans_no][waiter]
+        self.waits -= 1
         if self._by_trim[trans_no]:
             return False
         del self._by_trim[trans_no]

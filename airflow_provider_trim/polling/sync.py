@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from airflow_provider_trim.client.credentials import CredentialGate
+from airflow_provider_trim.metrics import AccountMetrics
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
+from airflow_provider_trim.polling.observing import record_end
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.transitions import State
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain
@@ -49,6 +51,7 @@ class SyncPoller:
     :param clock: seconds, monotonic; by default the system's
     :param sleep: takes seconds
     :param jitter: returns a random number from 0 to 1
+    :param metrics: of the account
     :param optional: a poll without a permit is left out: another process makes it
     """
 
@@ -60,6 +63,7 @@ class SyncPoller:
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], object] | None = None,
         jitter: Callable[[], float] = random.random,
+        metrics: AccountMetrics | None = None,
         optional: bool = False,
     ) -> None:
         self._client = client
@@ -67,6 +71,7 @@ class SyncPoller:
         self._clock = clock or time.monotonic
         self._sleep = sleep or time.sleep
         self._credentials = CredentialGate(jitter)
+        self._metrics = metrics or AccountMetrics()
         self._optional = optional
         self._version = 0
         """How often the connection was reloaded."""
@@ -155,10 +160,15 @@ class SyncPoller:
             refusals, accepted = self._credentials.refusals, self._credentials.accepted
             self._record(group, place, state.record_refused_credentials(error, refusals, accepted))
 
-    @staticmethod
-    def _record(group: WaitGroup, place: int, decision: Decision) -> None:
-        if not isinstance(decision, PollAgain):
+    def expire(self, group: WaitGroup) -> None:
+        """End the waits without a verdict at their deadline."""
+        for place, state in group.pending():
+            self._record(group, place, state.expire())
+
+    def _record(self, group: WaitGroup, place: int, decision: Decision) -> None:
+        if not isinstance(decision, PollAgain) and group.verdicts[place] is None:
             group.record(place, decision)
+            record_end(self._metrics, group.states[place], decision, self._clock())
 
     def _query(self, state: PollState) -> TrimTask | TrimError:
         quota_timeout = FINAL_POLL_QUOTA_TIMEOUT if state.is_final(self._clock()) else 0.0

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Metrics, Sample
+from airflow_provider_trim.metrics.catalog import COOLDOWNS, FALLBACKS, QUOTA_FALLBACK, QUOTA_LIMIT, QUOTA_USED
 from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN, Cooldown
 from airflow_provider_trim.ratelimit.fair_share import FairShare
 from airflow_provider_trim.ratelimit.jitter import jittered
@@ -47,6 +49,9 @@ class RateLimiter:
         storages: Storages | None = None,
     ) -> None:
         self._account = settings.account
+        self.metrics = AccountMetrics(account=settings.account_label)
+        """Takes measurements of the account."""
+        self._fell_back = False
         self._clock = clock
         self._jitter = jitter
         self._storages = storages or Storages(clock=clock)
@@ -115,7 +120,10 @@ class RateLimiter:
         """
         if pause := self._cooldown.remaining():
             return pause
-        return jittered(self._current_window().acquire(fraction), self._jitter)
+        window = self._current_window()
+        wait = window.acquire(fraction)
+        self._count_fallback(window)
+        return jittered(wait, self._jitter)
 
     async def aacquire(self) -> float:
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
@@ -124,7 +132,9 @@ class RateLimiter:
         window = self._current_window()
         if self._share is not None and (waiting := self.waiting):
             self._share.publish_soon(waiting)
-        return jittered(await window.aacquire(), self._jitter)
+        wait = await window.aacquire()
+        self._count_fallback(window)
+        return jittered(wait, self._jitter)
 
     def release(self) -> None:
         """Give back the last permit, with which no call is made."""
@@ -160,12 +170,24 @@ class RateLimiter:
             return "quota unlimited"
         return f"quota {window.used}/{calls} used{' by this process' if self._share is not None else ''}"
 
+    def gauges(self) -> Iterator[Sample]:
+        """Return how much of the quota this process has used, and whether Redis is unreachable; nothing if off."""
+        window, calls, account = self._window, self._terms.calls, self.metrics.account
+        if calls is None:
+            return
+        yield QUOTA_USED.name, (account,), window.used
+        yield QUOTA_LIMIT.name, (account,), calls
+        if isinstance(window, SharedWindow):
+            yield QUOTA_FALLBACK.name, (account,), float(window.falling_back)
+
     def on_rate_limited(self, retry_after: float | None) -> float:
         """Pause the whole account, since the service has refused a call.
 
         :param retry_after: seconds of ``Retry-After``, or None
         :returns: seconds until calls are allowed again
         """
+        if not self._cooldown.remaining():  # other calls that were in flight are refused as well
+            self.metrics.count(COOLDOWNS.name)
         return self._cooldown.on_rate_limited(retry_after)
 
     @contextlib.contextmanager
@@ -178,7 +200,7 @@ class RateLimiter:
                 error.retry_after = self._cooldown.bounded(error.retry_after)
             self.credentials_refused = isinstance(error, TrimAuthError)
             if isinstance(error, TrimQuotaExceededError):
-                pause = self._cooldown.on_rate_limited(error.retry_after)
+                pause = self.on_rate_limited(error.retry_after)
                 if error.retry_after is not None:
                     error.retry_after = pause  # a caller that waits for it comes back when the cooldown has ended
             else:
@@ -186,6 +208,12 @@ class RateLimiter:
             raise
         self.credentials_refused = False
         self._cooldown.on_accepted()
+
+    def _count_fallback(self, window: Window) -> None:
+        falling_back = isinstance(window, SharedWindow) and window.falling_back
+        if falling_back and not self._fell_back:
+            self.metrics.count(FALLBACKS.name)
+        self._fell_back = falling_back
 
     def _current_window(self) -> Window:
         """Return the window, replaced if the connections in use have changed."""
@@ -231,15 +259,18 @@ class RateLimiters:
             self._storages = Storages()
             self._limiters: dict[str, RateLimiter] = {}
 
-    def get(self, settings: TrimSettings) -> RateLimiter:
+    def get(self, settings: TrimSettings, metrics: Metrics = NO_METRICS) -> RateLimiter:
         """Return the limiter of the account that a connection points to.
 
+        :param metrics: takes measurements of the account from now on
         :raises TrimSettingsError: the connection's ``quota_storage`` can't work
         """
         with self._lock:
             limiter = self._limiters.get(settings.account)
             if limiter is None:
                 limiter = self._limiters[settings.account] = self._make(settings, storages=self._storages)
+        if metrics is not NO_METRICS:
+            limiter.metrics.metrics = metrics
         limiter.add_connection(settings)
         return limiter
 
@@ -248,12 +279,13 @@ limiters = RateLimiters()
 """Those of this process."""
 
 
-def limiter_for(settings: TrimSettings) -> RateLimiter:
+def limiter_for(settings: TrimSettings, metrics: Metrics = NO_METRICS) -> RateLimiter:
     """Return this process's limiter of the account that a connection points to, whichever connection it is.
 
+    :param metrics: takes measurements of the account from now on
     :raises TrimSettingsError: the connection's ``quota_storage`` can't work
     """
-    return limiters.get(settings)
+    return limiters.get(settings, metrics)
 
 
 def quota_exhausted(pause: float) -> TrimQuotaExceededError:

@@ -93,7 +93,8 @@ class SharedWindow:
         self._keys = [key_of(account, "calls"), key_of(account, "calls-info")]
         self._fallback = FallbackPace(local.limit, period, clock=clock)
         self._clock = clock
-        self._falling_back = False
+        self.falling_back = False
+        """Whether Redis is unreachable."""
         self._generation: bytes | None = None
         """Changes when Redis has lost its data. None: this process's calls have to be recorded again."""
 
@@ -155,15 +156,15 @@ class SharedWindow:
     def _settle(self, call: Call, wait: float) -> float:
         if wait:
             self._local.cancel(call)
-        if self._falling_back:
-            self._falling_back = False
+        if self.falling_back:
+            self.falling_back = False
             log.info("Quota storage reachable again; sharing the quota")
         return wait
 
     def _fall_back(self, call: Call, error: StorageUnavailableError) -> float:
         self._generation = None
-        if not self._falling_back:
-            self._falling_back = True
+        if not self.falling_back:
+            self.falling_back = True
             log.warning(
                 "Quota storage unreachable (%s): falling back to %d calls per %.0f s in this process",
                 error,

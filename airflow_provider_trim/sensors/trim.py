@@ -197,7 +197,10 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             if self._group is None or self._trans_nos is None or self._group.finished:
                 raise
             # Airflow's own clock has run out, between two polls; it knows neither what they showed nor on_failure.
-            self._group.expire()
+            if self._poller is None:
+                self._group.expire()
+            else:
+                self._poller.expire(self._group)
             return self._return(self._results(self._trans_nos, self._group.verdicts), context)
         finally:
             self._group = self._poller = None
@@ -214,7 +217,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         try:
             if self._open_hook is None or self._poller is None:
                 self._open_hook = self._hook()
-                self._poller = lazy.SyncPoller(self._open_hook, self.log)
+                self._poller = lazy.SyncPoller(self._open_hook, self.log, metrics=self._open_hook.metrics)
                 if self.reschedule:
                     # Nothing counts failed polls there, and a mistyped trim_conn_id must not last until the timeout.
                     self._open_hook.require_connection()

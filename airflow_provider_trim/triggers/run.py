@@ -14,6 +14,7 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_trim.client.session import SettingsLoader
 from airflow_provider_trim.hooks.connections import load_settings
+from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup, wait_for_group
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller, poller_for
@@ -35,6 +36,10 @@ PUSH_TIMEOUT = 30.0
 _START_MESSAGE = "Polling %s every %g s (less often if the quota is short) until %s"
 
 
+def _poller(conn_id: str, load: SettingsLoader) -> Poller:
+    return poller_for(conn_id, load, process_metrics().metrics)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRun:
     """One run of a trigger.
@@ -54,7 +59,7 @@ class TriggerRun:
     finish: bool
     task_instance: Any
     log: Log
-    poller: Callable[[str, SettingsLoader], Poller] = poller_for
+    poller: Callable[[str, SettingsLoader], Poller] = _poller
 
     async def event(self) -> TriggerEvent:
         """Wait for the trims, and return the trigger's event."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import hashlib
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -201,6 +202,12 @@ class TrimSettings(BaseModel):
     def account(self) -> str:
         """What the service counts its quota by: host and login, in one spelling."""
         return f"{urlsplit(self.base_url).netloc}/{self.login}"
+
+    @property
+    def account_label(self) -> str:
+        """A name of the account for metrics: its host, and a digest instead of its login, which may be confidential."""
+        digest = hashlib.blake2b(self.account.encode(), digest_size=4).hexdigest()
+        return f"{urlsplit(self.base_url).hostname}/{digest}"
 
     @property
     def max_retry_after(self) -> float:

@@ -126,10 +126,10 @@ class TrimWaitingMixin(BaseOperator):
         group = lazy.WaitGroup.begin(trans_nos, options, stop_at_failure=self.on_failure == "fail")
         if not self.deferrable:
             with self._hook() as hook:
-                return self._results(trans_nos, lazy.SyncPoller(hook, self.log).wait(group))
+                return self._results(trans_nos, lazy.SyncPoller(hook, self.log, metrics=hook.metrics).wait(group))
         if not trans_nos.is_list:  # to poll several would hold the worker for as long as the quota wants
             with self._hook(quota_fraction=FIRST_POLL_FRACTION) as hook:
-                lazy.SyncPoller(hook, self.log, optional=True).poll_due(group)
+                lazy.SyncPoller(hook, self.log, metrics=hook.metrics, optional=True).poll_due(group)
         if not group.finished:
             trigger_kwargs |= {"trim_conn_id": self._connection_id(), "stop_at_failure": self.on_failure == "fail"}
             trigger, limit = lazy.trigger_for(group, trans_nos, options, **trigger_kwargs)
