@@ -74,6 +74,7 @@ class Cell:
             await self._run(world)
         await asyncio.sleep(200.0)
         assert world.left() == []
+        assert world.stats.sent or self.row.collaborator is Collaborator.METRICS
         return world.ended
 
     async def _run(self, world: World) -> None:

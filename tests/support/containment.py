@@ -20,6 +20,9 @@ from typing import Any, ClassVar
 from unittest import mock
 
 from airflow_provider_trim.client.session import ConnectionCache, SettingsLoader
+from airflow_provider_trim.metrics import AccountMetrics
+from airflow_provider_trim.metrics.exporter import Exporter
+from airflow_provider_trim.metrics.recorder import Recorder
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
@@ -74,6 +77,7 @@ class Collaborator(enum.Enum):
     HANDLER = "callback handler"
     LOG = "log handler"
     EVENT = "the trigger's own event"
+    METRICS = "metrics backend"
 
 
 class Faults:
@@ -433,6 +437,25 @@ def _parts(name: str, **changes: Any) -> dict[str, Any]:
     return {"host": f"https://{name}.example", "login": "me", "password": "t", "extra": extra}
 
 
+class Stats:
+    """Airflow's metrics."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.sent = 0
+        """Measurements."""
+
+    def _send(self, stat: str, value: object, *, tags: dict[str, str]) -> object:
+        loop = self._faults.loop
+        if loop is None or loop.is_closed():  # the thread outlives the world where it hung
+            return None
+        nonsense = self._faults.threaded(Collaborator.METRICS, "")
+        self.sent += 1
+        return nonsense
+
+    incr = gauge = timing = _send
+
+
 # --- the triggerer ---
 
 
@@ -486,7 +509,17 @@ class World:
         self.faults.loop, loop.faults, Handled.faults, AsyncRedis.faults = loop, *[self.faults] * 3
         self.storages = FakeStorages(self.faults, loop)
         self.pollers: dict[str, Poller] = {}
+        self.metrics = Recorder()
+        self.stats = Stats(self.faults)
+        executor = CountingExecutor(loop, 1)
+        Exporter(
+            self.metrics, lambda: self.stats, hostname=lambda: "host", start=executor.submit, pause=self._pause_export
+        )
         limiters.clear(lambda settings, storages: RateLimiter(settings, clock=loop.time, storages=self.storages))
+
+    def _pause_export(self, seconds: float) -> None:
+        if not self.loop.is_closed():
+            self.loop.stall(seconds)
 
     def service(self, name: str) -> Service:
         return self.services.setdefault(name, Service(name, self.faults))
@@ -495,8 +528,9 @@ class World:
         """Return the poller of a connection."""
         if name not in self.pollers:
             load = functools.partial(self._load, name)
+            metrics = AccountMetrics(self.metrics)
             connection = ConnectionCache(
-                load, MAX_CONCURRENT_CALLS, clock=self.loop.time, open_transport=self.service(name)
+                load, MAX_CONCURRENT_CALLS, clock=self.loop.time, open_transport=self.service(name), metrics=metrics
             )
             self.pollers[name] = Poller(
                 load,
@@ -504,6 +538,7 @@ class World:
                 connection=connection,
                 schedule=Schedule(Policy(name, self.faults)),
                 on_idle=lambda: self.pollers.__delitem__(name),
+                metrics=metrics,
             )
         return self.pollers[name]
 
