@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from airflow_provider_trim.vod.advice import credentials_note
 from airflow_provider_trim.metrics.catalog import POLL_DURATION, POLLS, SUBMISSIONS
+from airflow_provider_trim.vod.advice import credentials_note
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.protocol import build_query, build_submission, parse_submission, parse_task

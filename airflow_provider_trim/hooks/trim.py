@@ -16,8 +16,8 @@ from airflow_provider_trim.client.flow import Call, adrive, drive, permitted_exc
 from airflow_provider_trim.compat import BaseHook
 from airflow_provider_trim.hooks import airflow2
 from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
-from airflow_provider_trim.hooks.naming import naming
 from airflow_provider_trim.hooks.metrics import process_metrics
+from airflow_provider_trim.hooks.naming import naming
 from airflow_provider_trim.hooks.retries import retry_options
 from airflow_provider_trim.metrics import AccountMetrics
 from airflow_provider_trim.metrics.catalog import RELOADS, Reload

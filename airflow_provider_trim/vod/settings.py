@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import re
 import hashlib
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
