@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_trim.hooks.trim import TrimApiHook
 from tests.support.live_airflow import free_port
 from tests.support.pages import PAGES, ROOT, blocks, name_of
 
@@ -32,13 +33,11 @@ ELSEWHERE = re.compile(
 )
 """What is not run here."""
 
-CONNECTIONS_ARE_SOUND = """
-import os
-from airflow_provider_trim.hooks.trim import TrimApiHook
-for name in os.environ:
-    if name.startswith("AIRFLOW_CONN_"):
-        assert TrimApiHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings.base_url
-"""
+
+def connections_of(environment: Path) -> dict[str, str]:
+    """Return the connections of a process's environment, which ``env -0`` has written."""
+    variables = (line.partition("=") for line in environment.read_text(encoding="utf-8").split("\0"))
+    return {name: value for name, _, value in variables if name.startswith("AIRFLOW_CONN_")}
 
 
 def script_of(page: Path) -> str:
@@ -50,9 +49,7 @@ def script_of(page: Path) -> str:
         if line.startswith("trim-emulator "):
             command = line.partition("#")[0].strip().removesuffix("&")
             lines[index] = f"{command} --port {port} & trap 'kill $!' EXIT"
-    if "AIRFLOW_CONN_" in text:
-        lines.append(f"python -c '{CONNECTIONS_ARE_SOUND}'")
-    return "\n".join(["set -euo pipefail", *lines] if lines else [])
+    return "\n".join(["set -euo pipefail", *lines, "env -0 > environment"] if lines else [])
 
 
 def save_files(page: Path, project: Path) -> None:
@@ -75,7 +72,7 @@ def copy_database(home: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "start.md" and script_of(page)], ids=name_of)
-def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
+def test_shell(page: Path, airflow_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_files(page, tmp_path)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -91,6 +88,9 @@ def test_shell(page: Path, airflow_db: None, tmp_path: Path) -> None:
     for shown in (block for block in blocks(page) if block.language == "text"):
         for line in shown.text.splitlines():
             assert line in output
+    for name, value in connections_of(tmp_path / "environment").items():
+        monkeypatch.setenv(name, value)
+        assert TrimApiHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings.base_url
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if SCRIPTS[page]], ids=name_of)
