@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from airflow_provider_trim.emulator.faults import Plan
+from airflow_provider_trim.emulator.numbers import require_integer, require_seconds
 from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.trims import PROCESSING, Trim, TrimStore
 from airflow_provider_trim.emulator.wire import JSON_HEADERS, to_json
@@ -86,6 +87,9 @@ class Late(CallbackFault):
 
     seconds: float
 
+    def __post_init__(self) -> None:
+        require_seconds("seconds", self.seconds)
+
     def deliveries(self, url: str) -> list[Delivery]:
         return [(self.seconds, url)]
 
@@ -96,6 +100,10 @@ class Repeated(CallbackFault):
 
     times: int = 2
     interval: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_integer("times", self.times, 1)
+        require_seconds("interval", self.interval)
 
     def deliveries(self, url: str) -> list[Delivery]:
         return [(number * self.interval, url) for number in range(self.times)]

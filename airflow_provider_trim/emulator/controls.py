@@ -19,7 +19,7 @@ from airflow_provider_trim.emulator.submissions import (
     validate_outcome,
     validate_seconds,
 )
-from airflow_provider_trim.emulator.trims import SUCCESSFUL, Outcome, Trim, TrimStore, derive_task_id
+from airflow_provider_trim.emulator.trims import SUCCESSFUL, Outcome, Trim, TrimStore, derive_task_id, require_trans_no
 from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.video_info import default_clip
 
@@ -87,6 +87,7 @@ class TrimControls:
         :raises ValueError: if ``trans_no`` is invalid or has a trim already, ``outcome`` is unknown, or ``seconds``
             negative
         """
+        require_trans_no(trans_no)
         if seconds is None:
             seconds = self._submission_handler.duration_of(default_clip(trans_no).seconds)
         validate_seconds(seconds)

@@ -19,6 +19,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from aiohttp import web
 
 from airflow_provider_trim.emulator.exchange import Exchange
+from airflow_provider_trim.emulator.numbers import require_integer, require_seconds
 from airflow_provider_trim.emulator.wire import JSON_HEADERS, SUCCESS_CODE, SUCCESS_MESSAGE, Response, envelope
 
 Moment = Literal["before", "after"]
@@ -56,8 +57,8 @@ class HttpError(Fault):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
-            raise ValueError(f"status must be a final HTTP status, 200 to 599, not {self.status}")
+        if not isinstance(self.status, int) or not 200 <= self.status <= 599:
+            raise ValueError(f"status must be a final HTTP status, 200 to 599, not {self.status!r}")
 
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         body = self.body
@@ -125,6 +126,10 @@ class Delay(Fault):
     seconds: float
     then: Fault = field(default_factory=NoFault)
 
+    def __post_init__(self) -> None:
+        require_seconds("seconds", self.seconds)
+        require_faults(Fault, [self.then])
+
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         await asyncio.sleep(self.seconds)
         return await self.then.apply(exchange)
@@ -138,6 +143,7 @@ class Hold(Fault):
 
     def __init__(self, then: Fault | None = None) -> None:
         self.then = NoFault() if then is None else then
+        require_faults(Fault, [self.then])
         self._changed = threading.Condition()
         self._released = False
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
@@ -265,8 +271,7 @@ class SubmissionFaultPlan:
         """
         if when not in get_args(Moment):
             raise ValueError(f"when must be {' or '.join(get_args(Moment))}, not {when!r}")
-        if times < 1:
-            raise ValueError(f"times must be at least 1, not {times}")
+        require_integer("times", times, 1)
         require_faults(Fault, [fault])
         self._planned.extend([(when, fault)] * times)
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from airflow_provider_trim.emulator.numbers import require_integer, require_seconds
+
 
 class SlidingWindow:
     """Accepts at most ``calls`` calls in any ``seconds`` seconds for each account. Rejected calls do not count.
@@ -14,7 +16,8 @@ class SlidingWindow:
     """
 
     def __init__(self, calls: int, seconds: float) -> None:
-        if calls < 1 or not seconds > 0:
+        require_integer("quota's calls", calls, 1)
+        if not require_seconds("quota's time", seconds) > 0:
             raise ValueError(f"quota must be at least 1 call in more than 0 seconds, not ({calls}, {seconds})")
         self.calls = calls
         self.seconds = seconds

@@ -85,6 +85,8 @@ class TrimEmulator(TrimControls):
         self._port = port
         self._auth = auth
         self._authentication = authentication or build_authentication(auth, user, token, token_header, wall_clock)
+        if quota is not None and not (isinstance(quota, tuple | list) and len(quota) == 2):
+            raise ValueError(f"quota must be (calls, seconds), such as (300, 300), not {quota!r}")
         window = SlidingWindow(*quota) if quota else None
         self._gateway = Gateway(self._authentication, window, quota_retry_after, required_parameters or {})
         self._log = CallLog(record, on_call)

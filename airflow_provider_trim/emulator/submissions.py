@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, get_args
 
+from airflow_provider_trim.emulator.numbers import require_seconds
 from airflow_provider_trim.emulator.records import RecordLog
 from airflow_provider_trim.emulator.trims import Outcome, Trim, TrimStore, derive_task_id, parse_trans_no
 from airflow_provider_trim.emulator.validation import (
@@ -153,9 +154,7 @@ def validate_seconds(seconds: float) -> float:
 
     :raises ValueError: if a trim cannot take that long
     """
-    if not seconds >= 0:
-        raise ValueError(f"duration must be 0 seconds or more, not {seconds!r}")
-    return seconds
+    return require_seconds("duration", seconds)
 
 
 def validate_outcome(outcome: Outcome) -> Outcome:

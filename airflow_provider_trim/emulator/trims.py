@@ -81,6 +81,15 @@ class Trim:
         return envelope(SUCCESS_CODE, SUCCESS_MESSAGE, data, trim_status=status)
 
 
+def require_trans_no(trans_no: str) -> None:
+    """Check the transNo of a trim that a test starts.
+
+    :raises ValueError: if it is no string of 1 to 32 characters
+    """
+    if not isinstance(trans_no, str) or not 0 < len(trans_no) <= MAX_TRANS_NO_LENGTH:
+        raise ValueError(f"transNo must have 1 to {MAX_TRANS_NO_LENGTH} characters, not {trans_no!r}")
+
+
 def derive_task_id(trans_no: str) -> str:
     """Return the task id of a trim: 32 hexadecimal digits, the same for the same ``transNo``."""
     return hashlib.blake2b(trans_no.encode(), digest_size=16, person=b"taskId").hexdigest()
@@ -115,8 +124,7 @@ class TrimStore:
 
         :raises ValueError: if its ``transNo`` is invalid, or has a trim already
         """
-        if not 0 < len(trim.trans_no) <= MAX_TRANS_NO_LENGTH:
-            raise ValueError(f"transNo must have 1 to {MAX_TRANS_NO_LENGTH} characters, not {trim.trans_no!r}")
+        require_trans_no(trim.trans_no)
         if not self.add_if_absent(trim):
             raise ValueError(f"trim {trim.trans_no!r} exists already")
 
@@ -140,7 +148,7 @@ class TrimStore:
         :raises KeyError: if there is no such trim
         """
         with self._lock:
-            trim = self._trims[trans_no]
+            trim = self.get(trans_no)
             info = trim.video_info if video_info is None else video_info
             self._trims[trans_no] = replace(trim, ends=min(trim.ends, now), outcome=outcome, video_info=info)
             self._responses.pop(trans_no, None)
@@ -169,7 +177,10 @@ class TrimStore:
 
         :raises KeyError: if there is no such trim
         """
-        return self._trims[trans_no]
+        try:
+            return self._trims[trans_no]
+        except KeyError:
+            raise KeyError(f"there is no trim {trans_no!r}; add_trim() or a submission starts one") from None
 
     def query(self, value: object, now: float) -> Response:
         """Return the response to a query at ``now``, whose ``transNo`` is ``value``."""

@@ -19,8 +19,10 @@ from airflow_provider_trim.emulator import (
     Fault,
     Hold,
     HttpError,
+    Late,
     NoFault,
     RawResponse,
+    Repeated,
     ResetMidResponse,
     Response,
     ServiceCode,
@@ -263,3 +265,48 @@ def test_what_is_no_fault_is_refused(emulator: TrimEmulator, fault: Any) -> None
 def test_misbehave_requires_a_fault(emulator: TrimEmulator) -> None:
     with pytest.raises(ValueError, match="at least one fault"):
         emulator.misbehave("t1")
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (
+            lambda emulator: emulator.add_trim("n", seconds="5"),
+            "duration must be a number of 0 seconds or more, not '5'",
+        ),
+        (lambda emulator: emulator.add_trim("n", seconds=True), "duration must be a number of 0 seconds or more"),
+        (lambda emulator: emulator.add_trim("n", seconds=-1), "duration must be a number of 0 seconds or more"),
+        (lambda emulator: emulator.add_trim(5), "transNo must have 1 to 32 characters, not 5"),
+        (lambda emulator: setattr(emulator, "duration", "5"), "duration must be a number of 0 seconds or more"),
+        (lambda _: TrimEmulator(duration="5"), "duration must be a number of 0 seconds or more"),
+        (
+            lambda _: TrimEmulator(quota="300/5 minutes"),
+            r"quota must be \(calls, seconds\), such as \(300, 300\), not '300",
+        ),
+        (lambda _: TrimEmulator(quota=300), r"quota must be \(calls, seconds\)"),
+        (lambda _: TrimEmulator(quota=("300", 300)), "quota's calls must be an integer of at least 1, not '300'"),
+        (lambda _: TrimEmulator(quota=(300, "5")), "quota's time must be a number of 0 seconds or more, not '5'"),
+        (lambda _: HttpError("503"), "status must be a final HTTP status, 200 to 599, not '503'"),
+        (lambda _: Delay("5"), "seconds must be a number of 0 seconds or more"),
+        (lambda _: Late("5"), "seconds must be a number of 0 seconds or more"),
+        (lambda _: Repeated("2"), "times must be an integer of at least 1, not '2'"),
+        (lambda _: Repeated(2, "1"), "interval must be a number of 0 seconds or more"),
+        (lambda emulator: emulator.fail_submission("after", times="2"), "times must be an integer of at least 1"),
+    ],
+)
+def test_a_wrong_number_is_refused_where_it_is_given(emulator: TrimEmulator, act: Any, message: str) -> None:
+    """Otherwise it fails in the emulator's thread, as a call that gets no response."""
+    with pytest.raises(ValueError, match=message):
+        act(emulator)
+
+
+def test_a_fault_within_another_is_checked(emulator: TrimEmulator) -> None:
+    for make in (lambda: Delay(1, HttpError), lambda: Hold(HttpError)):
+        with pytest.raises(TypeError, match="must be an instance of Fault"):
+            make()
+
+
+def test_a_trim_that_is_not_there_is_named(emulator: TrimEmulator) -> None:
+    for act in (emulator.finish, emulator.fail):
+        with pytest.raises(KeyError, match=r"there is no trim 'nope'; add_trim\(\) or a submission starts one"):
+            act("nope")

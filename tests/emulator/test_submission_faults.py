@@ -147,7 +147,10 @@ def test_clear_faults_drops_those_of_submissions_unless_for_one_trim(emulator: T
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("during",), "when must be before or after"), (("after", None, 0), "times must be at least 1, not 0")],
+    [
+        (("during",), "when must be before or after"),
+        (("after", None, 0), "times must be an integer of at least 1, not 0"),
+    ],
 )
 def test_invalid_failure_raises(emulator: TrimEmulator, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
