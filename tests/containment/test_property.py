@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from airflow_provider_trim.polling.verdicts import Failure, TimedOut
+from airflow_provider_trim.vod.http import Response
 from tests.support import containment
 from tests.support.containment import Collaborator, Faults, Kind, World
 
@@ -36,22 +39,48 @@ OF_CONNECTION = (
 )
 OF_TRIM = (Collaborator.TRANSPORT, Collaborator.SIGNER, Collaborator.HANDLER)
 IN_LOOP = (Collaborator.SIGNER, Collaborator.HANDLER, Collaborator.POLICY)
+LASTING = 5
+"""Trims of connection ``c`` that have faults, and are waited for all the time."""
+
 beginnings = st.integers(0, round(HORIZON / 2)).map(float)
 lengths = st.integers(1, round(HORIZON / 2)).map(float)
 
 
+ODD = [
+    Response(200, {}, b"<html>"),
+    Response(200, {}, b""),
+    Response(200, {}, b'{"code": 200, "data": {"status": 2}}'),
+    Response(200, {}, b'{"code": 200, "data": {"status": 4}}'),
+    Response(200, {}, b'{"code": 200, "data": {"status": 3, "taskId": "t"}}'),
+    Response(200, {}, b'{"code": 1603, "message": "no such trim"}'),
+    Response(200, {}, b'{"code": 1560}'),
+    Response(200, {}, b'{"code": 99999999999999999999}'),
+    Response(200, {}, b'{"code": 200, "data": ' + b"[" * 9999),
+    Response(404, {}, b""),
+    Response(503, {"Retry-After": "120"}, b""),
+]
+"""Responses that are about one trim."""
+
+
 @dataclass(frozen=True)
 class Fault:
-    """A fault of connection ``a``, or of its trim ``a-0``."""
+    """A fault of a connection, or of one of its trims.
 
+    :param response: what the service responds for the trim, instead of a fault of a collaborator
+    :param trim: which of the connection's
+    """
+
+    conn_id: str
     collaborator: Collaborator
     kind: Kind
     begins: float
     ends: float
+    response: Response | None = None
+    trim: int = 0
 
     @property
     def subject(self) -> str:
-        return "a-0" if self.collaborator in OF_TRIM else "a"
+        return f"{self.conn_id}-{self.trim}" if self.collaborator in OF_TRIM else self.conn_id
 
 
 @dataclass(frozen=True)
@@ -70,11 +99,21 @@ class Wait:
 
 
 @st.composite
-def faults(draw: Any) -> Fault:
-    collaborator = draw(st.sampled_from(OF_CONNECTION) | st.sampled_from(OF_TRIM))
+def faults(draw: Any, conn_id: str, collaborators: Sequence[Collaborator]) -> Fault:
+    collaborator = draw(st.sampled_from(collaborators))
     kinds = [kind for kind in Kind if not (kind is Kind.HANGS and collaborator in IN_LOOP)]
     begins = draw(beginnings)
-    return Fault(collaborator, draw(st.sampled_from(kinds)), begins, begins + draw(lengths))
+    return Fault(conn_id, collaborator, draw(st.sampled_from(kinds)), begins, begins + draw(lengths))
+
+
+@st.composite
+def odd_responses(draw: Any) -> list[Fault]:
+    """Responses to all trims of connection ``c`` that are waited for all the time, but its first."""
+    responses = draw(st.permutations(ODD))[: LASTING - 1]
+    return [
+        Fault("c", Collaborator.TRANSPORT, Kind.NONSENSE, draw(beginnings), HORIZON, response, trim)
+        for trim, response in enumerate(responses, 1)
+    ]
 
 
 waits = st.builds(
@@ -86,8 +125,11 @@ waits = st.builds(
 )
 
 
+ALL_THE_TIME = Wait(begins=0.0, done=HORIZON, deadline=None, expects_callback=False)
+
+
 class Run:
-    """One world, with the waits of two connections."""
+    """One world, with the waits of three connections."""
 
     def __init__(self, schedule: list[Fault], waiting: dict[str, Wait], faults: Faults) -> None:
         self.schedule = schedule
@@ -98,9 +140,8 @@ class Run:
         world = World(self.faults)
         steps: list[tuple[float, Any]] = []
         for fault in self.schedule:
-            begin = (fault.collaborator, fault.subject, fault.kind)
-            steps.append((fault.begins, lambda begin=begin: self.faults.begin(*begin)))
-            steps.append((fault.ends, lambda begin=begin: self.faults.end(*begin[:2])))
+            steps.append((fault.begins, functools.partial(self._begin, world, fault)))
+            steps.append((fault.ends, functools.partial(self._end, world, fault)))
         tasks: list[asyncio.Task[None]] = []
         for name, wait in self.waiting.items():
             conn_id = name[0]
@@ -116,6 +157,18 @@ class Run:
         self.check(world)
         await asyncio.sleep(200.0)
         assert world.left() == []
+
+    def _begin(self, world: World, fault: Fault) -> None:
+        if fault.response is None:
+            self.faults.begin(fault.collaborator, fault.subject, fault.kind)
+        else:
+            world.service(fault.conn_id).odd[fault.subject] = fault.response
+
+    def _end(self, world: World, fault: Fault) -> None:
+        if fault.response is None:
+            self.faults.end(fault.collaborator, fault.subject)
+        else:
+            world.service(fault.conn_id).odd.pop(fault.subject, None)
 
     @staticmethod
     def _start(world: World, name: str, wait: Wait) -> asyncio.Task[None]:
@@ -141,13 +194,24 @@ class Run:
 
 @hypothesis.settings(suppress_health_check=list(hypothesis.HealthCheck))
 @hypothesis.given(
-    schedule=st.lists(faults(), min_size=1, max_size=8),
-    affected=st.lists(waits, min_size=1, max_size=4),
-    others=st.lists(waits, min_size=1, max_size=4),
+    of_connection=st.lists(faults("a", (*OF_CONNECTION, *OF_TRIM)), min_size=1, max_size=6),
+    of_trim=st.lists(faults("c", OF_TRIM), min_size=1, max_size=4),
+    odd=odd_responses(),
+    affected=st.lists(waits, min_size=1, max_size=3),
+    others=st.lists(waits, min_size=1, max_size=3),
+    neighbours=st.lists(waits, min_size=2, max_size=4),
 )
 def test_healthy_waits_are_not_affected(
-    schedule: list[Fault], affected: list[Wait], others: list[Wait], world_faults: Any
+    of_connection: list[Fault],
+    of_trim: list[Fault],
+    odd: list[Fault],
+    affected: list[Wait],
+    others: list[Wait],
+    neighbours: list[Wait],
+    world_faults: Any,
 ) -> None:
+    """Connection ``a`` has faults, ``b`` has none, and of ``c`` some trims have."""
     waiting = {f"a-{number}": wait for number, wait in enumerate(affected)}
     waiting.update({f"b-{number}": wait for number, wait in enumerate(others)})
-    containment.run(Run(schedule, waiting, world_faults()).main)
+    waiting.update({f"c-{number}": wait for number, wait in enumerate([*[ALL_THE_TIME] * LASTING, *neighbours])})
+    containment.run(Run([*of_connection, *of_trim, *odd], waiting, world_faults()).main)

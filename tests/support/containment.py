@@ -151,6 +151,8 @@ class Service:
         self.faults = faults
         self.ends: dict[str, float] = {}
         """When each trim is done."""
+        self.odd: dict[str, Response] = {}
+        """What the service responds instead, by trim."""
         self.open = 0
         """Transports."""
         self.calls = 0
@@ -165,6 +167,8 @@ class Service:
         if (nonsense := await self.faults.awaited(Collaborator.TRANSPORT, trans_no)) is not ...:
             return nonsense  # type: ignore[no-any-return]
         await asyncio.sleep(LATENCY)
+        if (odd := self.odd.get(trans_no)) is not None:
+            return odd
         done = asyncio.get_running_loop().time() >= self.ends.get(trans_no, math.inf)
         data: dict[str, Any] = {"taskId": "x", "transNo": trans_no, "status": 2 if done else 1}
         if done:
