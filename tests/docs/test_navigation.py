@@ -41,6 +41,7 @@ QUESTIONS = {
     "What happens if the service is down for an hour?": "reliability.md#long-outages",
     "What happens while Redis is unreachable?": "share-quota.md#while-redis-is-unreachable",
     "What should I alert on?": "production.md#alerts-worth-setting",
+    "Which metrics are there?": "metrics.md",
     "Who can read my token?": "security.md#threats-and-measures",
     "Does it work behind our proxy?": "network.md#ways-to-the-service",
     "How was it tested?": "verification.md",
