@@ -16,6 +16,7 @@ from airflow_provider_trim.emulator import TrimEmulator
 from tests.live.waits import RUNNING, Waits
 from tests.support.emulators import connection_to
 from tests.support.live_airflow import LiveAirflow
+from tests.support.statsd_server import StatsdServer
 from tests.support.worker_starts import PLUGIN
 
 ROOT = Path(__file__).parents[2]
@@ -43,8 +44,15 @@ def worker_starts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def statsd() -> Iterator[StatsdServer]:
+    """Receives Airflow's metrics."""
+    with StatsdServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    service: TrimEmulator, worker_starts: Path, tmp_path_factory: pytest.TempPathFactory
+    service: TrimEmulator, worker_starts: Path, statsd: StatsdServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveAirflow]:
     folder = tmp_path_factory.mktemp("live")
     for dags in (ROOT / "example_dags", Path(__file__).parent / "dags"):
@@ -60,6 +68,7 @@ def airflow(
             "DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "LOGGING__LOGGING_LEVEL": "DEBUG",
             "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+            **statsd.environment(STATSD_INFLUXDB_ENABLED="True"),
         },
     )
     airflow.environment |= {"STARTS": str(worker_starts)}

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a live triggerer and its workers measure arrives at StatsD."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from airflow_provider_trim.emulator import HttpError
+from tests.live.waits import LIMIT, Waits
+from tests.support.emulators import settings_for
+from tests.support.statsd_server import StatsdServer
+
+pytestmark = pytest.mark.xdist_group("live")
+
+
+def test_a_triggerer_sends_metrics(waits: Waits, statsd: StatsdServer) -> None:
+    """Since Airflow 3.2 it has another Stats than its workers."""
+    waits.service.add_trim("measured", start_on_first_poll=True)
+    waits.service.misbehave("measured", HttpError(502))
+    state, _, starts = waits.run("of_conf", trans_no="measured")
+    assert (state, starts) == ("success", 0)
+    names = ("polls.done", "polls.processing", "polls.unavailable", "poll.duration", "waits.ended.success")
+    gauges = ("waits.open", "quota.used", "quota.limit")
+    more = ("wait.duration", "detection.delay")
+    statsd.wait_for((f"trim.{name}" for name in (*names, *gauges, *more)), LIMIT)
+    label = re.escape(settings_for(waits.service).account_label)
+    opened = re.compile(rf"trim\.waits\.open,account={label},hostname=[^,]+:[1-9]\d*\|g")
+    statsd.wait_until(lambda: any(map(opened.fullmatch, statsd.lines())), lambda: "no open wait was sent", LIMIT)
+    assert waits.service.token not in "".join(statsd.lines(""))
+
+
+def test_a_worker_sends_metrics(waits: Waits, statsd: StatsdServer) -> None:
+    """Before its process ends."""
+    run_id = waits.airflow.trigger("example_trim_highlights")
+    assert waits.airflow.wait_for_end("example_trim_highlights", run_id, LIMIT) == "success"
+    statsd.wait_for(("trim.submissions", "trim.submissions.accepted"), LIMIT)
