@@ -94,7 +94,7 @@ def fuzz(name: str, seconds: int) -> None:
     """Fuzz one target in this process, which then ends."""
     import atheris
 
-    with atheris.instrument_imports(include=["airflow_provider_trim", "email", "targets"]):
+    with atheris.instrument_imports(include=["airflow_provider_trim", "email", "targets", "cost", "journey"]):
         from targets import TARGETS, WORDS
     target, found = TARGETS[name], FOLDER / "findings" / name
     seen: set[str] = set()

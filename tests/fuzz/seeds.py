@@ -98,6 +98,15 @@ def _repeating(trans_no: int | None) -> list[bytes]:
     return found
 
 
+def _handed_on() -> list[bytes]:
+    words = WORDS["handed_on"]
+    values = (*_ODD_VALUES, -(2**63), 2**63 - 1, 1e308, "\u202e", "\x1b[31m", "é" * 50, {"a": [{"b": "c"}]}, ["x"] * 30)
+    one = [pack_text("T") + b"\0" + pack(value, words) for value in values]
+    inner = [b"\1\1" + place.to_bytes(2) + b"\0" + pack(value, words) for place in range(40) for value in values[:6]]
+    lists = [b"\2" + pack_text("T") * 3 + b"\0" + pack(value, words) + b"\1\0\1\0" for value in values]
+    return [*(b"\0" + seed for seed in one), *(b"\0" + pack_text("T") + seed for seed in inner), *lists]
+
+
 def _content() -> list[bytes]:
     plain = json.dumps(EXAMPLE).encode()
     bodies = {"gzip": gzip.compress(plain), "deflate": zlib.compress(plain), "br": plain, "identity": plain}
@@ -161,6 +170,7 @@ def _callbacks() -> list[bytes]:
 SEEDS: Mapping[str, list[bytes]] = {
     "response": _responses(1),
     "response_to_submission": _responses(None),
+    "handed_on": _handed_on(),
     "content": _content(),
     "connection": _connection(),
     "callback": _callbacks(),

@@ -12,6 +12,7 @@ import gzip
 import hmac
 import json
 import pickle
+import sys
 import unicodedata
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ from decimal import Decimal
 from typing import Any, get_args
 from urllib.parse import quote, quote_plus, unquote
 
+from cost import HANDED_ON, PARSED, UNPACKED, bounded
+from journey import any_value, check_journey, verdict_of
 from multidict import CIMultiDict
 from values import EXAMPLE, Reader, to_json
 
@@ -30,6 +33,7 @@ from airflow_provider_trim.emulator.submissions import Submission, SubmissionHan
 from airflow_provider_trim.emulator.trims import TrimStore
 from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.wire import ServiceRequest, UnreadableBodyError, parse_parameters
+from airflow_provider_trim.polling.verdicts import Verdict
 from airflow_provider_trim.transports.decoding import MAX_BODY, decode
 from airflow_provider_trim.vod.callbacks import callback_address, callback_key, is_genuine, read_claim
 from airflow_provider_trim.vod.errors import (
@@ -41,7 +45,7 @@ from airflow_provider_trim.vod.errors import (
     TrimSettingsError,
 )
 from airflow_provider_trim.vod.http import Request
-from airflow_provider_trim.vod.models import TrimStatus
+from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import (
     build_query,
     build_submission,
@@ -52,6 +56,7 @@ from airflow_provider_trim.vod.protocol import (
 from airflow_provider_trim.vod.response import ParserOptions
 from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
+from airflow_provider_trim.waiting.trans_nos import TransNos
 
 NOW = 1516182478.9
 TRANS_NO: str = EXAMPLE["data"]["transNo"]
@@ -120,23 +125,41 @@ def check_request(request: Request) -> None:
 def check_response(
     http_status: int, headers: Mapping[str, str], body: bytes, *, trans_no: str | None, secret: str, now: float | None
 ) -> None:
+    size = len(body) + sum(map(len, headers.values()))
     try:
-        task = parse_task(http_status, headers, body, ParserOptions(secret, now), trans_no=trans_no)
+        options = ParserOptions(secret, now)
+        task = bounded(PARSED, size, lambda: parse_task(http_status, headers, body, options, trans_no=trans_no))
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)
+        _check_journey(error, size, trans_no, secret)
         return
+    _check_journey(task, size, trans_no, secret)
     assert http_status == 200
     assert task.status in (TrimStatus.PROCESSING, TrimStatus.SUCCESSFUL)
     assert task.status is TrimStatus.PROCESSING or task.video_info is not None
     assert task.trans_no in ("", trans_no) or trans_no is None
 
 
+def _check_journey(outcome: TrimTask | TrimError, size: int, trans_no: str | None, secret: str) -> None:
+    trans_nos, verdict = TransNos((trans_no or TRANS_NO,)), verdict_of(outcome)
+    if isinstance(outcome, TrimTask) and outcome.trans_no not in ("", *trans_nos):
+        return  # only a query that names no transNo takes it
+
+    def shows(text: str) -> bool:
+        # The parser finds a secret in a success in its plain form only.
+        return bool(secret) and (secret in text if isinstance(outcome, TrimTask) else tells(text, secret))
+
+    bounded(HANDED_ON, size, lambda: check_journey([verdict], trans_nos, shows))
+
+
 def check_response_to_submission(
     http_status: int, headers: Mapping[str, str], body: bytes, *, secret: str, now: float | None
 ) -> None:
+    size = len(body) + sum(map(len, headers.values()))
     try:
-        said = parse_submission(http_status, headers, body, ParserOptions(secret, now))
+        options = ParserOptions(secret, now)
+        said = bounded(PARSED, size, lambda: parse_submission(http_status, headers, body, options))
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)
@@ -217,6 +240,42 @@ def _body(reader: Reader, secret: str, document: Any) -> bytes:
             return reader.rest().replace(b"{secret}", secret.encode())
 
 
+def handed_on(data: bytes) -> None:
+    """Several trims' results, whatever the service puts into them, on their way to the task that waits for them."""
+    reader = Reader(data, _ANSWER_WORDS)
+    texts = [reader.text()[:32] for _ in range(1 + reader.byte() % 4)]
+    names = [name for name in texts if _is_trans_no(name)]
+    bodies = [
+        to_json(
+            {"code": 200, "data": reader.mutated(EXAMPLE["data"]) if reader.byte() % 2 else any_value(reader.json())}
+        )
+        for _ in names
+    ]
+    if names:
+        check_handed_on(names, bodies)
+
+
+def _is_trans_no(name: str) -> bool:
+    try:
+        return bool(check_trans_no(name))
+    except TrimError:
+        return False
+
+
+def check_handed_on(names: Sequence[str], bodies: Sequence[bytes]) -> None:
+    verdicts: list[Verdict] = []
+    for body in bodies:
+        try:
+            task = parse_task(200, {}, body)
+            if task.trans_no not in ("", names[len(verdicts)]):
+                task = parse_task(200, {}, body.replace(b'"transNo"', b'"former"'))
+            verdicts.append(verdict_of(task))
+        except TrimError as error:
+            verdicts.append(verdict_of(error))
+    size = sum(map(len, bodies))
+    bounded(HANDED_ON, size, lambda: check_journey(verdicts, TransNos(tuple(names), True), lambda _: False))
+
+
 _CONTENT_WORDS = ("gzip", "x-gzip", "deflate", "identity", "br", "gzip, deflate", " GZIP ", "\n", "\u2028")
 
 
@@ -245,7 +304,7 @@ def content(data: bytes) -> None:
 
 def check_content(headers: Mapping[str, str], body: bytes) -> None:
     try:
-        decoded = decode(headers, body)
+        decoded = bounded(UNPACKED, len(body), lambda: decode(headers, body))
     except TrimResponseError as error:
         check_message(error, "")
         return
@@ -298,7 +357,7 @@ def check_connection(*, extra: Any, **parts: Any) -> None:
     elsewhere = repr([extra, {**parts, "password": ""}])
     secret = parts["password"] if parts["password"] in SECRETS and not tells(elsewhere, parts["password"]) else ""
     try:
-        settings = TrimSettings.from_connection(extra=extra, **parts)
+        settings = bounded(PARSED, _size([extra, parts]), lambda: TrimSettings.from_connection(extra=extra, **parts))
     except TrimSettingsError as error:
         check_message(error, secret)
         return
@@ -337,7 +396,7 @@ def callback(data: bytes) -> None:
 
 def check_callback(target: str, key: bytes) -> str | None:
     """The transNo of a genuine callback, if it is one: one that the service can know, and signed for itself."""
-    claim = read_claim(target)
+    claim = bounded(PARSED, len(target), lambda: read_claim(target))
     if claim is None or not is_genuine(claim, key):
         return None
     assert check_trans_no(claim.trans_no) == claim.trans_no
@@ -401,9 +460,18 @@ def _value(reader: Reader) -> Any:
             return reader.json()
 
 
+def _size(value: object) -> int:
+    """About the bytes of an argument."""
+    if isinstance(value, dict):
+        return sum(_size(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return len(value) if isinstance(value, str | bytes) else sys.getsizeof(value)
+
+
 def check_time(value: Any) -> None:
     try:
-        seconds = as_seconds(value)
+        seconds = bounded(PARSED, _size(value), lambda: as_seconds(value))
     except ValueError:
         return
     assert type(seconds) is float
@@ -413,7 +481,7 @@ def check_time(value: Any) -> None:
 def check_parameters(given: dict[str, Any], auth: Scheme) -> None:
     given = {name: value for name, value in given.items() if name != "cls"}
     try:
-        submission = TrimSubmission.parse(**given)
+        submission = bounded(PARSED, _size(given), lambda: TrimSubmission.parse(**given))
     except (TransNoEmptyError, TransNoIllegalError) as error:
         check_message(error, "")
         return
@@ -476,7 +544,8 @@ def received(data: bytes) -> None:
 def check_received(method: str, query_string: str, content_type: str, body: bytes) -> dict[str, Any]:
     """The parameters, where they can be read."""
     try:
-        read = parse_parameters(method, query_string, content_type, body)
+        size = len(query_string) + len(content_type) + len(body)
+        read = bounded(PARSED, size, lambda: parse_parameters(method, query_string, content_type, body))
     except UnreadableBodyError:
         return {}
     assert all(isinstance(name, str) for name in read)
@@ -586,6 +655,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     for target in (
         response,
         response_to_submission,
+        handed_on,
         content,
         connection,
         callback,
@@ -598,6 +668,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
 WORDS: Mapping[str, Sequence[str]] = {
     "response": _ANSWER_WORDS,
     "response_to_submission": _ANSWER_WORDS,
+    "handed_on": _ANSWER_WORDS,
     "content": _CONTENT_WORDS,
     "connection": _SETTINGS_WORDS,
     "callback": _CALLBACK_WORDS,
