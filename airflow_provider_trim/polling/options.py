@@ -20,6 +20,7 @@ class WaitOptions:
     :param exponential_backoff: double the interval with every poll
     :param max_interval: seconds at which the doubling ends; None for no end
     :param expects_callback: the service was asked to send a callback when the trim is done
+    :param task: the task that waits, with all its runs and mapped instances; tasks take turns at the quota
     """
 
     interval: float = 10.0
@@ -30,6 +31,7 @@ class WaitOptions:
     exponential_backoff: bool = False
     max_interval: float | None = None
     expects_callback: bool = False
+    task: str = ""
 
     def shifted(self, offset: float) -> WaitOptions:
         """Return the same options on another clock.

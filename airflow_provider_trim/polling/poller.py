@@ -260,6 +260,8 @@ class Poller:
             interval=min(waiter.callback.interval for waiter in waiters),
             not_before=not_before,
             deadline=min(deadlines, default=None),
+            # Of tasks that wait for the same trim, the one with the fewest has it polled soonest.
+            task=min((waiter.state.options.task for waiter in waiters), key=self._schedule.trims_of),
         )
         self._wakeup.notify_if_asleep_at(not_before)
 

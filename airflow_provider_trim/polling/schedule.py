@@ -5,6 +5,11 @@ Trims of two kinds are polled whatever a call is worth: those at their deadline,
 callback. They come first. When the others are due is for the policy to say
 (:class:`~airflow_provider_trim.polling.policy.PollingPolicy`), within bounds: no trim is polled before its interval has
 passed, and none is forgotten.
+
+Tasks take turns, so that none is held up by how many trims another one waits for. Of the trims that are due, each task
+has one polled in its turn. And a trim that was not polled for some rounds is *overdue*, whatever the policy says of it:
+every other call is for such trims, again by turns, even if others are urgent. A round of a task is its number of trims,
+times the number of tasks, in calls: the time that one poll of each takes if each task has the same share of the quota.
 """
 
 from __future__ import annotations
@@ -19,6 +24,10 @@ from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
 from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.policy import MAX_POLL_INTERVAL, PollingPolicy, RoundRobinPolicy
 from airflow_provider_trim.polling.queue import TimeQueue
+from airflow_provider_trim.polling.turns import TurnQueue
+
+MAX_ROUNDS, MIN_OVERDUE_WINDOWS = 2.0, 2.0
+"""Rounds of its task after which a trim that was not polled is overdue, and the windows that this is at least."""
 
 log = contained_logger(__name__)
 
@@ -27,6 +36,8 @@ log = contained_logger(__name__)
 class _Entry(WaitingTrim):
     deadline: float = math.inf
     expedited_at: float = math.inf
+    task: str = ""
+    known_since: float = -math.inf
 
     @property
     def last_poll_at(self) -> float:
@@ -49,7 +60,9 @@ class Schedule:
         self._policy = policy
         self._budget = CallBudget()
         self._entries: dict[str, _Entry] = {}
-        self._queue = TimeQueue()
+        self._sizes: dict[str, int] = {}
+        self._queue, self._overdue = TurnQueue(), TurnQueue()
+        self._overdue_next = False
         self._urgent = TimeQueue()
         self._last_polls = TimeQueue()
 
@@ -68,8 +81,19 @@ class Schedule:
         """Plan with, and add to, what is known of an account's trims."""
         self._policy.use(durations)
 
+    def trims_of(self, task: str) -> int:
+        """Return how many trims a task waits for."""
+        return self._sizes.get(task, 0)
+
     def upsert(
-        self, key: str, *, started_at: float, interval: float, not_before: float, deadline: float | None = None
+        self,
+        key: str,
+        *,
+        started_at: float,
+        interval: float,
+        not_before: float,
+        deadline: float | None = None,
+        task: str = "",
     ) -> None:
         """Add a trim, or change when it is polled next.
 
@@ -77,17 +101,23 @@ class Schedule:
         :param interval: minimum seconds between two polls
         :param not_before: the earliest time of its next poll
         :param deadline: when it is polled in any case
+        :param task: which waits for it
         """
         limit = math.inf if deadline is None else deadline
         self._budget.advance(started_at)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(started_at, interval, not_before, deadline=limit)
+            entry = self._entries[key] = _Entry(
+                started_at, interval, not_before, deadline=limit, known_since=not_before
+            )
         else:
             self._budget.remove(entry)
+            self._count(entry, -1)
             entry.started_at, entry.interval = min(started_at, entry.started_at), interval
             entry.not_before, entry.deadline = not_before, limit
+        entry.task = task
         self._budget.add(entry)
+        self._count(entry, 1)
         self._enqueue(key, entry)
 
     def expedite(self, key: str, now: float) -> None:
@@ -102,6 +132,7 @@ class Schedule:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._budget.remove(entry)
+            self._count(entry, -1)
             self._remove(key)
 
     def record(self, key: str, now: float, *, finished: bool) -> None:
@@ -138,8 +169,9 @@ class Schedule:
         self._replan()
         if (self.next_last_poll_at() if last_polls_only else self._next()) > now:
             return None
-        first = self._last_polls.peek() if last_polls_only else self._urgent.peek()
-        _, key = first if first is not None and first[0] <= now else self._queue.peek() or (0.0, "")
+        key = self._first(self._last_polls, now) if last_polls_only else self._choose(now)
+        if key is None:
+            return None
         self._remove(key)
         entry = self._entries[key]
         entry.polled_at, entry.expedited_at = now, math.inf
@@ -147,19 +179,52 @@ class Schedule:
             self._budget.spend(now)
         return key
 
+    def _choose(self, now: float) -> str | None:
+        """Return which trim is polled: one that is urgent, due (by turns) or next; every other time, an overdue one."""
+        self._overdue_next = not self._overdue_next
+        if self._overdue_next and len(self._sizes) > 1 and (key := self._overdue.pop_due(now)) is not None:
+            return key
+        first = self._queue.first()
+        return (
+            self._first(self._urgent, now)
+            or self._queue.pop_due(now)
+            or self._overdue.pop_due(now)
+            or (None if first is None else first[1])
+        )
+
+    def _first(self, queue: TimeQueue, now: float) -> str | None:
+        first = queue.peek()
+        return first[1] if first is not None and first[0] <= now else None
+
+    def _count(self, entry: _Entry, change: int) -> None:
+        """Count a trim of a task in or out."""
+        size = self._sizes.pop(entry.task, 0) + change
+        if size:
+            self._sizes[entry.task] = size
+
+    def _overdue_at(self, entry: _Entry) -> float:
+        """Return when a trim is overdue, by the tasks and trims that there are now."""
+        budget = self._budget
+        if not budget.calls:
+            return math.inf
+        round_ = len(self._sizes) * self._sizes[entry.task] / budget.calls
+        after = max(MAX_ROUNDS * round_, MIN_OVERDUE_WINDOWS) * budget.window
+        return max(entry.not_before, max(entry.polled_at, entry.known_since) + after)
+
     def _next(self) -> float:
-        urgent, first = self._urgent.peek(), self._queue.peek()
+        urgent, first, overdue = self._urgent.peek(), self._queue.first(), self._overdue.first()
         next_urgent = math.inf if urgent is None else urgent[0]
-        if first is None:
+        if first is None or overdue is None:
             return next_urgent
         due, key = first
         entry, budget = self._entries[key], self._budget
         paced = min(max(due, self._ask(lambda policy: policy.not_before(budget))), due + MAX_POLL_INTERVAL)
         early = max(entry.not_before, self._ask(lambda policy: policy.early_at(entry, budget)))
-        return min(next_urgent, paced, early)
+        return min(next_urgent, paced, early, overdue[0])
 
     def _enqueue(self, key: str, entry: _Entry) -> None:
-        self._queue.put(key, self._due_at(entry))
+        self._queue.put(key, self._due_at(entry), entry.task)
+        self._overdue.put(key, self._overdue_at(entry), entry.task)
         for queue, time in ((self._urgent, entry.urgent_at), (self._last_polls, entry.last_poll_at)):
             if math.isfinite(time):
                 queue.put(key, time)
@@ -167,7 +232,7 @@ class Schedule:
                 queue.remove(key)
 
     def _remove(self, key: str) -> None:
-        for queue in (self._queue, self._urgent, self._last_polls):
+        for queue in (self._queue, self._overdue, self._urgent, self._last_polls):
             queue.remove(key)
 
     def _due_at(self, entry: _Entry) -> float:
@@ -180,6 +245,7 @@ class Schedule:
 
     def _reorder(self) -> None:
         self._queue.reorder((key, self._due_at(self._entries[key])) for key in self._queue)
+        self._overdue.reorder((key, self._overdue_at(self._entries[key])) for key in self._overdue)
 
     def _ask(self, question: Callable[[PollingPolicy], float]) -> float:
         """Query the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""

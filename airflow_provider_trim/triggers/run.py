@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +38,14 @@ _START_MESSAGE = "Polling %s every %g s (less often if the quota is short) until
 
 def _poller(conn_id: str, load: SettingsLoader) -> Poller:
     return poller_for(conn_id, load, process_metrics().metrics)
+
+
+def task_name(task_instance: Any) -> str:
+    """Return which task a task instance is of, whatever its run and map index; "" for that of ``dag.test()``.
+
+    No id contains the line break between the DAG's and the task's.
+    """
+    return "" if task_instance is None else f"{task_instance.dag_id}\n{task_instance.task_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +80,8 @@ class TriggerRun:
         until = "the end" if deadline is None else f"{datetime.fromtimestamp(deadline, UTC):%F %T} UTC"
         subject = f"{len(trans_nos)} trims" if trans_nos.is_list else f"trim {truncate(trans_nos.names[0])}"
         self.log.info(_START_MESSAGE, subject, self.options.interval, until)
-        group = WaitGroup.begin(trans_nos, self.options, stop_at_failure=self.stop_at_failure)
+        options = replace(self.options, task=task_name(self.task_instance))
+        group = WaitGroup.begin(trans_nos, options, stop_at_failure=self.stop_at_failure)
         verdicts = await wait_for_group(self._wait, group, functools.partial(self.log.info, "Trims: %s"))
         return await self._event(trans_nos, verdicts)
 

@@ -760,3 +760,21 @@ async def test_every_wait_decides_on_its_own_polls(poller: Poller, emulator: Tri
     emulator.finish("t1")
     await finished(waiting)
     assert seen == [*[(False, 1)] * (len(seen) - 2), (True, 1), (False, 2)]
+
+
+async def test_a_trim_counts_for_the_task_with_the_fewest_that_waits_for_it(
+    load: Loader, emulator: TrimEmulator
+) -> None:
+    """Tasks take turns: one that waits for a single trim is not held up by a list that contains it, too."""
+    for trans_no in ("t1", "t2", "t3"):
+        emulator.add_trim(trans_no)
+    poller = Poller(load, schedule=(schedule := Schedule(ExpectedDelayPolicy())))
+    waits = [start(poller, trans_no, task="list") for trans_no in ("t1", "t2", "t3")]
+    await asyncio.sleep(0)
+    assert schedule.trims_of("list") == 3
+    waits.append(start(poller, "t2", task="single"))
+    await asyncio.sleep(0)
+    assert (schedule.trims_of("list"), schedule.trims_of("single")) == (2, 1)
+    for wait in waits:
+        await cancel(wait)
+    assert (schedule.trims_of("list"), schedule.trims_of("single")) == (0, 0)

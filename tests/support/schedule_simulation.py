@@ -51,6 +51,8 @@ def simulate(
     quota: Quota,
     policy: Callable[[], PollingPolicy] = ExpectedDelayPolicy,
     interval: float = INTERVAL,
+    task: Callable[[int], str] = lambda _: "",
+    until: float = math.inf,
 ) -> Delays:
     """Run the real schedule until all trims are found.
 
@@ -58,7 +60,9 @@ def simulate(
     :param durations: seconds that each takes
     :param policy: makes the policy to be simulated
     :param interval: minimum seconds between two polls of one trim
-    :returns: seconds from each one's end until it was found
+    :param task: which waits for a trim, by its number
+    :param until: seconds at which the simulation ends, if not all are found earlier
+    :returns: seconds from each one's end until it was found; NaN where it was not
     :raises RuntimeError: the schedule made a call over the quota
     """
     schedule, window = Schedule(policy()), Window(quota)
@@ -72,8 +76,10 @@ def simulate(
         arrival = begins[come] if come < len(begins) else math.inf
         response = under_way[0][0] if under_way else math.inf
         now = min(poll_at, arrival, response)
+        if now > until:
+            break
         if arrival <= now:
-            schedule.upsert(str(come), started_at=now, interval=interval, not_before=now)
+            schedule.upsert(str(come), started_at=now, interval=interval, not_before=now, task=task(come))
             come += 1
         elif response <= now:
             _, trim, done = under_way.popleft()
@@ -82,7 +88,9 @@ def simulate(
                 schedule.discard(str(trim))
                 left -= 1
             else:
-                schedule.upsert(str(trim), started_at=begins[trim], interval=interval, not_before=now + interval)
+                schedule.upsert(
+                    str(trim), started_at=begins[trim], interval=interval, not_before=now + interval, task=task(trim)
+                )
         elif (key := schedule.pop_due(now)) is not None:
             trim = int(key)
             window.take(now)
