@@ -80,7 +80,10 @@ def unnoticed(  # noqa: C901
             add(name, other, 0.0)
     mine, late, now = Others(trims, "mine"), 0.0, 0.0
     waiting = False
+    end = begin + duration + (bound(len(others) + 1, trims, calls) + 1.0) * WINDOW
     while not waiting or schedule.trims_of("mine"):
+        if now > end:
+            return now - begin - duration
         due = schedule.next_due_at()
         assert due is not None
         now = max(now, due, times[0] + WINDOW if len(times) == calls else 0.0)
