@@ -8,7 +8,7 @@ ends without.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 
 from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
 from airflow_provider_trim.vod.errors import TrimTransportError
@@ -18,6 +18,9 @@ EXPIRY_GRACE = 30.0
 
 MAX_EXPIRY_GRACE = 90.0
 """The same while that poll is in flight; it is not waited for any longer."""
+
+PORTION = 250
+"""Waits that end in one go of the event loop, which takes some milliseconds."""
 
 
 def _expire(waiter: Waiter, in_flight: bool, quota_exhausted: bool) -> None:
@@ -58,9 +61,15 @@ class Expiry:
 
     def check(self, now: float) -> None:
         """End all waits whose time is over."""
+        for _ in self.portions(now):
+            pass
+
+    def portions(self, now: float) -> Iterator[None]:
+        """End all waits whose time is over, and yield now and then: thousands may have the same deadline."""
         if now < self._next_at:
             return
         self._next_at = math.inf
+        expired = 0
         for waiter in self._subscriptions.all_pending():
             if waiter.state.deadline is None:
                 continue
@@ -69,5 +78,8 @@ class Expiry:
             expires_at = max(waiter.state.deadline, waiter.began_at) + grace
             if expires_at <= now:
                 _expire(waiter, in_flight, self._quota_exhausted())
+                expired += 1
+                if not expired % PORTION:
+                    yield
             else:
                 self._next_at = min(self._next_at, expires_at)

@@ -6,12 +6,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Self
 
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import FIRST_PROGRESS_LOG, MAX_PROGRESS_LOG_INTERVAL, PollState
 from airflow_provider_trim.polling.verdicts import Success, Verdict
+
+PORTION = 250
+"""Waits that begin or are cancelled in one go of the event loop, which takes some milliseconds."""
 
 Verdicts = list[Verdict | None]
 """One for each wait, in the order of the transNos; None for a wait that was ended without one."""
@@ -114,11 +117,13 @@ async def wait_for_group(
     """
     ended: asyncio.Queue[asyncio.Task[Verdict]] = asyncio.Queue()
     places: dict[asyncio.Task[Verdict], int] = {}
-    for place, state in group.pending():
-        task = asyncio.ensure_future(wait(state))
-        places[task] = place
-        task.add_done_callback(ended.put_nowait)
     try:
+        for place, state in group.pending():
+            task = asyncio.ensure_future(wait(state))
+            places[task] = place
+            task.add_done_callback(ended.put_nowait)
+            if not len(places) % PORTION:
+                await asyncio.sleep(0)
         while not group.finished:
             over = None
             with contextlib.suppress(TimeoutError):
@@ -130,6 +135,21 @@ async def wait_for_group(
                 report(group.progress_line(clock()))
         return group.verdicts
     finally:
-        for task in places:
+        await _cancel_all(places)
+
+
+async def _cancel_all(tasks: Collection[asyncio.Task[Verdict]]) -> None:
+    """Cancel tasks and wait for their end, without holding up the event loop."""
+    try:
+        for number, task in enumerate(tasks, 1):
             task.cancel()
-        await asyncio.gather(*places, return_exceptions=True)
+            if not number % PORTION:
+                await asyncio.sleep(0)
+    finally:  # even if this is cancelled on the way
+        for task in tasks:
+            task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # or asyncio would log those that nothing waits for any more

@@ -187,7 +187,8 @@ class Poller:
     async def _expiry_loop(self) -> None:
         while True:
             await asyncio.sleep(self._expiry_interval)
-            self._expiry.check(self._clock())
+            for _ in self._expiry.portions(self._clock()):
+                await asyncio.sleep(0)
 
     # --- which trim is polled when ---
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.polling.expiry import EXPIRY_GRACE, MAX_EXPIRY_GRACE, Expiry
+from airflow_provider_trim.polling.expiry import EXPIRY_GRACE, MAX_EXPIRY_GRACE, PORTION, Expiry
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
@@ -112,3 +112,10 @@ async def test_deadlines_are_checked_only_when_one_may_have_passed(waits: Waits)
     for second in range(130, 1000):
         waits.expiry.check(NOW + second)
     assert waits.subscriptions.passes == 100
+
+
+async def test_thousands_with_one_deadline_end_in_portions(waits: Waits) -> None:
+    """Or all others of the triggerer would stand still meanwhile."""
+    ending = [waits.add(f"t{number}", NOW) for number in range(3 * PORTION)]
+    done = [sum(waiter.verdict.done() for waiter in ending) for _ in waits.expiry.portions(NOW + EXPIRY_GRACE)]
+    assert done == [PORTION, 2 * PORTION, 3 * PORTION]

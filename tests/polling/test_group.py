@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.polling import group as group_module
-from airflow_provider_trim.polling.group import WaitGroup, wait_for_group
+from airflow_provider_trim.polling.group import PORTION, WaitGroup, wait_for_group
+from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import TransNoNotFoundError
@@ -116,3 +117,54 @@ async def test_exception_of_one_wait_is_raised_and_cancels_the_others(kind: type
     with pytest.raises(kind, match="a bug"):
         await wait_for_group(wait, group, lambda _: None, clock=lambda: NOW)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+class EndlessWaits:
+    """Waits without end, counted."""
+
+    def __init__(self) -> None:
+        self.running = 0
+
+    async def __call__(self, _: PollState) -> Verdict:
+        self.running += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.running -= 1
+        raise AssertionError("not reached")
+
+    async def reached(self, count: int) -> int:
+        """Wait until so many are running, and return by how many that changed in one go of the event loop, at most."""
+        most, before = 0, self.running
+        while self.running != count:
+            await asyncio.sleep(0)
+            most, before = max(most, abs(self.running - before)), self.running
+        return most
+
+
+def start_group(waits: EndlessWaits, size: int) -> asyncio.Task[Any]:
+    group = WaitGroup.begin([f"t{number}" for number in range(size)], WaitOptions(), stop_at_failure=True)
+    return asyncio.create_task(wait_for_group(waits, group, lambda _: None))
+
+
+async def test_a_long_list_begins_and_ends_without_holding_up_the_event_loop() -> None:
+    """Ten thousand waits that began in one go stopped all others of the triggerer for a fifth of a second."""
+    waits, size = EndlessWaits(), 3000
+    waiting = start_group(waits, size)
+    assert await waits.reached(size) <= PORTION
+    waiting.cancel()
+    assert await waits.reached(0) <= PORTION
+    await asyncio.wait({waiting})
+    assert waiting.cancelled()
+
+
+async def test_a_list_that_is_cancelled_twice_leaves_no_wait_behind() -> None:
+    waits, size = EndlessWaits(), 3 * PORTION
+    waiting = start_group(waits, size)
+    await waits.reached(size)
+    for _ in range(2):
+        waiting.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait({waiting})
+    await asyncio.sleep(0)
+    assert not waits.running
