@@ -134,7 +134,7 @@ class EndlessWaits:
         raise AssertionError("not reached")
 
     async def reached(self, count: int) -> int:
-        """Wait until so many are running, and return by how many that changed in one go of the event loop, at most."""
+        """Wait until this number is running, and return by how many it changed in one go of the event loop, at most."""
         most, before = 0, self.running
         while self.running != count:
             await asyncio.sleep(0)
