@@ -39,6 +39,9 @@ from airflow_provider_trim.vod.submission import TrimSubmission
 SUCCESSFUL, FAILED, USAGE, PROCESSING = range(4)
 """Exit codes."""
 
+MAX_CELL = 1000
+"""Characters of a table's cell: an error says at its end what to do."""
+
 _OPTIONS = [name for name in TrimSubmission.model_fields if name not in ("video_id", "trans_no")]
 _REQUIRED = [name for name in _OPTIONS if TrimSubmission.model_fields[name].is_required()]
 
@@ -202,7 +205,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         named = (info.get("videoId", ""), info.get("videoName", ""))
         cells = (row["transNo"], row["status"], *named, renditions, row.get("error", ""))
         # Text, since a name may have what rich takes for markup.
-        table.add_row(*(Text(truncate(str(cell))) for cell in cells))
+        table.add_row(*(Text(truncate(str(cell), MAX_CELL)) for cell in cells))
     return table
 
 

@@ -109,6 +109,16 @@ def test_an_unknown_connection_is_named(capfd: pytest.CaptureFixture[str], airfl
     assert "elsewhere" in str(lines(capfd))
 
 
+def test_the_end_of_a_long_error_is_shown(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it says what to do."""
+    monkeypatch.setenv("AIRFLOW_CONN_QUOTED", '"trim://me:geheim@host"')
+    assert main(["status", " done ", "--conn-id", "quoted"]) == 1
+    words = " ".join(capfd.readouterr().out.replace("│", " ").split())
+    assert "remove" in words
+    assert "around it" in words
+    assert "geheim" not in words
+
+
 def test_texts_are_neither_markup_nor_commands(service: TrimEmulator, capfd: pytest.CaptureFixture[str]) -> None:
     service.add_trim("[b]t[/b]", seconds=0, video_info={"videoName": NAME})
     main(["status", "[b]t[/b]"])
