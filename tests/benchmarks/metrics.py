@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What metrics cost: CPU seconds of a poll with them, beside one without, taken in turns in one process.
+"""What metrics cost: CPU seconds of a poll with them, against one without, taken in turns in one process.
 
 ``python -m tests.benchmarks.metrics``. The polls are real ones over loopback, by the session that a poller has; the
 service is another process. Metrics go to StatsD by Airflow's own client, in the exporter's thread, whose CPU counts.

@@ -15,6 +15,8 @@ from tests.system.figures import say
 
 TRIMS_PER_RUN = 10
 WITHOUT_WORKERS = "waits_without_workers"
+BY_DEFAULT = "waits_by_default"
+"""The same, but failed polls in a row end a wait, as they do by default."""
 STEP_LIMIT = 300.0
 """Seconds after which a step that should have happened has not."""
 
@@ -31,6 +33,8 @@ class Account:
         """Run ids, by the prefix of their trims."""
         self.runs_without_workers: dict[str, str] = {}
         """Those whose waits begin and end in a triggerer, so that no worker is started for any."""
+        self.without_workers = WITHOUT_WORKERS
+        """The DAG of those."""
         self.ends: dict[str, float] = {}
         """When each trim ends of itself, in seconds of ``time.monotonic()``, the emulator's clock."""
         self._folder = folder
@@ -49,7 +53,7 @@ class Account:
 
         :param duration: gives the seconds that a trim takes; by default each ends on request
         """
-        dag_id, known = (WITHOUT_WORKERS, self.runs_without_workers) if without_workers else ("waits", self.runs)
+        dag_id, known = (self.without_workers, self.runs_without_workers) if without_workers else ("waits", self.runs)
         for _ in range(runs):
             prefix = f"{self.name}-{len(self.runs) + len(self.runs_without_workers)}"
             for trans_no in self.trans_nos(prefix):
@@ -58,7 +62,7 @@ class Account:
 
     def fail_all(self) -> None:
         """End the runs of a scenario that has failed, so that the next one has Airflow for itself."""
-        for dag_id, runs in (("waits", self.runs), (WITHOUT_WORKERS, self.runs_without_workers)):
+        for dag_id, runs in (("waits", self.runs), (self.without_workers, self.runs_without_workers)):
             for run_id in runs.values():
                 if self.airflow.state_of(dag_id, run_id) not in ("success", "failed"):
                     self.airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
@@ -85,7 +89,7 @@ class Account:
 
         def all_deferred() -> bool:
             nonlocal last
-            deferred = sum(self.airflow.count(dag_id, "deferred") for dag_id in ("waits", WITHOUT_WORKERS))
+            deferred = sum(self.airflow.count(dag_id, "deferred") for dag_id in ("waits", self.without_workers))
             if deferred != last:
                 say(f"{self.name}: {deferred} of {wanted} are deferred")
             last = deferred
@@ -136,9 +140,9 @@ class Account:
                 say(f"{self.name}: {done} of {len(self.runs)} runs are right")
         self.check_tries()
         for done, (prefix, run_id) in enumerate(self.runs_without_workers.items(), start=1):
-            assert self.airflow.wait_for_end(WITHOUT_WORKERS, run_id, 2 * STEP_LIMIT) == "success", prefix
+            assert self.airflow.wait_for_end(self.without_workers, run_id, 2 * STEP_LIMIT) == "success", prefix
             for number, trans_no in enumerate(self.trans_nos(prefix)):
-                result = self.airflow.xcom(WITHOUT_WORKERS, run_id, f"wait-{number}")
+                result = self.airflow.xcom(self.without_workers, run_id, f"wait-{number}")
                 assert result == self.emulator.video_info(trans_no), trans_no
             if done % 50 == 0 or done == len(self.runs_without_workers):
                 say(f"{self.name}: {done} of {len(self.runs_without_workers)} runs without workers are right")

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
 from tests.system import figures
-from tests.system.account import WITHOUT_WORKERS, Account
+from tests.system.account import BY_DEFAULT, WITHOUT_WORKERS, Account
 from tests.system.deployment import Deployment
 
 HOME = Path(__file__).parents[2] / "build" / "system" / "airflow"
@@ -38,7 +38,7 @@ def quick(pytestconfig: pytest.Config) -> bool:
 def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with Deployment(HOME) as deployment:
         figures.say("all processes are healthy")
-        for dag_id in ("waits", WITHOUT_WORKERS, "submits", "thousands", "undisturbed"):
+        for dag_id in ("waits", WITHOUT_WORKERS, BY_DEFAULT, "submits", "thousands", "undisturbed"):
             deployment.wait_for_dag(dag_id)
         warm_up(deployment, tmp_path_factory.mktemp("warm-up"))
         yield deployment

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_trim.emulator import HttpError, RawResponse
-from tests.system.account import STEP_LIMIT, Account
+from tests.system.account import BY_DEFAULT, STEP_LIMIT, Account
 from tests.system.deployment import TRIGGERERS, Deployment
 from tests.system.figures import note, say
 
@@ -16,11 +16,18 @@ POISONS = (b'"taskId": 99999999999999999999', b'"later": {"x": ["\\u0000"]}', b'
 """Beyond 64 bits, and what PostgreSQL's JSONB can't hold."""
 
 
+def start_waits(waits: Account, quick: bool) -> None:
+    """Start five hundred waits, ten of them with workers: two processes for each take the machine minutes."""
+    waits.without_workers = BY_DEFAULT
+    waits.wait_in(1)
+    waits.wait_in(1 if quick else 49, without_workers=True)
+    waits.wait_until_deferred()
+
+
 def test_responses_are_poisoned(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
     """A tenth of the trims, while another DAG's task is deferred in the same triggerers."""
     waits = account("poisoned")
-    waits.wait_in(1 if quick else 50)
-    waits.wait_until_deferred()
+    start_waits(waits, quick)
     triggerers = {name: airflow.processes[name].pid for name in TRIGGERERS}
     until = datetime.now(UTC) + timedelta(seconds=60)
     other = airflow.trigger("undisturbed", until=until.isoformat())
@@ -43,8 +50,7 @@ def test_responses_are_poisoned(airflow: Deployment, account: Callable[..., Acco
 def test_credentials_are_refused(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
     seconds = 15.0 if quick else 60.0
     waits = account("refused")
-    waits.wait_in(1 if quick else 50)
-    waits.wait_until_deferred()
+    start_waits(waits, quick)
     waits.wait_until_polled(waits.waiting, since=time.monotonic())
     began = time.monotonic()
     waits.emulator.misbehave(None, HttpError(403), repeat=True)
@@ -63,8 +69,7 @@ def test_secrets_backend_hangs(airflow: Deployment, account: Callable[..., Accou
     """Waits whose connection is loaded go on; those of another connection begin when the backend is back."""
     seconds = 40.0 if quick else 120.0
     waits, new = account("secrets"), account("secrets-new")
-    waits.wait_in(1 if quick else 50)
-    waits.wait_until_deferred()
+    start_waits(waits, quick)
     began = time.monotonic()
     airflow.secrets_hang.touch()
     try:

@@ -62,7 +62,7 @@ with DAG("submits", **RUN):
     )
 
 
-def wait_without_workers(number: int, interval: float) -> None:
+def wait_without_workers(number: int, interval: float, max_consecutive_failures: int = 100_000) -> None:
     """Wait for one of a run's trims; no worker is started for it."""
     TrimTaskStatusSensor(
         task_id=f"wait-{number}",
@@ -72,7 +72,7 @@ def wait_without_workers(number: int, interval: float) -> None:
         finish_in_triggerer=True,
         poke_interval=interval,
         timeout=LONG,
-        max_consecutive_failures=100_000,
+        max_consecutive_failures=max_consecutive_failures,
         retries=0,
     )
 
@@ -84,6 +84,10 @@ with DAG("thousands", **RUN):
 with DAG("waits_without_workers", **RUN):
     for number in range(TRIMS_PER_RUN):
         wait_without_workers(number, interval=10)
+
+with DAG("waits_by_default", **RUN):
+    for number in range(TRIMS_PER_RUN):
+        wait_without_workers(number, interval=10, max_consecutive_failures=10)
 
 with DAG("undisturbed", **RUN):
     # Another package's deferred task, in addition to those that wait for trims.
