@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -17,17 +18,18 @@ pytestmark = pytest.mark.xdist_group("live")
 
 def test_a_triggerer_sends_metrics(waits: Waits, statsd: StatsdServer) -> None:
     """Since Airflow 3.2 it has another Stats than its workers."""
-    waits.service.add_trim("measured", start_on_first_poll=True)
+    label = re.escape(settings_for(waits.service).account_label)
+    opened = re.compile(rf"trim\.waits\.open,account={label},hostname=[^,]+:[1-9]\d*\|g")
+    waits.service.add_trim("measured", seconds=math.inf)
     waits.service.misbehave("measured", HttpError(502))
-    state, _, starts = waits.run("of_conf", trans_no="measured")
-    assert (state, starts) == ("success", 0)
+    run_id = waits.airflow.trigger("of_conf", trans_no="measured")
+    statsd.wait_until(lambda: any(map(opened.fullmatch, statsd.lines())), lambda: f"{statsd.lines()}", LIMIT)
+    waits.service.finish("measured")
+    assert waits.airflow.wait_for_end("of_conf", run_id, LIMIT) == "success"
     names = ("polls.done", "polls.processing", "polls.unavailable", "poll.duration", "waits.ended.success")
     gauges = ("waits.open", "quota.used", "quota.limit")
     more = ("wait.duration", "detection.delay")
     statsd.wait_for((f"trim.{name}" for name in (*names, *gauges, *more)), LIMIT)
-    label = re.escape(settings_for(waits.service).account_label)
-    opened = re.compile(rf"trim\.waits\.open,account={label},hostname=[^,]+:[1-9]\d*\|g")
-    statsd.wait_until(lambda: any(map(opened.fullmatch, statsd.lines())), lambda: "no open wait was sent", LIMIT)
     assert waits.service.token not in "".join(statsd.lines(""))
 
 

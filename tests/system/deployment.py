@@ -13,6 +13,7 @@ from tests.support.hanging_secrets import HangingSecrets
 from tests.support.live_airflow import LiveAirflow
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
+from tests.support.statsd_server import StatsdServer
 
 DAGS = Path(__file__).parent / "dags"
 TRIGGERERS = ("triggerer-1", "triggerer-2")
@@ -75,11 +76,13 @@ class Deployment(LiveAirflow):
         self._servers = contextlib.ExitStack()
         self.postgres = PostgresServer()
         self.broker = RedisServer()
+        self.statsd = StatsdServer()
         self.quota = RedisServer()
         """Where calls are counted: another Redis than Celery's, so that it can be lost alone."""
         settings = (
             NOTICING_THE_DEAD
             | TIMEOUTS
+            | self.statsd.environment()
             | {
                 "CORE__EXECUTOR": "CeleryExecutor",
                 # So few that none is in Celery's queue for long enough to be taken for lost.
@@ -100,7 +103,7 @@ class Deployment(LiveAirflow):
         self.environment |= {"HANGING_SECRETS": str(self.secrets_hang), "PYTHONPATH": str(DAGS.parents[2])}
 
     def start(self) -> None:
-        for server in (self.postgres, self.broker, self.quota):
+        for server in (self.postgres, self.broker, self.quota, self.statsd):
             self._servers.enter_context(server)
         super().start()
 
