@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import pkgutil
 import runpy
@@ -17,6 +18,7 @@ import pytest
 import airflow_provider_trim
 from airflow_provider_trim import compat
 from airflow_provider_trim.compat import connection
+from airflow_provider_trim.compat.stats import find_stats, hostname
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from tests.support import running
@@ -48,6 +50,15 @@ async def test_a_connection_as_an_old_common_compat_leaves_it_to_us(trim_connect
     found = await connection.get_async_connection(trim_connection)
     assert (found.conn_type, found.conn_id) == ("trim", trim_connection)
     assert await connection.get_async_extra_dejson(found) == found.extra_dejson
+
+
+def test_airflow_has_stats() -> None:
+    """Which drop what they get here, where nothing has initialized them."""
+    stats = find_stats()
+    stats.incr("trim.polls", 1, tags={"outcome": "done"})
+    stats.gauge("trim.waits.open", 1, tags={})
+    stats.timing("trim.poll.duration", datetime.timedelta(seconds=1), tags={})
+    assert hostname()
 
 
 def test_what_no_airflow_has() -> None:
