@@ -52,7 +52,8 @@ def initialize(monkeypatch: pytest.MonkeyPatch, factory: Callable[[], Any], pack
 
 def statsd_logger() -> Any:
     """Return Airflow's StatsD backend, as its configuration has it."""
-    return _find(f"{SDK}.metrics.statsd_logger", "airflow.metrics.statsd_logger").get_statsd_logger()
+    make = _find(f"{SDK}.metrics.statsd_logger", "airflow.metrics.statsd_logger").get_statsd_logger
+    return make(*(None for _ in inspect.signature(make).parameters))  # up to 3.1, Stats, which is not used
 
 
 def otel_logger(provider: Any) -> Any:
