@@ -32,6 +32,7 @@ NAMES = (
     "imports",
     "many",
     "workers",
+    "scale",
 )
 
 
