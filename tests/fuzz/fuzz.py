@@ -118,6 +118,7 @@ def fuzz(name: str, seconds: int) -> None:
         "max_total_time": seconds,
         "max_len": MAX_INPUT,
         "timeout": SLOWEST_INPUT,
+        "report_slow_units": SLOWEST_INPUT,
         "rss_limit_mb": 2048,
         "artifact_prefix": f"{found}/",
         "dict": dictionary,

@@ -16,6 +16,7 @@ from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.ratelimit.storage import STORAGE_RETRY_DELAY
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.clocks import Clock, no_jitter
+from tests.support.delaying_proxy import DelayingProxy
 from tests.support.redis_server import RedisServer
 
 Settings = Callable[..., TrimSettings]
@@ -41,6 +42,18 @@ def test_processes_share_it(redis: RedisServer, settings: Settings) -> None:
     assert one.usage() == "quota 18/30 used by this process"
     another = settings("30/minute", login="another", quota_storage=redis.url)
     assert granted(RateLimiter(another), 5) == 5
+
+
+def test_a_redis_that_is_far_away_counts_every_call(
+    redis: RedisServer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """50 ms there and back, as between regions: that is slow, and no reason to fall back."""
+    with DelayingProxy(redis.port, 0.025) as proxy:
+        shared = settings("5/minute", login="far", quota_storage=f"redis://127.0.0.1:{proxy.port}/0")
+        one, other = RateLimiter(shared, jitter=no_jitter), RateLimiter(shared, jitter=no_jitter)
+        assert granted(one, 3) == 3
+        assert granted(other, 4) == 2
+    assert not messages(caplog, "unreachable")
 
 
 def test_permits_come_back_when_they_leave_the_window(redis: RedisServer, settings: Settings) -> None:

@@ -23,6 +23,7 @@ class DelayingProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self.port = 0
         """On loopback, on which it listens."""
 
@@ -32,6 +33,7 @@ class DelayingProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers += [writer, upstream[1]]
         for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
             task = asyncio.create_task(self._pass_on(source, sink))
             self._tasks.add(task)
@@ -48,6 +50,9 @@ class DelayingProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
