@@ -63,6 +63,7 @@ class Schedule:
         self._sizes: dict[str, int] = {}
         self._queue, self._overdue = TurnQueue(), TurnQueue()
         self._overdue_next = False
+        self._overdue_version = 0
         self._urgent = TimeQueue()
         self._last_polls = TimeQueue()
 
@@ -245,7 +246,10 @@ class Schedule:
 
     def _reorder(self) -> None:
         self._queue.reorder((key, self._due_at(self._entries[key])) for key in self._queue)
-        self._overdue.reorder((key, self._overdue_at(self._entries[key])) for key in self._overdue)
+        # The times at which they are overdue are right as they were, except under another quota.
+        if self._overdue_version != self._budget.version:
+            self._overdue_version = self._budget.version
+            self._overdue.reorder((key, self._overdue_at(self._entries[key])) for key in self._overdue)
 
     def _ask(self, question: Callable[[PollingPolicy], float]) -> float:
         """Query the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""
