@@ -216,12 +216,13 @@ class TrimVideoOperator(TrimWaitingMixin):
         if task is not None:
             self.log.info("Trim %s was already finished by an earlier attempt", lazy.truncate(trans_no))
             return self._push(lazy.TrimResults(trans_nos, [task]), context)
+        clip_seconds = lazy.as_seconds(lazy.required("duration", self.duration))
         if self.first_poll_after is None:
-            self.first_poll_after = min(30.0, max(2.0, lazy.as_seconds(lazy.required("duration", self.duration)) / 20))
+            self.first_poll_after = min(30.0, max(2.0, clip_seconds / 20))
         options = self._wait_options(self.poll_interval)
         if expects_callback:
             options = dataclasses.replace(options, expects_callback=True)
-        return self._push(self._wait(trans_nos, options), context)
+        return self._push(self._wait(trans_nos, options, clip_seconds=clip_seconds), context)
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""

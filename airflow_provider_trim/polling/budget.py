@@ -18,6 +18,7 @@ class WaitingTrim:
     :param not_before: the earliest time of its next poll
     :param age: seconds from ``started_at`` to the last poll that showed a trim that was not done
     :param polled_at: when it was last polled
+    :param kind: trims of one kind are expected to take about as long; None for one of which no more is known
     """
 
     started_at: float
@@ -25,6 +26,9 @@ class WaitingTrim:
     not_before: float
     age: float = 0.0
     polled_at: float = -math.inf
+    kind: str | None = None
+    rank: int = 0
+    """How many trims of its kind were waiting when it came."""
 
 
 class CallBudget:
@@ -43,6 +47,10 @@ class CallBudget:
         """Calls, ever."""
         self.demand = 0.0
         """Calls per second, if each trim were polled at its interval."""
+        self.waiting: dict[str | None, int] = {}
+        """Trims of each kind."""
+        self.changes = 0
+        """Changes with the trims that wait."""
         self._recent: deque[float] = deque()
 
     def set(self, calls: int | None, window: float) -> None:
@@ -52,12 +60,25 @@ class CallBudget:
             self.version += 1
 
     def add(self, trim: WaitingTrim) -> None:
-        """Count in a trim's demand."""
+        """Count in a trim."""
         self.demand += 1.0 / trim.interval
+        trim.rank = self.waiting.get(trim.kind, 0)
+        self.waiting[trim.kind] = trim.rank + 1
+        self.changes += 1
 
     def remove(self, trim: WaitingTrim) -> None:
-        """Count out a trim's demand."""
+        """Count out a trim."""
         self.demand -= 1.0 / trim.interval
+        self.changes += 1
+        left = self.waiting.pop(trim.kind) - 1
+        if left:
+            self.waiting[trim.kind] = left
+
+    def change_interval(self, trim: WaitingTrim, interval: float) -> None:
+        """Give a trim that is counted in another interval, in seconds."""
+        if interval != trim.interval:
+            self.demand += 1.0 / interval - 1.0 / trim.interval
+            trim.interval = interval
 
     def spend(self, now: float) -> None:
         """Count a call."""

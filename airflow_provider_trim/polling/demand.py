@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
-from airflow_provider_trim.polling.duration_model import DurationModel
+from airflow_provider_trim.polling.duration_model import AGES, DurationModel, bin_index
+from airflow_provider_trim.polling.poll_ages import PollAges, PollsMade
 
 PLANNING_HORIZONS, STEADY_HORIZONS = (0.25, 0.5, 1.0), (0.5,)
 """Windows in which the trims' demand has to fit into the calls that are left, and those of a steady load."""
@@ -14,58 +15,87 @@ PLANNING_HORIZONS, STEADY_HORIZONS = (0.25, 0.5, 1.0), (0.5,)
 STEADY = 0.9
 """Share of finished trims that are replaced from which a load counts as steady."""
 
+MAX_EXPECTED_DELAY = 1.0
+"""Windows of expected delay at which a trim is due at any price."""
+
 MIN_SURVIVAL = 1e-6
 """Probability below which the model says nothing of trims that old."""
+
+MAX_KNOWN_AGE = AGES[-1] / 2
+"""Seconds; older trims are all treated alike."""
 
 
 class Demand:
     """How many calls trims need within each planning horizon.
 
-    :param model: what is known of durations
+    :param models: what is known of durations, by the trims' kinds
     :param trims: that wait
     :param budget: the calls that there are
     """
 
-    def __init__(self, model: DurationModel, trims: Collection[WaitingTrim], budget: CallBudget) -> None:
-        self._model = model
-        self._interval = budget.mean_interval(len(trims))
-        self._replaced = model.replaced if model.replaced < STEADY else 1.0
-        parts = PLANNING_HORIZONS if self._replaced < 1.0 else STEADY_HORIZONS
-        self._horizons = [(part * budget.window, budget.supply(part * budget.window)) for part in parts]
-        sums: dict[int, tuple[int, float, float]] = {}
+    def __init__(
+        self, models: Mapping[str | None, DurationModel], trims: Collection[WaitingTrim], budget: CallBudget
+    ) -> None:
+        self._limit = MAX_EXPECTED_DELAY * budget.window
+        interval = budget.mean_interval(len(trims))
+        sums: dict[DurationModel, dict[int, tuple[int, float, float]]] = {model: {} for model in models.values()}
         for trim in trims:
-            age = model_age(trim, model)
-            index = model.bin_index(age)
-            count, ages, pauses = sums.get(index, (0, 0.0, 0.0))
-            sums[index] = count + 1, ages + age, pauses + max(budget.now - trim.started_at - trim.age, 0.0)
+            age = model_age(trim)
+            index = bin_index(age)
+            bins = sums[models[trim.kind]]
+            count, ages, pauses = bins.get(index, (0, 0.0, 0.0))
+            bins[index] = count + 1, ages + age, pauses + max(budget.now - trim.started_at - trim.age, 0.0)
+        self._kinds = [_KindDemand(model, bins, interval) for model, bins in sums.items() if bins]
+        steady = all(kind.replaced >= 1.0 for kind in self._kinds)
+        parts = STEADY_HORIZONS if steady else PLANNING_HORIZONS
+        self._horizons = [part * budget.window for part in parts]
+        self._supplies = [budget.supply(seconds) for seconds in self._horizons]
+
+    def fits(self, price: float) -> bool:
+        """Return whether there are enough calls at a price of one, in seconds of delay."""
+        needed = [0.0] * len(self._horizons)
+        for kind in self._kinds:
+            kind.add_to(needed, self._horizons, PollAges(kind.model, price, self._limit))
+        return all(calls <= supply for calls, supply in zip(needed, self._supplies, strict=True))
+
+
+class _KindDemand:
+    """The calls that trims of one kind need."""
+
+    def __init__(self, model: DurationModel, bins: dict[int, tuple[int, float, float]], interval: float) -> None:
+        self.model = model
+        self.replaced = model.replaced if model.replaced < STEADY else 1.0
+        self._interval = interval
         self._groups = [
-            (index, count, ages / count, (ages + pauses) / count, model.survival(ages / count))
-            for index, (count, ages, pauses) in sums.items()
+            (index, count, ages / count, (ages + pauses) / count, model.survival_at(ages / count))
+            for index, (count, ages, pauses) in sorted(bins.items())
         ]
         """By the bin of the last poll: trims, their mean ages at it and now, and the survival until it."""
+        self._youngest = self._groups[0][2]
+        self._oldest = max(group[3] for group in self._groups)
 
-    def fits(self, polls: list[float]) -> bool:
-        """Return whether there are enough calls.
+    def add_to(self, needed: list[float], horizons: list[float], polls: PollAges) -> None:
+        """Add the calls that are needed within each horizon.
 
-        :param polls: age at the next poll for a last poll at each of the model's ages
+        :param polls: ages at the trims' polls
         """
-        model, interval, replaced = self._model, self._interval, self._replaced
-        made = model.polls_made(polls, interval) if replaced < 1.0 else []
-        rate, needed = 0.0, [0.0] * len(self._horizons)
+        interval, replaced, rate = self._interval, self.replaced, 0.0
+        if replaced < 1.0:
+            end = self._oldest + horizons[-1]
+            made = PollsMade(polls, self.model.survival, interval, self._youngest, end)
         for index, count, last, now, alive in self._groups:
             # Of trims that should be done long since, the model knows no more than their rate.
             steady = replaced if alive > MIN_SURVIVAL else 1.0
-            rate += steady * count / max(polls[index] - model.ages[index], interval)
+            rate += steady * count / max(polls.at(index) - AGES[index], interval)
             if steady < 1.0:
-                share, before = (1.0 - steady) * count / alive, model.interpolate(made, now)
-                overdue = min((before - model.interpolate(made, last)) * share, (1.0 - steady) * count)
-                for number, (seconds, _) in enumerate(self._horizons):
-                    needed[number] += overdue + (model.interpolate(made, now + seconds) - before) * share
-        return all(
-            calls + rate * seconds <= supply for calls, (seconds, supply) in zip(needed, self._horizons, strict=True)
-        )
+                share, before = (1.0 - steady) * count / alive, made.by(now)
+                overdue = min((before - made.by(last)) * share, (1.0 - steady) * count)
+                for number, seconds in enumerate(horizons):
+                    needed[number] += overdue + (made.by(now + seconds) - before) * share
+        for number, seconds in enumerate(horizons):
+            needed[number] += rate * seconds
 
 
-def model_age(trim: WaitingTrim, model: DurationModel) -> float:
+def model_age(trim: WaitingTrim) -> float:
     """Return a trim's age at its last poll; beyond half of the model's ages, all are treated alike."""
-    return min(trim.age, model.ages[-1] / 2)
+    return min(trim.age, MAX_KNOWN_AGE)

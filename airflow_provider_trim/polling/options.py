@@ -19,6 +19,7 @@ class WaitOptions:
     :param max_consecutive_failures: failed polls in a row that end the wait; None for any number
     :param exponential_backoff: double the interval with every poll
     :param max_interval: seconds at which the doubling ends; None for no end
+    :param kind: trims of one kind are expected to take about as long; None where nothing says so
     :param expects_callback: the service was asked to send a callback when the trim is done
     :param task: the task that waits, with all its runs and mapped instances; tasks take turns at the quota
     """
@@ -32,6 +33,7 @@ class WaitOptions:
     max_interval: float | None = None
     expects_callback: bool = False
     task: str = ""
+    kind: str | None = None
 
     def shifted(self, offset: float) -> WaitOptions:
         """Return the same options on another clock.

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.metrics import Sample
-from airflow_provider_trim.polling.duration_model import DurationModel
+from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.ratelimit.shared_knowledge import SharedKnowledge
@@ -23,17 +23,14 @@ ACQUIRE_TIMEOUT = 10.0
 
 log = contained_logger(__name__)
 
-_models: weakref.WeakKeyDictionary[RateLimiter, DurationModel] = weakref.WeakKeyDictionary()
+_models: weakref.WeakKeyDictionary[RateLimiter, AccountDurations] = weakref.WeakKeyDictionary()
 
 
-def durations_of(limiter: RateLimiter) -> DurationModel:
-    """Return what this process knows of how long an account's trims take, whichever pollers learned it.
-
-    Pollers in several threads may share it: an observation may be lost if two come at once, and no more.
-    """
+def durations_of(limiter: RateLimiter) -> AccountDurations:
+    """Return what this process knows of how long an account's trims take, whichever pollers learned it."""
     model = _models.get(limiter)
     if model is None:
-        model = _models[limiter] = DurationModel()
+        model = _models[limiter] = AccountDurations()
     return model
 
 
@@ -101,10 +98,10 @@ class Permits:
             self._limiter = None
 
 
-def _share_durations(model: DurationModel, knowledge: SharedKnowledge) -> None:
+def _share_durations(model: AccountDurations, knowledge: SharedKnowledge) -> None:
     """Learn from other processes, or let them learn from this one."""
     text = knowledge.take()
     if text is not None and not model.load(text):
         log.warning("What other processes know of durations can't be read; this process replaces it")
         knowledge.reject()
-    knowledge.exchange_soon(model.dump, round(model.finished))
+    knowledge.exchange_soon(model.dump, round(model.all.finished))

@@ -17,12 +17,15 @@
    was learned. The steadier the load, the less it follows each trim.
 6. Unused calls are spent early on the next trim due, from a tenth of the price on, or when waiting on would add less to
    the chance that it is done than it takes away from the window; at an even pace, faster the less are wasted.
-7. *Scouts*: while little is known, one trim is polled each time that all have grown older by a part. A few calls tell
-   the scale of durations for all, be it seconds or hours.
-8. Nothing starves: a trim is due after an hour at the latest.
+7. *Kinds*: trims of one DAG task, with clips about as long, are one kind. Durations, and how many trims are replaced,
+   are learned for each kind; the price of a call is the same for all.
+8. *Scouts*: while little is known, one trim is polled each time that all have grown older by a part. Of a kind of
+   which none has finished, the nth trim is polled first at an age of 1.5^n seconds. A few calls tell the scale of
+   durations for all, be it seconds or hours.
+9. Nothing starves: a trim is due after an hour at the latest.
 
-Nothing here is a number of seconds but the last. What is learned (:class:`DurationModel`) and the quota's window set
-the scale.
+No number of seconds fits one scale of durations only. What is learned
+(:class:`~airflow_provider_trim.polling.account_durations.AccountDurations`) and the quota's window set the scale.
 """
 
 from __future__ import annotations
@@ -31,30 +34,19 @@ import math
 from collections.abc import Collection
 from typing import Protocol
 
+from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
-from airflow_provider_trim.polling.demand import STEADY, Demand, model_age
-from airflow_provider_trim.polling.duration_model import DurationModel
-
-MAX_EXPECTED_DELAY = 1.0
-"""Windows of expected delay at which a trim is due at any price."""
-
-EARLY_PRICE = 0.1
-"""Part of the price from which a trim may be polled early."""
-
-EARLY_PACING = 0.1
-"""Minimum pause between two early calls, in pauses of an even pace."""
-
-SCOUTING_RATIO = 0.5
-"""Growth of the trims' age between two scouting calls while nothing is known and there are as many trims as calls."""
-
-MAX_POLL_INTERVAL = 3600.0
-"""Seconds without a poll after which a trim is due."""
+from airflow_provider_trim.polling.demand import Demand
+from airflow_provider_trim.polling.plan import KindPlan
 
 REPRICE_THRESHOLD = 0.05
 """Part of the trims, or of the quota, after which the price is set again."""
 
 LEARNING_THRESHOLD = 0.5
 """Growth of the number of finished trims after which the price is set again."""
+
+MAX_PLANNED_KINDS = 16
+"""Kinds that are distinguished at a time, since a price costs time for each; others count as the account's."""
 
 MIN_PRICE, PRICE_STEP = 1e-3, 1.1
 """Seconds of the lowest price, and how closely one is set."""
@@ -83,46 +75,8 @@ class PollingPolicy(Protocol):
         :param finished: whether it was done
         """
 
-    def use(self, durations: DurationModel) -> None:
+    def use(self, durations: AccountDurations) -> None:
         """Plan with, and add to, what is known of an account's trims."""
-
-
-class RoundRobinPolicy:
-    """Polls the least recently polled trim first, at an even pace: what is fair to do where nothing is known."""
-
-    def __init__(self) -> None:
-        self._pace = 0.0
-        self._planned: tuple[int, int] = (-1, -1)
-
-    def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
-        """Set the pace."""
-        planned = (len(trims), budget.version)
-        if planned == self._planned:
-            return False
-        self._planned = planned
-        scarce = budget.calls is not None and budget.demand * budget.window > budget.calls
-        self._pace = budget.window / budget.calls if scarce and budget.calls else 0.0
-        return True
-
-    def due_at(self, trim: WaitingTrim) -> float:
-        """Return when a trim is due: in the order of the last polls, and not before its interval has passed."""
-        if not self._pace:
-            return trim.not_before
-        return max(trim.not_before, trim.polled_at + self._pace * self._planned[0])
-
-    def early_at(self, trim: WaitingTrim, budget: CallBudget) -> float:
-        """Return when a trim can be polled early: as soon as its interval and the pace allow it."""
-        return max(trim.not_before, budget.last_call + self._pace) if self._pace else math.inf
-
-    def not_before(self, budget: CallBudget) -> float:
-        """Return when the next call keeps the pace."""
-        return budget.last_call + self._pace
-
-    def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
-        """Learn nothing."""
-
-    def use(self, durations: DurationModel) -> None:
-        """Plan without it."""
 
 
 class ExpectedDelayPolicy:
@@ -131,54 +85,42 @@ class ExpectedDelayPolicy:
     :param durations: what is known of how long trims take
     """
 
-    def __init__(self, durations: DurationModel | None = None) -> None:
-        self._durations = durations or DurationModel()
+    def __init__(self, durations: AccountDurations | None = None) -> None:
+        self._durations = durations or AccountDurations()
         self._scarce = False
-        self._price: float | None = None
+        self._price = self._fitting = 0.0
         self._planned = (0, 0, 0)
         """Trims, version of the quota and calls made, when the price was set."""
-        self._due_ages: list[float] = []
-        self._early_ages: list[float] = []
-        self._finished = self._planned_finished = self._count = self._gone = self._places = 0
+        self._plans: dict[str | None, KindPlan] = {}
+        self._gone = self._changes = self._finished = self._planned_finished = 0
+        self._window = self._crowd = 0.0
 
     def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
         """Learn from a poll how long trims take."""
-        self._durations.observe(trim.age, age, finished)
+        plan = self._plan(trim.kind)
+        plan.durations.observe(trim.age, age, finished)
+        if plan.durations is not self._durations.all:
+            self._durations.all.observe(trim.age, age, finished)
+        plan.gone += finished
         self._gone += finished
         self._finished += finished
 
-    def use(self, durations: DurationModel) -> None:
+    def use(self, durations: AccountDurations) -> None:
         """Plan with, and add to, what is known of an account's trims."""
         if durations is not self._durations:
             self._durations = durations
+            self._plans = {}
             self._planned = (-1, -1, -1)
-
-    def _count_replaced(self, count: int) -> None:
-        """Count the finished trims, and those of them that another one followed while others were waiting."""
-        come = max(count + self._gone - self._count, 0)
-        if self._gone or come:
-            self._places = self._places + self._gone if count else 0
-            replaced = min(come, self._places)
-            self._places -= replaced
-            self._durations.count_replaced(replaced, self._gone)
-            self._count, self._gone = count, 0
 
     def due_at(self, trim: WaitingTrim) -> float:
         """Return when a trim is due."""
-        return self._due(trim, self._due_ages)
+        return self._plan(trim.kind).due_at(trim) if self._scarce else trim.not_before
 
     def early_at(self, trim: WaitingTrim, budget: CallBudget) -> float:
         """Return when the trim that is due next can be polled early, or as a scout."""
         if not self._scarce or budget.left <= 1:
             return math.inf
-        last, model = budget.last_call, self._durations
-        crowd = min(math.sqrt(self._planned[0] / (budget.calls or 1)), 1.0)
-        growth = 1.0 + SCOUTING_RATIO * crowd * (1.0 + model.finished)
-        scout = trim.started_at + max((last - trim.started_at) * growth, model.ages[1])
-        early = self._due(trim, self._early_ages)
-        wasted = model.survival(max(last, early) - trim.started_at) / model.survival(trim.age)
-        pace = budget.window / budget.left * max(min(wasted, 1.0) ** 3, EARLY_PACING)
-        return max(trim.not_before, min(scout, max(early, last + pace)))
+        return self._plan(trim.kind).early_at(trim, budget, self._crowd)
 
     def not_before(self, budget: CallBudget) -> float:
         """Return the earliest time of the next poll: any."""
@@ -186,8 +128,9 @@ class ExpectedDelayPolicy:
 
     def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
         """Set the price again if enough has changed."""
+        if self._gone or budget.changes != self._changes:
+            self._count_replaced(budget)
         count, calls = len(trims), budget.calls
-        self._count_replaced(count)
         scarce = calls is not None and budget.demand * budget.window > calls
         if scarce == self._scarce and not (scarce and self._is_outdated(count, budget)):
             return False
@@ -195,54 +138,81 @@ class ExpectedDelayPolicy:
         self._planned = (count, budget.version, budget.made)
         self._planned_finished = self._finished
         if scarce:
-            self._set_price(self._solve_price(trims, budget), budget.window)
+            self._set_price(trims, budget)
         else:
-            self._price = None
+            self._price = self._fitting = 0.0
         return True
 
-    def _set_price(self, fitting: float, window: float) -> None:
-        model, smoothing = self._durations, self._durations.replaced / 2
-        self._price = fitting ** (1.0 - smoothing) * (self._price or fitting) ** smoothing
-        self._due_ages = model.optimal_poll_ages(self._price, MAX_EXPECTED_DELAY * window)
-        cheap = self._due_ages
-        if self._durations.replaced < STEADY:
-            cheap = model.optimal_poll_ages(self._price * EARLY_PRICE, MAX_EXPECTED_DELAY * window)
-        productive = model.productive_poll_ages(window)
-        self._early_ages = [
-            min(early, best) if best > age else early
-            for age, early, best in zip(model.ages, cheap, productive, strict=False)
-        ]
+    def _plan(self, kind: str | None) -> KindPlan:
+        plan = self._plans.get(kind)
+        if plan is None:
+            durations = self._durations
+            plan = KindPlan(durations.of(kind) if len(self._plans) < MAX_PLANNED_KINDS else durations.all)
+            if self._price:
+                plan.set_price(self._price, self._window)
+            self._plans[kind] = plan
+        return plan
+
+    def _count_replaced(self, budget: CallBudget) -> None:
+        self._changes, self._gone = budget.changes, 0
+        for kind, plan in list(self._plans.items()):
+            count = budget.waiting.get(kind, 0)
+            counts = plan.count_replaced(count)
+            if plan.durations is not self._durations.all:
+                self._durations.all.count_replaced(*counts)
+            if not count:
+                del self._plans[kind]
+
+    def _set_price(self, trims: Collection[WaitingTrim], budget: CallBudget) -> None:
+        plans = {trim.kind: self._plan(trim.kind) for trim in trims}
+        for plan in plans.values():
+            plan.durations.recompute()
+        replaced = sum(plans[kind].durations.replaced * count for kind, count in budget.waiting.items()) / len(trims)
+        # A wasted call delays each trim, and those that follow, by one call at most.
+        followed = sum(
+            count / max(1.0 - plans[kind].durations.replaced, 0.01) for kind, count in budget.waiting.items()
+        )
+        highest = max(followed * budget.window / (budget.calls or 1), 2.0 * MIN_PRICE)
+        demand = Demand({kind: plan.durations for kind, plan in plans.items()}, trims, budget)
+        self._fitting = fitting = lowest_price(demand, highest, self._fitting)
+        self._price = fitting ** (1.0 - replaced / 2.0) * (self._price or fitting) ** (replaced / 2.0)
+        self._window, self._crowd = budget.window, len(trims) / (budget.calls or 1)
+        for plan in plans.values():
+            plan.set_price(self._price, budget.window)
 
     def _is_outdated(self, count: int, budget: CallBudget) -> bool:
         planned_count, planned_version, planned_made = self._planned
         return (
             planned_version != budget.version
-            or self._finished - self._planned_finished >= max(LEARNING_THRESHOLD * self._durations.finished, 1)
+            or self._finished - self._planned_finished >= max(LEARNING_THRESHOLD * self._durations.all.finished, 1)
             or abs(count - planned_count) > REPRICE_THRESHOLD * planned_count
             or budget.made - planned_made >= max(REPRICE_THRESHOLD * (budget.calls or 0), 1.0)
         )
 
-    def _due(self, trim: WaitingTrim, ages_of_next_poll: list[float]) -> float:
-        """Return when a trim is due, by a table of ages at the next poll for ages at the last."""
-        if not self._scarce:
-            return trim.not_before
-        ages, age = self._durations.ages, model_age(trim, self._durations)
-        index = self._durations.bin_index(age)
-        pause, following = ages_of_next_poll[index] - age, ages_of_next_poll[index + 1] - age
-        pause += (following - pause) * (age - ages[index]) / (ages[index + 1] - ages[index])
-        return max(trim.not_before, min(trim.started_at + trim.age + pause, trim.not_before + MAX_POLL_INTERVAL))
 
-    def _solve_price(self, trims: Collection[WaitingTrim], budget: CallBudget) -> float:
-        """Return the lowest price at which the trims need no more calls than there are."""
-        model = self._durations
-        model.recompute()
-        demand = Demand(model, trims, budget)
-        # A wasted call delays each trim, and those that follow, by one call at most.
-        followed = len(trims) / max(1.0 - model.replaced, 0.01)
-        low, high = MIN_PRICE, max(followed * budget.window / (budget.calls or 1), 2.0 * MIN_PRICE)
-        while high > low * PRICE_STEP:
-            price = math.sqrt(low * high)
-            fits = demand.fits(model.optimal_poll_ages(price, MAX_EXPECTED_DELAY * budget.window))
-            low, high = (low, price) if fits else (price, high)
-        # Rather too low than too high: the quota itself puts the one right, and the other wastes calls.
-        return low
+def lowest_price(demand: Demand, highest: float, guess: float) -> float:
+    """Return the lowest price at which the trims need no more calls than there are, or a little less.
+
+    Rather too low than too high: the quota itself puts the one right, and the other wastes calls.
+
+    :param highest: of the prices that count
+    :param guess: where to begin; 0.0 for no guess
+    """
+    low, high, step = MIN_PRICE, highest, PRICE_STEP
+    if low < guess < high:
+        if demand.fits(guess):
+            high = guess
+            while high / step > low and demand.fits(high / step):
+                high /= step
+                step *= step
+            low = max(high / step, low)
+        else:
+            low = guess
+            while low * step < high and not demand.fits(low * step):
+                low *= step
+                step *= step
+            high = min(low * step, high)
+    while high > low * PRICE_STEP * 1.001:
+        price = math.sqrt(low * high)
+        low, high = (low, price) if demand.fits(price) else (price, high)
+    return low

@@ -263,6 +263,7 @@ class Poller:
             deadline=min(deadlines, default=None),
             # Of tasks that wait for the same trim, the one with the fewest has it polled soonest.
             task=min((waiter.state.options.task for waiter in waiters), key=self._schedule.trims_of),
+            kind=waiters[0].state.options.kind,
         )
         self._wakeup.notify_if_asleep_at(not_before)
 

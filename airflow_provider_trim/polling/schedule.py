@@ -20,10 +20,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_trim.logs import contained_logger
+from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
-from airflow_provider_trim.polling.duration_model import DurationModel
-from airflow_provider_trim.polling.policy import MAX_POLL_INTERVAL, PollingPolicy, RoundRobinPolicy
+from airflow_provider_trim.polling.plan import MAX_POLL_INTERVAL
+from airflow_provider_trim.polling.policy import PollingPolicy
 from airflow_provider_trim.polling.queue import TimeQueue
+from airflow_provider_trim.polling.round_robin import RoundRobinPolicy
 from airflow_provider_trim.polling.turns import TurnQueue
 
 MAX_ROUNDS, MIN_OVERDUE_WINDOWS = 2.0, 2.0
@@ -78,7 +80,7 @@ class Schedule:
         """
         self._budget.set(calls, window)
 
-    def use(self, durations: DurationModel) -> None:
+    def use(self, durations: AccountDurations) -> None:
         """Plan with, and add to, what is known of an account's trims."""
         self._policy.use(durations)
 
@@ -95,6 +97,7 @@ class Schedule:
         not_before: float,
         deadline: float | None = None,
         task: str = "",
+        kind: str | None = None,
     ) -> None:
         """Add a trim, or change when it is polled next.
 
@@ -103,21 +106,22 @@ class Schedule:
         :param not_before: the earliest time of its next poll
         :param deadline: when it is polled in any case
         :param task: which waits for it
+        :param kind: trims of one kind are expected to take about as long; it stays what it is at first
         """
         limit = math.inf if deadline is None else deadline
         self._budget.advance(started_at)
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry(
-                started_at, interval, not_before, deadline=limit, known_since=not_before
+                started_at, interval, not_before, kind=kind, deadline=limit, known_since=not_before
             )
+            self._budget.add(entry)
         else:
-            self._budget.remove(entry)
+            self._budget.change_interval(entry, interval)
             self._count(entry, -1)
-            entry.started_at, entry.interval = min(started_at, entry.started_at), interval
+            entry.started_at = min(started_at, entry.started_at)
             entry.not_before, entry.deadline = not_before, limit
         entry.task = task
-        self._budget.add(entry)
         self._count(entry, 1)
         self._enqueue(key, entry)
 

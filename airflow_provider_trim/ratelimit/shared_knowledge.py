@@ -18,7 +18,7 @@ EXCHANGE_INTERVAL = 30.0
 KNOWLEDGE_TTL = 14 * 24 * 3600.0
 """Seconds for which a text is kept after it was last written."""
 
-MAX_TEXT = 16_384
+MAX_TEXT = 32_768
 """Bytes; a longer text is none of ours, and is replaced."""
 
 EXCHANGE = """
@@ -52,7 +52,7 @@ class SharedKnowledge:
         self,
         storage: RedisStorage,
         account: str,
-        purpose: str = "durations:1",
+        purpose: str = "durations:2",
         *,
         max_weight: int = 1_000,
         clock: Callable[[], float] = time.monotonic,

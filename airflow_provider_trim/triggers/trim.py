@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC
@@ -38,6 +39,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
     :param finish: end the task in the triggerer where all trims were successful; otherwise a worker does it
     :param expects_callback: whether the service calls this triggerer when a trim is finished, so that it is polled less
         often
+    :param clip_seconds: how long the clip is that the trim makes, or None where that is not known
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
         deferral_timeout: float | None = None,
         finish: bool = False,
         expects_callback: bool = False,
+        clip_seconds: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is not annotated
         self.trans_no = trans_no
@@ -72,6 +75,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
         self.deferral_timeout = deferral_timeout
         self.finish = finish
         self.expects_callback = expects_callback
+        self.clip_seconds = clip_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and its arguments, which are plain JSON values without secrets."""
@@ -90,6 +94,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
             "deferral_timeout",
             "finish",
             "expects_callback",
+            "clip_seconds",
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -121,6 +126,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
             exponential_backoff=self.exponential_backoff,
             max_interval=self.max_interval,
             expects_callback=self.expects_callback,
+            kind=kind_of(self.task_instance, self.clip_seconds),
         )
 
     def _effective_start(self) -> float | None:
@@ -130,3 +136,17 @@ class TrimTaskStatusTrigger(BaseTrigger):
             return self.started_at
         aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
         return float(aware.timestamp()) - self.deferral_timeout
+
+
+def kind_of(task_instance: Any, clip_seconds: float | None) -> str | None:
+    """Return which trims are expected to take about as long: those of one task whose clips differ by less than twofold.
+
+    :param task_instance: as the triggerer knows it; None in ``dag.test()``
+    :param clip_seconds: how long the clip is, or None where that is not known
+    :returns: None where neither is known
+    """
+    names = [getattr(task_instance, name, None) for name in ("dag_id", "task_id")]
+    task = ".".join(name for name in names if isinstance(name, str))
+    if clip_seconds is None or not 0.0 < clip_seconds < math.inf:
+        return task or None
+    return f"{task} clips from {2.0 ** math.floor(math.log2(clip_seconds)):g} s"

@@ -12,8 +12,9 @@ from policy_bound import Mixture
 from policy_simulation import alone
 from scipy import stats
 
-from airflow_provider_trim.polling.duration_model import DurationModel
-from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPolicy, RoundRobinPolicy
+from airflow_provider_trim.polling.account_durations import AccountDurations
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPolicy
+from airflow_provider_trim.polling.round_robin import RoundRobinPolicy
 from tests.support.schedule_simulation import INTERVAL, Quota, simulate
 
 BURSTS: dict[str, Any] = {
@@ -79,7 +80,7 @@ def ours(
 
 def warmed(distribution: str, seed: int) -> Callable[[], PollingPolicy]:
     """Return what makes a policy that has seen :data:`WARMED_BY` such trims."""
-    model = DurationModel()
+    model = AccountDurations()
     seen = durations(distribution, WARMED_BY, 1000 + seed)
     simulate([0.0] * WARMED_BY, seen, QUOTA, lambda: ExpectedDelayPolicy(model))
     return lambda: ExpectedDelayPolicy(model)

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPolicy, RoundRobinPolicy
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, PollingPolicy
+from airflow_provider_trim.polling.round_robin import RoundRobinPolicy
 from airflow_provider_trim.polling.schedule import MAX_ROUNDS, MIN_OVERDUE_WINDOWS, Schedule
 from tests.support.schedule_simulation import Quota, simulate
 

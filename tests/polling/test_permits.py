@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trim.polling.permits import MAX_PERMIT_WAIT, Permits, durations_of
-from airflow_provider_trim.polling.policy import ExpectedDelayPolicy, RoundRobinPolicy
+from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
+from airflow_provider_trim.polling.round_robin import RoundRobinPolicy
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.vod.errors import TrimTransportError
@@ -85,8 +86,8 @@ async def test_what_was_learned_of_an_account_is_kept_when_its_poller_ends() -> 
         schedule.upsert("a", started_at=0.0, interval=10.0, not_before=0.0)
         schedule.record("a", 300.0, finished=False)
         permits.forget()
-    durations_of(one).recompute()
-    assert durations_of(one).survival(250.0) > durations_of(other).survival(250.0)
+    durations_of(one).all.recompute()
+    assert durations_of(one).all.survival_at(250.0) > durations_of(other).all.survival_at(250.0)
 
 
 async def test_limiter_of_another_account_is_reported_to_instead(permits: Permits) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.polling.duration_model import DurationModel
+from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.permits import Permits, durations_of
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.schedule import Schedule
@@ -110,7 +110,7 @@ class Process:
         self._permits = Permits(self._schedule)
 
     @property
-    def durations(self) -> DurationModel:
+    def durations(self) -> AccountDurations:
         return durations_of(self._limiter)
 
     async def poll(self) -> None:
@@ -135,7 +135,7 @@ class Process:
             self._schedule.record(key, seconds, finished=True)
             self._schedule.discard(key)
             self._schedule.next_due_at()
-        self.durations.recompute()
+        self.durations.all.recompute()
 
 
 async def test_a_process_that_starts_learns_what_others_know(redis: RedisServer, client: Any) -> None:
@@ -143,9 +143,9 @@ async def test_a_process_that_starts_learns_what_others_know(redis: RedisServer,
     await experienced.poll()
     experienced.learn(20.0)
     await experienced.poll_until(lambda: any(client.scan_iter("*durations*")))
-    assert started.durations.survival(25.0) > 0.3
-    await started.poll_until(lambda: started.durations.survival(25.0) <= 0.1)
-    assert started.durations.survival(15.0) > 0.9
+    assert started.durations.all.survival_at(25.0) > 0.3
+    await started.poll_until(lambda: started.durations.all.survival_at(25.0) <= 0.1)
+    assert started.durations.all.survival_at(15.0) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -163,5 +163,5 @@ async def test_what_cannot_be_read_changes_nothing_and_is_replaced(
     (key,) = client.scan_iter("*durations*")
     client.hset(key, mapping={"text": text, "weight": 999})
     await process.poll_until(lambda: client.hget(key, "text") != text)
-    assert process.durations.survival(25.0) < 0.1
+    assert process.durations.all.survival_at(25.0) < 0.1
     assert [record.levelname for record in caplog.records] == ["WARNING"]

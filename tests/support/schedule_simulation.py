@@ -53,6 +53,7 @@ def simulate(
     interval: float = INTERVAL,
     task: Callable[[int], str] = lambda _: "",
     until: float = math.inf,
+    kinds: Sequence[str | None] | None = None,
 ) -> Delays:
     """Run the real schedule until all trims are found.
 
@@ -62,6 +63,7 @@ def simulate(
     :param interval: minimum seconds between two polls of one trim
     :param task: which waits for a trim, by its number
     :param until: seconds at which the simulation ends, if not all are found earlier
+    :param kinds: of the trims; by default, no more is known of any
     :returns: seconds from each one's end until it was found; NaN where it was not
     :raises RuntimeError: the schedule made a call over the quota
     """
@@ -79,7 +81,8 @@ def simulate(
         if now > until:
             break
         if arrival <= now:
-            schedule.upsert(str(come), started_at=now, interval=interval, not_before=now, task=task(come))
+            kind = None if kinds is None else kinds[come]
+            schedule.upsert(str(come), started_at=now, interval=interval, not_before=now, task=task(come), kind=kind)
             come += 1
         elif response <= now:
             _, trim, done = under_way.popleft()
