@@ -176,9 +176,11 @@ def test_a_forked_process_begins_again(
     process = metrics.process_metrics()
     metrics.process_metrics.cache_clear()
     assert process.exporter is not None
-    backend.act = lambda: release.wait(LIMIT)
+    hangs = threading.Event()
+    backend.act = lambda: hangs.set() or release.wait(LIMIT)
     process.metrics.count("trim.polls", "a", "done")
     process.exporter.flush(0.0)
+    assert hangs.wait(LIMIT)
     backend.act = lambda: None
 
     def child(results: Any) -> None:
