@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-<<<<<<< HEAD
-"""What metrics cost: CPU seconds of a poll with them, against one without, taken in turns in one process.
-=======
 """What metrics cost: CPU seconds of a poll with and without them, measured in turns in one process.
->>>>>>> 14b9c43 (Metrics: the test of a forked process waits until the backend hangs)
 
 ``python -m tests.benchmarks.metrics``. The polls are real ones over loopback, by the session that a poller has; the
 service is another process. Metrics go to StatsD by Airflow's own client, in the exporter's thread, whose CPU counts.
