@@ -88,3 +88,8 @@ def test_a_number_with_too_many_digits_for_a_text(name: str) -> None:
 def test_a_resolution_with_too_many_zeros(sampling_rate_parameter: SamplingRateParameter) -> None:
     """The emulator takes it, and then Python does not: ValueError from the handler, HTTP status 500."""
     check_submission({**SUBMISSION, "resolution": f"{'0' * 4300}640x480"}, sampling_rate_parameter)
+
+
+def test_a_trans_no_with_nul_at_the_emulator() -> None:
+    """It takes one that the package would not send, since no store of Airflow holds it."""
+    check_submission({**SUBMISSION, "transNo": "T\0"}, "samplingRate")
