@@ -74,6 +74,4 @@ class AccountDurations:
 
 
 def _numbers(values: Any) -> list[float]:
-    if not isinstance(values, list):
-        raise TypeError("not a list")
     return [float(value) for value in values]

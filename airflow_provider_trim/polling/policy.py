@@ -46,7 +46,7 @@ LEARNING_THRESHOLD = 0.5
 """Growth of the number of finished trims after which the price is set again."""
 
 MAX_PLANNED_KINDS = 16
-"""Kinds that are distinguished at a time, since a price costs time for each; others count as the account's."""
+"""Kinds that are distinguished at a time, since a price costs time for each; others count as any trims."""
 
 MIN_PRICE, PRICE_STEP = 1e-3, 1.1
 """Seconds of the lowest price, and how closely one is set."""

@@ -33,10 +33,14 @@ WARMED_BY = 50
 QUOTA = Quota(300)
 PAUSES = (5, 10, 15, 20, 30, 60, 120)
 
-NAIVE = {
-    **{f"fixed {pause} s": alone(lambda _, pause=pause: float(pause)) for pause in PAUSES},
-    **{f"backoff 5 s x {by}": alone(lambda number, by=by: 5.0 * by**number) for by in (1.5, 2.0)},
-}
+
+def _naive(*, submitted: bool) -> dict[str, Callable[..., Any]]:
+    fixed = {f"fixed {pause} s": lambda _, pause=pause: float(pause) for pause in PAUSES}
+    backoffs = {f"backoff 5 s x {by}": lambda number, by=by: 5.0 * by**number for by in (1.5, 2.0)}
+    return {name: alone(pause, submitted=submitted) for name, pause in (fixed | backoffs).items()}
+
+
+NAIVE, SUBMITTING = _naive(submitted=False), _naive(submitted=True)
 
 
 def seeds_of(size: int, most: int) -> int:
@@ -86,18 +90,69 @@ def warmed(distribution: str, seed: int) -> Callable[[], PollingPolicy]:
     return lambda: ExpectedDelayPolicy(model)
 
 
-def mixed(seed: int, places: int = 30, size: int = 60) -> float:
-    """Return a burst's mean delay during a steady load of two-minute trims ÷ that of the burst alone."""
+def mixed(seed: int) -> tuple[float, float]:
+    """Return the mean delay of a burst of 60 of 10 s: during a steady 30 of two minutes, and alone."""
     random = np.random.default_rng(seed)
-    trims = _steady(random, places, lambda begin: 120.0 * random.lognormal(0.0, 0.8), 5400.0)
-    burst = [(3600.0 + random.uniform(0.0, 20.0), 10.0 * random.lognormal(0.0, 0.6)) for _ in range(size)]
-    both = sorted([*trims, *burst])
-    delays = simulate([begin for begin, _ in both], [duration for _, duration in both], QUOTA)
-    short = set(burst)
-    together = np.mean([delay for trim, delay in zip(both, delays, strict=True) if trim in short])
-    burst.sort()
-    alone_ = simulate([begin for begin, _ in burst], [duration for _, duration in burst], QUOTA)
-    return float(together / np.mean(alone_))
+    long = _steady(random, 30, lambda begin: 120.0 * random.lognormal(0.0, 0.8), 5400.0)
+    return _short_ones(long, [_spread(random, 3600.0, 10.0) for _ in range(60)])
+
+
+def two_dags(seed: int, *, bursts: bool) -> tuple[float, float]:
+    """Return the mean delay of trims of 12 s: during a steady 40 of another task, of ten minutes, and alone.
+
+    :param bursts: four times 40 at once; otherwise five at any time
+    """
+    random = np.random.default_rng(seed)
+    long = _steady(random, 40, lambda begin: 600.0 * random.lognormal(0.0, 0.6), 5400.0)
+    if bursts:
+        short = [_spread(random, 1800.0 + 600.0 * number, 12.0) for number in range(4) for _ in range(40)]
+    else:
+        short = _steady(random, 5, lambda begin: 12.0 * random.lognormal(0.0, 0.6), 3600.0)
+    return _short_ones(long, short)
+
+
+def as_airflow_begins(size: int, seeds: int) -> tuple[float, float]:
+    """Return the mean delay of a burst of mapped tasks of 12 s, cold, and that with the best naive poll.
+
+    They begin within 20 s. Each submits its trim, and is polled once in its worker while calls are plentiful.
+    """
+    mine, naive = [], []
+    for seed in range(seeds):
+        random = np.random.default_rng([seed, size])
+        begins, lasts = zip(*sorted(_spread(random, 0.0, 12.0) for _ in range(size)), strict=True)
+        kinds = ["cut"] * size
+        mine.append(np.mean(simulate(begins, lasts, QUOTA, kinds=kinds, submitted=True)))
+        naive.append([np.mean(run(begins, lasts, QUOTA)) for run in SUBMITTING.values()])
+    return float(np.mean(mine)), float(np.mean(naive, axis=0).min())
+
+
+def lower_limit(seed: int) -> float:
+    """Return the mean delay of :func:`mixed`'s burst if each trim were found by one call, and none wasted.
+
+    The steady load has spent the quota at an even pace, so calls come back at that pace.
+    """
+    random = np.random.default_rng(seed)
+    _steady(random, 30, lambda begin: 120.0 * random.lognormal(0.0, 0.8), 5400.0)
+    ends = sorted(sum(_spread(random, 0.0, 10.0)) for _ in range(60))
+    call, delays = 0.0, []
+    for end in ends:
+        call = max(call + QUOTA.window / QUOTA.calls, end)
+        delays.append(call - end)
+    return float(np.mean(delays))
+
+
+def _spread(random: Any, begin: float, median: float) -> tuple[float, float]:
+    """Return begin and duration of a trim of a burst that begins within 20 s."""
+    return begin + random.uniform(0.0, 20.0), median * random.lognormal(0.0, 0.6)
+
+
+def _short_ones(long: Any, short: Any) -> tuple[float, float]:
+    both = sorted([*((*trim, "long") for trim in long), *((*trim, "short") for trim in short)])
+    begins, lasts, kinds = zip(*both, strict=True)
+    delays = simulate(begins, lasts, QUOTA, kinds=kinds)
+    together = [delay for delay, kind in zip(delays, kinds, strict=True) if kind == "short"]
+    begins, lasts = zip(*sorted(short), strict=True)
+    return float(np.mean(together)), float(np.mean(simulate(begins, lasts, QUOTA, kinds=["short"] * len(short))))
 
 
 def regime(seed: int, places: int = 50, skip: int = 50) -> tuple[float, float]:

@@ -16,19 +16,27 @@ WARM_UP, MEASURED, COOL_DOWN = 3600.0, 5400.0, 900.0
 """Seconds of a steady state: learning, counted, and still loaded while the counted ones end."""
 
 
-def alone(pause: Callable[[int], float]) -> Callable[[Sequence[float], Sequence[float], Quota], Delays]:
+def alone(
+    pause: Callable[[int], float], *, submitted: bool = False
+) -> Callable[[Sequence[float], Sequence[float], Quota], Delays]:
     """Return a simulation of tasks that poll as if each were alone; a refused call is an attempt all the same.
 
     :param pause: seconds after each attempt, by its number
+    :param submitted: each trim begins with a call that submits it, as soon as there is one
     """
 
     def run(begins: Sequence[float], durations: Sequence[float], quota: Quota) -> Delays:
         window = Window(quota)
-        delays = [math.nan] * len(begins)
-        attempts = [(begin, trim, 0) for trim, begin in enumerate(begins)]
+        begins, delays = list(begins), [math.nan] * len(begins)
+        attempts = [(begin, trim, -1 if submitted else 0) for trim, begin in enumerate(begins)]
         heapq.heapify(attempts)
         while attempts:
             now, trim, number = heapq.heappop(attempts)
+            if number < 0:
+                begins[trim] = max(now, window.free_at())
+                window.take(begins[trim])
+                heapq.heappush(attempts, (begins[trim], trim, 0))
+                continue
             if window.free_at() <= now:
                 window.take(now)
                 finish = begins[trim] + durations[trim]

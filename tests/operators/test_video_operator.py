@@ -163,6 +163,7 @@ def test_wait_parameters_reach_the_trigger(trim_default: TrimEmulator) -> None:
     assert arguments["first_poll_after"] == pytest.approx(9)
     assert arguments["deadline"] - arguments["started_at"] == pytest.approx(3600)
     assert arguments["trim_conn_id"] == "trim_default"
+    assert arguments["clip_seconds"] == 12
     assert trim_default.token not in json.dumps(arguments)
 
 

@@ -155,6 +155,15 @@ async def test_interval_holds_and_last_poll_is_at_the_deadline(emulator: TrimEmu
     assert len(emulator.calls_for("t1")) == 2
 
 
+async def test_kind_of_a_wait_is_what_the_trim_is_planned_with(emulator: TrimEmulator, load: Loader) -> None:
+    emulator.add_trim("t1", seconds=0)
+    emulator.add_trim("t2", seconds=0)
+    schedule = RecordingSchedule()
+    poller = Poller(load, schedule=schedule)
+    await finished(start(poller, "t1", kind="dag.task"), start(poller, "t2"))
+    assert schedule.kinds == {"t1": "dag.task", "t2": None}
+
+
 async def test_transient_failures_do_not_end_the_wait(poller: Poller, emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
     at_once = HttpError(429, headers={"Retry-After": "0"})

@@ -40,6 +40,13 @@ class Window:
         full = len(self.times) == self.quota.calls
         return self.times[0] + self.quota.window if full else 0.0
 
+    def submit(self, now: float, submitted: bool) -> None:
+        """Make the calls with which a worker submits a trim and polls it once, if trims are submitted."""
+        if submitted:
+            self.take(now)
+            if sum(time > now - self.quota.window for time in self.times) < self.quota.calls / 4:
+                self.take(now)
+
     def take(self, now: float) -> None:
         self.over += now < self.free_at() - 1e-9
         self.times.append(now)
@@ -54,6 +61,7 @@ def simulate(
     task: Callable[[int], str] = lambda _: "",
     until: float = math.inf,
     kinds: Sequence[str | None] | None = None,
+    submitted: bool = False,
 ) -> Delays:
     """Run the real schedule until all trims are found.
 
@@ -64,6 +72,8 @@ def simulate(
     :param task: which waits for a trim, by its number
     :param until: seconds at which the simulation ends, if not all are found earlier
     :param kinds: of the trims; by default, no more is known of any
+    :param submitted: as Airflow does: each trim begins with a call that submits it, as soon as there is one, and is
+        polled once in its worker while less than a quarter of the quota is used
     :returns: seconds from each one's end until it was found; NaN where it was not
     :raises RuntimeError: the schedule made a call over the quota
     """
@@ -71,16 +81,19 @@ def simulate(
     schedule.set_quota(quota.calls, quota.window)
     delays = [math.nan] * len(begins)
     under_way: deque[tuple[float, int, bool]] = deque()
-    come, now, left = 0, 0.0, len(begins)
+    begins, come, now, left = list(begins), 0, 0.0, len(begins)
     while left:
         due = schedule.next_due_at()
         poll_at = math.inf if due is None else max(due, window.free_at(), now)
         arrival = begins[come] if come < len(begins) else math.inf
+        if submitted and come < len(begins):
+            arrival = begins[come] = max(arrival, window.free_at())
         response = under_way[0][0] if under_way else math.inf
         now = min(poll_at, arrival, response)
         if now > until:
             break
         if arrival <= now:
+            window.submit(now, submitted)
             kind = None if kinds is None else kinds[come]
             schedule.upsert(str(come), started_at=now, interval=interval, not_before=now, task=task(come), kind=kind)
             come += 1
