@@ -160,7 +160,8 @@ async def test_kind_of_a_wait_is_what_the_trim_is_planned_with(emulator: TrimEmu
     emulator.add_trim("t2", seconds=0)
     schedule = RecordingSchedule()
     poller = Poller(load, schedule=schedule)
-    await finished(start(poller, "t1", kind="dag.task"), start(poller, "t2"))
+    of_a_task = PollState("t1", WaitOptions(interval=INTERVAL, kind="dag.task"), now=time.monotonic())
+    await finished(asyncio.create_task(poller.wait(of_a_task)), start(poller, "t2"))
     assert schedule.kinds == {"t1": "dag.task", "t2": None}
 
 
