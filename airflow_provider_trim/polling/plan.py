@@ -34,26 +34,25 @@ class KindPlan:
 
     def __init__(self, durations: DurationModel) -> None:
         self.durations = durations
-        self.gone = 0
-        """Trims that have finished since :meth:`count_replaced`."""
         self._count = self._places = 0
         self._due: AgeTable | None = None
         self._early: AgeTable | None = None
 
-    def count_replaced(self, count: int) -> tuple[int, int, int]:
+    def count_replaced(self, count: int, gone: int) -> tuple[int, int, int]:
         """Count the finished trims, and those of them that another one followed while others were waiting.
 
         :param count: of the trims that wait now
+        :param gone: trims that have finished and gone since the last call
         :returns: trims that came in the place of others, that have finished, and that came in the place of none
         """
-        replaced, gone, surplus = 0, self.gone, 0
+        replaced = surplus = 0
         come = max(count + gone - self._count, 0)
         if gone or come:
             self._places = self._places + gone if count else 0
             replaced = min(come, self._places)
             self._places -= replaced
             surplus = come - replaced if self._count else 0
-            self._count, self.gone = count, 0
+            self._count = count
             self.durations.count_replaced(replaced, gone, surplus)
         return replaced, gone, surplus
 

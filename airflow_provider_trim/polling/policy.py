@@ -92,7 +92,7 @@ class ExpectedDelayPolicy:
         self._planned = (0, 0, 0)
         """Trims, version of the quota and calls made, when the price was set."""
         self._plans: dict[str | None, KindPlan] = {}
-        self._gone = self._changes = self._finished = self._planned_finished = 0
+        self._changes = self._finished = self._planned_finished = 0
         self._window = self._crowd = 0.0
 
     def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
@@ -101,8 +101,6 @@ class ExpectedDelayPolicy:
         plan.durations.observe(trim.age, age, finished)
         if plan.durations is not self._durations.all:
             self._durations.all.observe(trim.age, age, finished)
-        plan.gone += finished
-        self._gone += finished
         self._finished += finished
 
     def use(self, durations: AccountDurations) -> None:
@@ -128,7 +126,7 @@ class ExpectedDelayPolicy:
 
     def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
         """Set the price again if enough has changed."""
-        if self._gone or budget.changes != self._changes:
+        if budget.changes != self._changes:
             self._count_replaced(budget)
         count, calls = len(trims), budget.calls
         scarce = calls is not None and budget.demand * budget.window > calls
@@ -154,10 +152,10 @@ class ExpectedDelayPolicy:
         return plan
 
     def _count_replaced(self, budget: CallBudget) -> None:
-        self._changes, self._gone = budget.changes, 0
+        self._changes = budget.changes
         for kind, plan in list(self._plans.items()):
             count = budget.waiting.get(kind, 0)
-            counts = plan.count_replaced(count)
+            counts = plan.count_replaced(count, budget.gone.pop(kind, 0))
             if plan.durations is not self._durations.all:
                 self._durations.all.count_replaced(*counts)
             if not count:

@@ -144,6 +144,7 @@ class Schedule:
         """Take in a poll that showed whether the trim was done; :meth:`upsert` puts it back into the queue."""
         entry = self._entries.get(key)
         if entry is not None and self._budget.calls is not None:
+            entry.finished = finished
             age = max(0.0, now - entry.started_at)
             self._ask(functools.partial(_observe, entry, age, finished))
             entry.age = age

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.plan import MAX_POLL_INTERVAL
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.round_robin import RoundRobinPolicy
@@ -231,6 +232,23 @@ def test_burst_of_short_trims_of_one_task_does_not_wait_for_the_long_ones_of_ano
     begins, durations, kinds = zip(*sorted(trims), strict=True)
     delays = simulation.simulate(begins, durations, simulation.Quota(300), kinds=kinds)
     assert statistics.mean(delay for delay, kind in zip(delays, kinds, strict=True) if kind == "short") < 30.0
+
+
+def test_finished_trim_that_waits_for_its_verdict_has_not_been_replaced() -> None:
+    """The schedule is asked what is next between the response that shows it and the end of its wait."""
+    durations = AccountDurations()
+    schedule = Schedule(ExpectedDelayPolicy(durations))
+    schedule.set_quota(300, 300.0)
+    for number in range(40):
+        put(schedule, str(number), NOW, interval=5.0)
+    schedule.next_due_at()
+    for number in range(3):
+        schedule.record(str(number), NOW + 6, finished=True)
+        schedule.next_due_at()
+        schedule.discard(str(number))
+        schedule.next_due_at()
+    assert durations.all.finished > 2.5
+    assert durations.all.replaced < 0.1
 
 
 def test_as_many_kinds_as_trims_are_planned() -> None:
