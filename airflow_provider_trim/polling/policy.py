@@ -153,7 +153,8 @@ class ExpectedDelayPolicy:
 
     def _count_replaced(self, budget: CallBudget) -> None:
         self._changes = budget.changes
-        for kind, plan in list(self._plans.items()):
+        for kind in {**self._plans, **budget.waiting}:
+            plan = self._plan(kind)
             count = budget.waiting.get(kind, 0)
             counts = plan.count_replaced(count, budget.gone.pop(kind, 0))
             if plan.durations is not self._durations.all:
