@@ -84,6 +84,7 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
         self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
         self.on_failure = to_on_failure(on_failure)
+        self._check_own_values()
 
     def execute(self, context: Context) -> Any:
         """Return ``videoInfo``, now or when the trim is done."""
@@ -204,6 +205,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         default_timeout = conf.getfloat("sensors", "default_timeout")
         self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
         self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
+        self._check_own_values()
 
     def execute(self, context: Context) -> Any:
         """Return ``videoInfo`` when the trim is done, or ``trans_no`` at once if it does not wait."""

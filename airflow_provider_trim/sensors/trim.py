@@ -31,6 +31,7 @@ from airflow_provider_trim.sensors.start_from_trigger import (
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMED_OUT, TRIGGER_FAILED, TRIGGER_TIMED_OUT, TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
+    SENSOR_FLAGS,
     OnFailure,
     to_failure_limit,
     to_flag,
@@ -145,6 +146,9 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         limit = to_failure_limit(max_consecutive_failures)
         self.max_consecutive_failures = None if self.silent_fail else limit
         self.on_failure = to_on_failure(on_failure)
+        for name in SENSOR_FLAGS:
+            to_flag(name, getattr(self, name))
+        self._check_own_values()
         self._check_without_workers()
         _ = self.start_trigger_args  # what can't be a trigger's argument is an error now
         self._started: float | None = None

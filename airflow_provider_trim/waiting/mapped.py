@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -12,6 +13,8 @@ from airflow_provider_trim.compat import BaseOperator, XComArg
 
 Check = Callable[[Mapping[str, Any]], None]
 """Checks what is known of a task's arguments; raises ``ValueError``."""
+
+PACKAGE = __name__.partition(".")[0]
 
 _UNKNOWN = object()
 """Stands for an argument whose value is not known yet."""
@@ -28,6 +31,18 @@ def own_parameters(kind: type) -> set[str]:
     """Return the names of an operator's parameters that Airflow's base operator does not have."""
     kinds = kind.__mro__[: kind.__mro__.index(BaseOperator)]
     return {it.name for one in kinds if "__init__" in vars(one) for it in _parameters(one)}
+
+
+def _authors_parameters(kind: type) -> set[str]:
+    """Return parameters that an author's own class has declared; only that class knows what they may be."""
+    own = itertools.takewhile(lambda one: not one.__module__.startswith(f"{PACKAGE}."), kind.__mro__)
+    return {it.name for one in own if "__init__" in vars(one) for it in _parameters(one)}
+
+
+def checkable(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments whose values this package can check."""
+    theirs = _authors_parameters(kind)
+    return {name: value for name, value in arguments.items() if name not in theirs}
 
 
 def with_default_args(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,8 +106,9 @@ def _checked_class(base: Any) -> Any:
             for place, arguments in tasks:
                 literal = {name: value for name, value in arguments.items() if _is_literal(value)}
                 try:
-                    _check_required(required, {**known, **arguments})
-                    self.check({**known, **literal})
+                    _check_given(required, {**known, **arguments})
+                    _check_not_empty(required, checkable(self.operator_class, {**known, **arguments}))
+                    self.check(checkable(self.operator_class, {**known, **literal}))
                 except ValueError as error:
                     raise ValueError(f"{error} ({place})") from None
 
@@ -133,10 +149,14 @@ def _of_dicts(kind: type, tasks: Any, taken: Set[str]) -> Iterator[tuple[str, Ma
         yield where, arguments
 
 
-def _check_required(required: Set[str], arguments: Mapping[str, Any]) -> None:
+def _check_given(required: Set[str], arguments: Mapping[str, Any]) -> None:
     for name in required:
         if name not in arguments:
             raise ValueError(f"{name} must be given, by partial() or for each mapped task")
+
+
+def _check_not_empty(required: Set[str], arguments: Mapping[str, Any]) -> None:
+    for name in required & arguments.keys():
         value = arguments[name]
         if value is None or (isinstance(value, str) and not value):
             raise ValueError(f"{name} is empty, and must be given")

@@ -11,8 +11,8 @@ from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTime
 from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
-from airflow_provider_trim.waiting.mapped import checked_partial, mapped_arguments, with_default_args
-from airflow_provider_trim.waiting.options import OnFailure, check_arguments
+from airflow_provider_trim.waiting.mapped import checkable, checked_partial, mapped_arguments, with_default_args
+from airflow_provider_trim.waiting.options import OnFailure, check_arguments, check_multiple_outputs, check_output
 
 if TYPE_CHECKING:
     from airflow_provider_trim.compat import Context
@@ -70,7 +70,7 @@ class TrimWaitingMixin(BaseOperator):
         """
         partial = checked_partial(super().partial(**with_default_args(cls, kwargs)), kwargs, cls._check_mapped)
         try:
-            cls._check_mapped(mapped_arguments(cls, partial))
+            cls._check_mapped(checkable(cls, mapped_arguments(cls, partial)))
         except ValueError:
             partial._expand_called = True  # Airflow would warn that it never was
             raise
@@ -80,6 +80,18 @@ class TrimWaitingMixin(BaseOperator):
     def _check_mapped(cls, arguments: Mapping[str, Any]) -> None:
         """Check what is known of a task that is to be mapped."""
         check_arguments(arguments)
+        cls._check_values(arguments)
+
+    @classmethod
+    def _check_values(cls, arguments: Mapping[str, Any]) -> None:
+        """Check what templates don't change, however the task is made."""
+        check_multiple_outputs(arguments)
+        for name in arguments.keys() & set(cls.template_fields):
+            check_output(name, arguments[name])
+
+    def _check_own_values(self) -> None:
+        names = (*self.template_fields, "multiple_outputs", "wait_for_completion")
+        self._check_values({name: getattr(self, name) for name in names if hasattr(self, name)})
 
     def _hook(self, quota_timeout: float | None = None, quota_fraction: float = 1.0) -> TrimApiHook:
         """Return a hook.

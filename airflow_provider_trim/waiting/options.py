@@ -19,6 +19,13 @@ OnFailure = Literal["fail", "collect", "ignore"]
 """What a failed trim among several does: end the wait for all, fail the task when all are done, or leave a None."""
 
 
+def _given(value: object) -> str:
+    """Return what was given instead, and what to write for what is known only when the task runs."""
+    if hasattr(value, "resolve"):
+        return "what is known only when the task runs; write a value, or map it with expand()"
+    return f"{value!r}; it can't be a template" if isinstance(value, str) and "{" in value else repr(value)
+
+
 def to_seconds(name: str, value: object) -> float:
     """Return a duration in seconds.
 
@@ -31,7 +38,7 @@ def to_seconds(name: str, value: object) -> float:
     elif isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool):
         seconds = float(value)
     else:
-        raise ValueError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
+        raise ValueError(f"{name} must be a number of seconds or a timedelta, not {_given(value)}")
     if not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(f"{name} must be between 0 and {MAX_SECONDS:.0f} seconds, not {value!r}")
     return seconds
@@ -50,7 +57,8 @@ def to_flag(name: str, value: object) -> bool:
     """
     if isinstance(value, bool | int) and value in (0, 1):
         return bool(value)
-    raise ValueError(f"{name} must be True or False, not {value!r}; it can't be a template")
+    shown = _given(value) if hasattr(value, "resolve") else f"{value!r}; it can't be a template"
+    raise ValueError(f"{name} must be True or False, not {shown}")
 
 
 def to_failure_limit(value: object) -> int | None:
@@ -62,7 +70,7 @@ def to_failure_limit(value: object) -> int | None:
         return None
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(
-            f"max_consecutive_failures must be an integer of at least 1, or None for no limit, not {value!r}"
+            f"max_consecutive_failures must be an integer of at least 1, or None for no limit, not {_given(value)}"
         )
     return int(value)
 
@@ -78,12 +86,53 @@ def to_on_failure(value: object) -> OnFailure:
     raise ValueError(f"on_failure must be 'fail', 'collect' or 'ignore', not {value!r}")
 
 
+def check_execution_timeout(_: str, value: object) -> None:
+    """Check Airflow's own limit of a mapped task, which Airflow checks when the task runs.
+
+    :raises ValueError: it is neither None nor a ``timedelta``
+    """
+    if not (value is None or isinstance(value, timedelta)):
+        raise ValueError(f"execution_timeout must be a timedelta, not {_given(value)}")
+
+
+def check_output(name: str, value: object) -> None:
+    """Refuse a task, or a function that makes one, in the place of what it returns: its text would be a value.
+
+    :param name: the argument's name, for the message
+    :raises ValueError: it is that, or a list that has one
+    """
+    for part in value if isinstance(value, list | tuple) else (value,):
+        if hasattr(part, "task_id") and hasattr(part, "output"):
+            raise ValueError(f"{name} must be what the task {part.task_id!r} returns, not the task; write its .output")
+        if callable(part) and hasattr(part, "operator_class"):
+            raise ValueError(f"{name} must be what a @task function returns, not the function; call it")
+
+
+def check_multiple_outputs(arguments: Mapping[str, Any]) -> None:
+    """Check that what is to be split into XComs by its keys has keys; Airflow finds out when the trim is done.
+
+    :raises ValueError: it is known to have none
+    """
+    if not arguments.get("multiple_outputs"):
+        return
+    if isinstance(arguments.get("trans_no"), list | tuple | Set):
+        raise ValueError("multiple_outputs cannot be combined with a list of transNos: the result is a list. Remove it")
+    if "video_id" in arguments and not arguments.get("wait_for_completion", True):
+        raise ValueError(
+            "multiple_outputs cannot be combined with wait_for_completion=False: the result is the transNo. Remove it"
+        )
+
+
+SENSOR_FLAGS = ("soft_fail", "never_fail", "silent_fail", "exponential_backoff")
+"""Switches of Airflow's sensors, which Airflow does not check."""
+
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
     **dict.fromkeys(("deferrable", "wait_for_completion", "reuse_finished", "use_callback"), to_flag),
-    **dict.fromkeys(("start_from_trigger", "finish_in_triggerer"), to_flag),
+    **dict.fromkeys(("start_from_trigger", "finish_in_triggerer", *SENSOR_FLAGS), to_flag),
     **dict.fromkeys(("poke_interval", "poll_interval"), to_seconds),
     **dict.fromkeys(("timeout", "first_poll_after", "max_wait"), to_optional_seconds),
     "max_consecutive_failures": lambda _, value: to_failure_limit(value),
+    "execution_timeout": check_execution_timeout,
     "on_failure": lambda _, value: to_on_failure(value),
 }
 """By argument, what checks it."""

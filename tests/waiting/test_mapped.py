@@ -144,3 +144,26 @@ def test_a_subclass_that_gives_an_argument_itself() -> None:
         assert mapped.unmap({"clip": "1"}).trans_no == "clip-1"
     with pytest.raises(ValueError, match=r"^clip must be given"):
         _Naming.partial(task_id="t").expand(timeout=[5])
+
+
+class _Reading(TrimTaskStatusSensor):
+    """Knows by itself what its arguments may be."""
+
+    def __init__(self, *, bucket: str | None, timeout: str, **kwargs: Any) -> None:
+        super().__init__(timeout=float(timeout.removesuffix("s")), **kwargs)
+        self.bucket = bucket
+
+
+def test_a_subclass_decides_what_its_own_parameters_may_be() -> None:
+    given = {"trans_no": "T", "bucket": None, "timeout": "9s"}
+    with DAG("own", schedule=None):
+        assert _Reading.partial(task_id="a").expand_kwargs([given]).unmap(given).timeout == 9
+        partial = _Reading.partial(task_id="b", bucket=None, timeout="9s")
+        assert partial.expand(trans_no=["T"]).unmap({"trans_no": "T"}).bucket is None
+    with pytest.raises(ValueError, match=r"^bucket must be given"):
+        _Reading.partial(task_id="c", timeout="9s").expand(trans_no=["T"])
+
+
+def test_airflows_own_limit_is_checked_too() -> None:
+    with pytest.raises(ValueError, match=r"^execution_timeout must be a timedelta, not 30$"):
+        TrimVideoInfoOperator.partial(task_id="t", execution_timeout=30)

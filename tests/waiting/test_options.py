@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_trim.operators.trim import TrimVideoInfoOperator, TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.waiting.options import MAX_SECONDS, to_failure_limit, to_reusable, to_seconds
-from tests.support.running import AIRFLOW_3_0, DAG, TaskGroup
+from tests.support.running import AIRFLOW_3_0, DAG, TaskGroup, task
 
 CLIP = {"video_id": "V", "seek_start": 0, "duration": 1, "filename": "f"}
 OPERATORS = {
@@ -130,3 +130,51 @@ def test_what_can_be_read_once_only_is_kept() -> None:
 def test_the_sensors_longest_interval_is_checked_too() -> None:
     with pytest.raises(ValueError, match=r"^max_wait must be "):
         TrimTaskStatusSensor(task_id="t", trans_no="T", max_wait=math.nan)
+
+
+@pytest.mark.parametrize("name", ["soft_fail", "never_fail", "silent_fail", "exponential_backoff"])
+def test_a_switch_of_airflows_sensors_is_no_text(name: str, make: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be True or False, not 'false'; it can't be a template"):
+        make(TrimTaskStatusSensor, {"trans_no": "T"}, **{name: "false"})
+
+
+@pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
+def test_a_task_is_not_what_it_returns(kind: Any) -> None:
+    name, *others = OPERATORS[kind][1]
+    rest = {other: OPERATORS[kind][1][other] for other in others}
+    with DAG("outputs", schedule=None):
+        submit = TrimVideoOperator(task_id="submit", **CLIP)
+        mapped = TrimVideoOperator.partial(task_id="mapped").expand_kwargs([CLIP])
+
+        @task
+        def up() -> str:
+            return "T"
+
+        right = kind(task_id="right", **{name: submit.output}, **rest)
+        for place, value in enumerate((submit, mapped, [submit.output, submit])):
+            with pytest.raises(ValueError, match=rf"^{name} must be what the task '\w+' returns.*; write its \.output"):
+                kind(task_id=f"wrong_{place}", **{name: value}, **rest)
+        with pytest.raises(ValueError, match=rf"^{name} must be what the task 'submit' returns"):
+            kind.partial(task_id="wrong", **rest).expand(**{name: [submit]})
+        with pytest.raises(ValueError, match=rf"^{name} must be what a @task function returns.*; call it"):
+            kind(task_id="function", **{name: up}, **rest)
+    assert right.upstream_task_ids == {"submit"}
+
+
+def test_what_other_tasks_return_is_no_number() -> None:
+    with DAG("numbers", schedule=None):
+        output = TrimVideoOperator(task_id="submit", **CLIP).output
+        for name in ("timeout", "deferrable", "max_consecutive_failures"):
+            with pytest.raises(
+                ValueError, match=rf"^{name} must be .*, not what is known only when the task runs; wri"
+            ):
+                TrimTaskStatusSensor(task_id=name, trans_no="T", **{name: output})
+
+
+def test_multiple_outputs_of_what_has_no_keys(make: Any) -> None:
+    make(TrimVideoInfoOperator, {"trans_no": "T"}, multiple_outputs=True)
+    make(TrimVideoOperator, CLIP, multiple_outputs=True)
+    with pytest.raises(ValueError, match=r"^multiple_outputs cannot be combined with a list of transNos"):
+        make(TrimVideoInfoOperator, {"trans_no": ["T"]}, multiple_outputs=True)
+    with pytest.raises(ValueError, match=r"^multiple_outputs cannot be combined with wait_for_completion=False"):
+        make(TrimVideoOperator, CLIP, multiple_outputs=True, wait_for_completion=False)
