@@ -37,6 +37,7 @@ from typing import Protocol
 from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
 from airflow_provider_trim.polling.demand import Demand
+from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.plan import KindPlan
 
 REPRICE_THRESHOLD = 0.05
@@ -107,7 +108,8 @@ class ExpectedDelayPolicy:
         """Plan with, and add to, what is known of an account's trims."""
         if durations is not self._durations:
             self._durations = durations
-            self._plans = {}
+            for index, (kind, plan) in enumerate(self._plans.items()):
+                plan.durations = self._model_of(kind, index)  # it goes on counting the trims that wait
             self._planned = (-1, -1, -1)
 
     def due_at(self, trim: WaitingTrim) -> float:
@@ -144,12 +146,14 @@ class ExpectedDelayPolicy:
     def _plan(self, kind: str | None) -> KindPlan:
         plan = self._plans.get(kind)
         if plan is None:
-            durations = self._durations
-            plan = KindPlan(durations.of(kind) if len(self._plans) < MAX_PLANNED_KINDS else durations.all)
+            plan = KindPlan(self._model_of(kind, len(self._plans)))
             if self._price:
                 plan.set_price(self._price, self._window)
             self._plans[kind] = plan
         return plan
+
+    def _model_of(self, kind: str | None, index: int) -> DurationModel:
+        return self._durations.of(kind) if index < MAX_PLANNED_KINDS else self._durations.all
 
     def _count_replaced(self, budget: CallBudget) -> None:
         self._changes = budget.changes

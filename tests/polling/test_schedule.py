@@ -234,6 +234,24 @@ def test_burst_of_short_trims_of_one_task_does_not_wait_for_the_long_ones_of_ano
     assert statistics.mean(delay for delay, kind in zip(delays, kinds, strict=True) if kind == "short") < 30.0
 
 
+def test_durations_that_are_known_later_do_not_make_a_burst_a_steady_load() -> None:
+    """A poller knows its account when it has loaded its connection, which is after the burst has come."""
+    durations = AccountDurations()
+    schedule = Schedule(ExpectedDelayPolicy())
+    schedule.set_quota(300, 300.0)
+    for number in range(40):
+        put(schedule, str(number), NOW, interval=5.0)
+    assert schedule.next_due_at() is not None
+    schedule.use(durations)
+    key = schedule.pop_due(NOW + 30.0)
+    assert key is not None
+    schedule.record(key, NOW + 30.0, finished=True)
+    schedule.discard(key)
+    assert schedule.next_due_at() is not None
+    assert durations.all.finished == 1.0
+    assert durations.all.replaced < 0.1
+
+
 def test_finished_trim_that_waits_for_its_verdict_has_not_been_replaced() -> None:
     """The schedule is asked what is next between the response that shows it and the end of its wait."""
     durations = AccountDurations()
