@@ -119,7 +119,10 @@ def test_rejection_over_the_quota_can_lack_retry_after(client: Any) -> None:
         assert "Retry-After" not in rejected.headers
 
 
-@pytest.mark.parametrize("quota", [(0, 300), (5, 0)])
-def test_invalid_quota_raises(quota: tuple[int, float]) -> None:
-    with pytest.raises(ValueError, match="at least 1 call in more than 0 seconds"):
+@pytest.mark.parametrize(
+    ("quota", "message"),
+    [((0, 300), "must be an integer of at least 1, not 0"), ((5, 0), "at least 1 call in more than 0 seconds")],
+)
+def test_invalid_quota_raises(quota: tuple[int, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         TrimEmulator(quota=quota)

@@ -263,7 +263,11 @@ def _is_trans_no(name: str) -> bool:
 
 
 def check_handed_on(names: Sequence[str], bodies: Sequence[bytes]) -> None:
-    verdicts: list[Verdict] = []
+    try:
+        trans_nos = TransNos.parse(list(names))
+    except TrimError:
+        return  # such a wait does not begin
+    names, verdicts = trans_nos.names, list[Verdict]()
     for body in bodies:
         try:
             task = parse_task(200, {}, body)
@@ -273,7 +277,7 @@ def check_handed_on(names: Sequence[str], bodies: Sequence[bytes]) -> None:
         except TrimError as error:
             verdicts.append(verdict_of(error))
     size = sum(map(len, bodies))
-    bounded(HANDED_ON, size, lambda: check_journey(verdicts, TransNos(tuple(names), True), lambda _: False))
+    bounded(HANDED_ON, size, lambda: check_journey(verdicts, trans_nos, lambda _: False))
 
 
 _CONTENT_WORDS = ("gzip", "x-gzip", "deflate", "identity", "br", "gzip, deflate", " GZIP ", "\n", "\u2028")

@@ -19,7 +19,7 @@ INTERNAL = ("RuntimeError", "AttributeError", "ImportError", "OSError", "Storage
 """What only this package's own code sees."""
 MIN_PHRASE = 10
 """Characters; less is what joins parts, each of which is a message of its own."""
-HIDDEN = {"triggers/payload.py": "ValueError", "polling/schedule.py": "ValueError"}
+HIDDEN = dict.fromkeys(("triggers/payload.py", "polling/schedule.py", "polling/account_durations.py"), "ValueError")
 """By file, errors that are caught there, and shown by their type at most."""
 RETURNS = {"_conflict", "_error_message", "_host_hint", "_unsupported_reason", "_unsupported_template"}
 """Functions that return a part of a message."""
