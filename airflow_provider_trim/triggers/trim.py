@@ -6,12 +6,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.waiting.options import to_optional_seconds, to_seconds
+
+
+class TriggerArgumentError(ValueError, TypeError):
+    """A trigger's argument has a wrong value.
+
+    It is a TypeError because that is the only error of a trigger's constructor that a triggerer survives
+    (``create_triggers`` in Airflow's ``triggerer_job_runner.py``), should it come from a stored trigger.
+    """
+
+
+def _unix_seconds(name: str, value: Any) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    instead = "; write its .timestamp()" if isinstance(value, datetime) else ""
+    raise ValueError(f"{name} must be Unix seconds, not {value!r}{instead}")
 
 
 class TrimTaskStatusTrigger(BaseTrigger):
@@ -22,11 +38,15 @@ class TrimTaskStatusTrigger(BaseTrigger):
     A triggerer that takes over from a killed one begins again from these arguments, so times that must not move are
     absolute.
 
+    What the event holds is private. The sensor and the operators read it in their ``execute_complete``; an operator of
+    your own that defers to this trigger queries the trims again afterwards, with
+    :meth:`~airflow_provider_trim.hooks.trim.TrimApiHook.get_task`.
+
     :param trans_no: the transNo under which the trim was submitted, or a list of them
     :param trim_conn_id: Airflow connection of type ``trim``
-    :param poll_interval: minimum time between two polls of one trim, in seconds
+    :param poll_interval: minimum time between two polls of one trim, in seconds or as timedelta
     :param deadline: Unix seconds of the last poll, or None to wait without limit
-    :param first_poll_after: seconds from ``started_at`` before which the trim is not polled, or None
+    :param first_poll_after: seconds or timedelta from ``started_at`` before which the trim is not polled, or None
     :param max_consecutive_failures: polls in a row that may fail; None for any number
     :param started_at: Unix seconds when the wait began; by default when it first runs
     :param exponential_backoff: double the interval with every poll
@@ -40,15 +60,16 @@ class TrimTaskStatusTrigger(BaseTrigger):
     :param expects_callback: whether the service calls this triggerer when a trim is finished, so that it is polled less
         often
     :param clip_seconds: how long the clip is that the trim makes, or None where that is not known
+    :raises TriggerArgumentError: a time is neither, by its name; a ValueError, and a TypeError
     """
 
     def __init__(
         self,
         trans_no: str | list[str],
         trim_conn_id: str = "trim_default",
-        poll_interval: float = 10.0,
+        poll_interval: timedelta | float = 10.0,
         deadline: float | None = None,
-        first_poll_after: float | None = None,
+        first_poll_after: timedelta | float | None = None,
         max_consecutive_failures: int | None = 10,
         started_at: float | None = None,
         exponential_backoff: bool = False,
@@ -63,15 +84,18 @@ class TrimTaskStatusTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is not annotated
         self.trans_no = trans_no
         self.trim_conn_id = trim_conn_id
-        self.poll_interval = poll_interval
-        self.deadline = deadline
-        self.first_poll_after = first_poll_after
+        try:
+            self.poll_interval = to_seconds("poll_interval", poll_interval)
+            self.deadline = _unix_seconds("deadline", deadline)
+            self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
+            self.started_at = _unix_seconds("started_at", started_at)
+            self.max_interval = to_optional_seconds("max_interval", max_interval)
+            self.timeout = to_optional_seconds("timeout", timeout)
+        except ValueError as error:
+            raise TriggerArgumentError(str(error)) from None
         self.max_consecutive_failures = max_consecutive_failures
-        self.started_at = started_at
         self.exponential_backoff = exponential_backoff
-        self.max_interval = max_interval
         self.stop_at_failure = stop_at_failure
-        self.timeout = timeout
         self.deferral_timeout = deferral_timeout
         self.finish = finish
         self.expects_callback = expects_callback
