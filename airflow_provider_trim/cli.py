@@ -29,7 +29,7 @@ from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.sync import SyncPoller
-from airflow_provider_trim.polling.verdicts import Failure, Success, Verdict
+from airflow_provider_trim.polling.verdicts import Failure, Success, TimedOut, Verdict
 from airflow_provider_trim.vod.errors import TrimError, TrimParameterError, TrimTaskFailedError, VideoProcessingError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import check_trans_no
@@ -156,6 +156,8 @@ class _Log:
 def _outcome(verdict: Verdict | None) -> Outcome:
     if isinstance(verdict, Success):
         return verdict.task
+    if isinstance(verdict, TimedOut):
+        return verdict.last_error  # at the end of the wait, nothing is known of this trim
     return verdict.error if isinstance(verdict, Failure) else None
 
 

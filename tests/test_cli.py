@@ -56,6 +56,16 @@ def test_wait_that_times_out(capfd: pytest.CaptureFixture[str]) -> None:
     assert lines(capfd) == [{"transNo": "processing", "status": "processing"}]
 
 
+def test_a_wait_without_a_response_does_not_say_processing(
+    service: TrimEmulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    service.misbehave("processing", HttpError(503), repeat=True)
+    assert main(["wait", "processing", "--timeout", "0.1", "--poll-interval", "0.05", "--json"]) == 1
+    (row,) = lines(capfd)
+    assert row["status"] == "unknown"
+    assert "503" in str(row["error"])
+
+
 def test_submit(service: TrimEmulator, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", *SUBMISSION, "--trans-no", "mine"]) == 0
     assert capfd.readouterr().out == "mine\n"
