@@ -7,7 +7,7 @@ with is given to it:
 
 - the :class:`~airflow_provider_trim.polling.schedule.Schedule`: which trim is next;
 - each wait's :class:`~airflow_provider_trim.polling.state.PollState`: what a response means;
-- the :class:`~airflow_provider_trim.client.session.ConnectionCache`: the connection and its session;
+- the :class:`~airflow_provider_trim.client.connection_cache.ConnectionCache`: the connection and its session;
 - the session's :class:`~airflow_provider_trim.ratelimit.limiter.RateLimiter`: whether there is a permit;
 - the :class:`~airflow_provider_trim.client.credentials.CredentialGate`: whether the credentials are refused;
 - the :class:`~airflow_provider_trim.callbacks.receiver.CallbackReceiver`: which trims may be done.
@@ -31,8 +31,9 @@ from collections.abc import Callable, Iterator
 
 from airflow_provider_trim.callbacks.expectation import Expectation
 from airflow_provider_trim.callbacks.receiver import CallbackReceiver
+from airflow_provider_trim.client.connection_cache import ConnectionCache, SettingsLoader
 from airflow_provider_trim.client.credentials import CredentialGate
-from airflow_provider_trim.client.session import ConnectionCache, Session, SettingsLoader
+from airflow_provider_trim.client.session import Session
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Metrics, Sample
 from airflow_provider_trim.metrics.catalog import WAITS_OPEN

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_trim.client.session import SettingsLoader
+from airflow_provider_trim.client.connection_cache import SettingsLoader
 from airflow_provider_trim.hooks.connections import load_settings
 from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup, wait_for_group

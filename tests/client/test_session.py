@@ -15,7 +15,8 @@ from typing import Any
 import certifi
 import pytest
 
-from airflow_provider_trim.client.session import LIFETIME, MAX_RELOAD_DELAY, RECHECK_INTERVAL, ConnectionCache, Session
+from airflow_provider_trim.client.connection_cache import LIFETIME, MAX_RELOAD_DELAY, RECHECK_INTERVAL, ConnectionCache
+from airflow_provider_trim.client.session import Session
 from airflow_provider_trim.emulator import ConnectionReset, Hold, HttpError, TrimEmulator
 from airflow_provider_trim.vod.errors import TrimError, TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.models import TrimStatus

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_trim.callbacks.accepting import Ignored
 from airflow_provider_trim.callbacks.listener import Listener
-from airflow_provider_trim.client.session import LIFETIME
+from airflow_provider_trim.client.connection_cache import LIFETIME
 from airflow_provider_trim.emulator import (
     ConnectionReset,
     Hold,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from airflow_provider_trim.client.session import LIFETIME, ConnectionCache
+from airflow_provider_trim.client.connection_cache import LIFETIME, ConnectionCache
 from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpError, ServiceCode, TrimEmulator
 from airflow_provider_trim.polling.expiry import EXPIRY_GRACE, MAX_EXPIRY_GRACE
 from airflow_provider_trim.polling.options import WaitOptions

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from unittest import mock
 
-from airflow_provider_trim.client.session import ConnectionCache, SettingsLoader
+from airflow_provider_trim.client.connection_cache import ConnectionCache, SettingsLoader
 from airflow_provider_trim.metrics import AccountMetrics
 from airflow_provider_trim.metrics.exporter import Exporter
 from airflow_provider_trim.metrics.recorder import Recorder

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_trim.client.session import ConnectionCache
+from airflow_provider_trim.client.connection_cache import ConnectionCache
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
 from airflow_provider_trim.polling.state import PollState
