@@ -79,6 +79,7 @@ class TrimApiHook(BaseHook):
         """Takes measurements of the connection's account."""
         self._transport: SyncTransport | None = None
         self._aio_transport: AioTransport | None = None
+        self._aio_loop: asyncio.AbstractEventLoop | None = None
         self._sleep = time.sleep
 
     @property
@@ -203,6 +204,8 @@ class TrimApiHook(BaseHook):
         """Query a trim's status from within an event loop; otherwise as :meth:`get_task`.
 
         The session belongs to the first event loop that queries; call :meth:`aclose` there, or use ``async with``.
+
+        :raises RuntimeError: that was another event loop
         """
         retrying = AsyncRetrying(sleep=asyncio.sleep, **retry_options(self.log, self._given_quota_timeout))
         with naming(trans_no):
@@ -211,8 +214,14 @@ class TrimApiHook(BaseHook):
     async def _aquery_once(self, trans_no: str) -> TrimTask:
         settings = self._settings or self._use(await load_settings(self.trim_conn_id))
         call = Query(check_trans_no(trans_no))
+        loop = asyncio.get_running_loop()
         if self._aio_transport is None:
-            self._aio_transport = AioTransport(settings)
+            self._aio_transport, self._aio_loop = AioTransport(settings), loop
+        elif self._aio_loop is not loop:
+            raise RuntimeError(
+                "this hook's session belongs to another event loop; call aclose() there, or use a hook for each, "
+                "such as 'async with TrimApiHook() as hook' within asyncio.run()"
+            )
         limiter = limiter_for(settings, self.metrics.metrics)
         flow = permitted_exchange(call, settings, limiter, quota_timeout=self._quota_timeout, on_wait=self._log_wait)
         return await adrive(

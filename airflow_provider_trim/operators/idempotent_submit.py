@@ -124,6 +124,7 @@ def submit_once(
             return submit(request.trans_no_of(0)), None
         except lazy.TrimError as error:
             if not (request.derived and _may_be_duplicate(error)):
+                _hint_at_reuse(error, request)
                 raise
             refusal = error
     for attempt in range(MAX_ATTEMPTS if request.derived else 1):
@@ -162,3 +163,10 @@ def _query(hook: Submitter, trans_no: str) -> TrimTask | TrimTaskFailedError | N
 def _may_be_duplicate(error: TrimError) -> bool:
     """Return whether the service itself has refused a submission, for whatever reason; its code for that is unknown."""
     return error.code is not None and not error.retryable and not isinstance(error, lazy.TrimAuthError)
+
+
+def _hint_at_reuse(error: TrimError, request: TrimRequest) -> None:
+    """Have the refusal of a given transNo say what to write: it may be the same in each run, or of all mapped tasks."""
+    if not request.derived and _may_be_duplicate(error) and not isinstance(error, lazy.TrimParameterError):
+        given = lazy.truncate(request.trans_no_of(0))
+        error.message += f". If trans_no {given!r} was used before, choose another, or leave it out"

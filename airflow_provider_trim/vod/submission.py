@@ -8,6 +8,7 @@ and `VideoClip <https://documents.cdnetworks.com/document/api-doc/26637>`_, and 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -30,6 +31,7 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_trim.vod.errors import TrimParameterError
 from airflow_provider_trim.vod.protocol import check_trans_no
+from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.validation import first_problem, number
 
@@ -83,6 +85,9 @@ def _shown(value: object) -> str:
         return repr(value[:80])
     if value is None or isinstance(value, timedelta) or (isinstance(value, int | float) and not abs(value) > 1e18):
         return repr(value)
+    if isinstance(value, Mapping):
+        fields = truncate(", ".join(map(str, itertools.islice(value, 5))), 80)
+        return f"an object with the fields {fields}; name the one that is meant"
     return f"a value of type {type(value).__name__}"
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 from collections.abc import Callable
@@ -96,6 +97,23 @@ async def test_an_impossible_trans_no_costs_no_call(
     with pytest.raises(kind):
         await hook.aget_task(trans_no)
     assert (emulator.call_count, emulator.connections_opened) == (0, 0)
+
+
+def test_a_session_of_another_event_loop(hook: TrimApiHook, emulator: TrimEmulator) -> None:
+    """Otherwise asyncio says "Event loop is closed"."""
+    emulator.add_trim(TRANS_NO, seconds=0)
+
+    with contextlib.closing(asyncio.new_event_loop()) as first:
+        first.run_until_complete(hook.aget_task(TRANS_NO))
+        with pytest.raises(RuntimeError, match=r"session belongs to another event loop; call aclose\(\) there, or use"):
+            asyncio.run(hook.aget_task(TRANS_NO))
+        first.run_until_complete(hook.aclose())
+
+    async def query() -> TrimStatus:
+        async with hook:
+            return (await hook.aget_task(TRANS_NO)).status
+
+    assert asyncio.run(query()) is TrimStatus.SUCCESSFUL
 
 
 # --- asking again ---

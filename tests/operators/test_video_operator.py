@@ -367,6 +367,17 @@ def test_refused_submission_fails_at_once(trim_default: TrimEmulator, code: int,
     assert f"code {code}, HTTP status 200, request id {trim_default.calls[0].request_id}" in str(failed.value)
 
 
+def test_a_given_trans_no_that_exists_says_what_to_write(trim_default: TrimEmulator) -> None:
+    """One that is the same in each run, or for all mapped tasks, say."""
+    trim_default.add_trim("theirs", seconds=0)
+    with pytest.raises(AirflowFailException, match="If trans_no 'theirs' was used before, choose another, or leave"):
+        video("worker", trans_no="theirs").run()
+    trim_default.fail_submission("before", ServiceCode(1561, "no"))
+    with pytest.raises(AirflowFailException, match=r"^frame_rate was refused") as failed:
+        video("worker", trans_no="mine").run()
+    assert "was used before" not in str(failed.value)
+
+
 def test_transient_failure_is_worth_a_retry(trim_default: TrimEmulator) -> None:
     """The video itself is still being processed, say."""
     trim_default.fail_submission("before", ServiceCode(1560, "video is being processed"))

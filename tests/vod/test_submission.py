@@ -246,6 +246,13 @@ def test_invalid_parameter_is_named(name: str, value: Any, words: str) -> None:
     assert (refused.value.code, refused.value.http_status, refused.value.retryable) == (None, None, False)
 
 
+def test_an_object_in_the_place_of_its_field() -> None:
+    """``videoInfo`` of another task, say."""
+    words = r"^video_id: .*\(given: an object with the fields videoId, videoName; name the one that is meant\)$"
+    with pytest.raises(TrimParameterError, match=words):
+        wire(video_id={"videoId": "V", "videoName": "geheim"})
+
+
 @pytest.mark.parametrize("name", ["video_id", "seek_start", "duration", "filename"])
 def test_missing_parameter_is_named(name: str) -> None:
     with pytest.raises(TrimParameterError, match=f"^{name}: must be given$") as refused:
