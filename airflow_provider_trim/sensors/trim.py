@@ -33,6 +33,7 @@ from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMED_OUT, TRIGGER_FAIL
 from airflow_provider_trim.waiting.options import (
     SENSOR_FLAGS,
     OnFailure,
+    check_sensor_flag,
     to_failure_limit,
     to_flag,
     to_on_failure,
@@ -147,7 +148,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self.max_consecutive_failures = None if self.silent_fail else limit
         self.on_failure = to_on_failure(on_failure)
         for name in SENSOR_FLAGS:
-            to_flag(name, getattr(self, name))
+            check_sensor_flag(name, getattr(self, name))
         self._check_own_values()
         self._check_without_workers()
         _ = self.start_trigger_args  # what can't be a trigger's argument is an error now

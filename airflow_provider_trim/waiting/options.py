@@ -123,12 +123,19 @@ def check_multiple_outputs(arguments: Mapping[str, Any]) -> None:
         )
 
 
+def check_sensor_flag(name: str, value: object) -> None:
+    """Check a switch of Airflow's sensors, for which None is False; otherwise as :func:`to_flag`."""
+    if value is not None:
+        to_flag(name, value)
+
+
 SENSOR_FLAGS = ("soft_fail", "never_fail", "silent_fail", "exponential_backoff")
 """Switches of Airflow's sensors, which Airflow does not check."""
 
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
     **dict.fromkeys(("deferrable", "wait_for_completion", "reuse_finished", "use_callback"), to_flag),
-    **dict.fromkeys(("start_from_trigger", "finish_in_triggerer", *SENSOR_FLAGS), to_flag),
+    **dict.fromkeys(("start_from_trigger", "finish_in_triggerer"), to_flag),
+    **dict.fromkeys(SENSOR_FLAGS, check_sensor_flag),
     **dict.fromkeys(("poke_interval", "poll_interval"), to_seconds),
     **dict.fromkeys(("timeout", "first_poll_after", "max_wait"), to_optional_seconds),
     "max_consecutive_failures": lambda _, value: to_failure_limit(value),

@@ -136,6 +136,7 @@ def test_the_sensors_longest_interval_is_checked_too() -> None:
 def test_a_switch_of_airflows_sensors_is_no_text(name: str, make: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must be True or False, not 'false'; it can't be a template"):
         make(TrimTaskStatusSensor, {"trans_no": "T"}, **{name: "false"})
+    make(TrimTaskStatusSensor, {"trans_no": "T"}, **{name: None})
 
 
 @pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
