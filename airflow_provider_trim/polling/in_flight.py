@@ -37,17 +37,22 @@ class Poll:
 class PollsInFlight(Container[str]):
     """Makes polls side by side, one of each trim.
 
-    :param limit: of polls at a time
+    :param limit: returns how many there may be at a time
     :param on_outcome: is given each poll and its outcome, when it is in flight no more
     :param on_end: called after that, however it ended
     """
 
     def __init__(
-        self, limit: int, on_outcome: Callable[[Poll, TrimTask | TrimError], None], on_end: Callable[[], None]
+        self,
+        limit: Callable[[], int],
+        on_outcome: Callable[[Poll, TrimTask | TrimError], None],
+        on_end: Callable[[], None],
     ) -> None:
+        self._limit = limit
         self._on_outcome = on_outcome
         self._on_end = on_end
-        self._slots = asyncio.Semaphore(limit)
+        self._reserved = 0
+        self._freed = asyncio.Event()
         self._polls: dict[str, Poll] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -59,12 +64,16 @@ class PollsInFlight(Container[str]):
         return (poll.version for poll in self._polls.values() if not poll.held)
 
     async def reserve(self) -> None:
-        """Wait until one more poll can be made; :meth:`start` or :meth:`free` has to follow."""
-        await self._slots.acquire()
+        """Wait until one more poll can be made; :meth:`start` or :meth:`free` has to follow. Only the loop calls it."""
+        while self._reserved >= self._limit():
+            self._freed.clear()
+            await self._freed.wait()
+        self._reserved += 1
 
     def free(self) -> None:
         """Give back what was reserved."""
-        self._slots.release()
+        self._reserved -= 1
+        self._freed.set()
 
     def start(self, poll: Poll) -> None:
         """Make a poll for which a slot is reserved."""
@@ -94,5 +103,5 @@ class PollsInFlight(Container[str]):
             self._on_outcome(poll, outcome)
         finally:
             self._polls.pop(poll.trans_no, None)
-            self._slots.release()
+            self.free()
             self._on_end()

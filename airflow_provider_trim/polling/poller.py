@@ -26,7 +26,6 @@ import contextvars
 import logging
 import math
 import time
-import weakref
 from collections.abc import Callable, Iterator
 
 from airflow_provider_trim.callbacks.expectation import Expectation
@@ -35,7 +34,7 @@ from airflow_provider_trim.client.connection_cache import ConnectionCache, Setti
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.client.session import Session
 from airflow_provider_trim.logs import contained_logger
-from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Metrics, Sample
+from airflow_provider_trim.metrics import AccountMetrics, Sample
 from airflow_provider_trim.metrics.catalog import WAITS_OPEN
 from airflow_provider_trim.polling.expiry import Expiry
 from airflow_provider_trim.polling.in_flight import Poll, PollsInFlight
@@ -95,6 +94,7 @@ class Poller:
         connection: ConnectionCache | None = None,
         expiry_interval: float = EXPIRY_INTERVAL,
         metrics: AccountMetrics | None = None,
+        call_limit: Callable[[], int] = lambda: MAX_CONCURRENT_CALLS,
     ) -> None:
         self._clock = clock
         self._metrics = metrics or AccountMetrics()
@@ -113,7 +113,7 @@ class Poller:
         self._subscriptions = Subscriptions()
         self._listen_again_at = -math.inf
         self._wakeup = Wakeup()
-        self._in_flight = PollsInFlight(MAX_CONCURRENT_CALLS, self._on_outcome, self._wakeup.notify_outcome)
+        self._in_flight = PollsInFlight(call_limit, self._on_outcome, self._wakeup.notify_outcome)
         self._expiry = Expiry(self._subscriptions, self._in_flight, lambda: self._permits.exhausted)
         self._expiry_interval = expiry_interval
         self._task: asyncio.Task[None] | None = None
@@ -368,14 +368,3 @@ class Poller:
         held = {waiter.state.trans_no for waiter in self._subscriptions.all_pending() if waiter.callback.distrust()}
         for trans_no in held:
             self._reschedule(trans_no)
-
-
-_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = weakref.WeakKeyDictionary()
-
-
-def poller_for(conn_id: str, load: SettingsLoader, metrics: Metrics = NO_METRICS) -> Poller:
-    """Return the running event loop's poller of a connection, made if there is none."""
-    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
-    if conn_id not in pollers:
-        pollers[conn_id] = Poller(load, on_idle=lambda: pollers.__delitem__(conn_id), metrics=AccountMetrics(metrics))
-    return pollers[conn_id]

@@ -17,7 +17,8 @@ from airflow_provider_trim.hooks.connections import load_settings
 from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup, wait_for_group
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.poller import Poller, poller_for
+from airflow_provider_trim.polling.poller import Poller
+from airflow_provider_trim.polling.pollers import poller_for
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success, Verdict
 from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exceeds_max_map_length, push_and_succeed

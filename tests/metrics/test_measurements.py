@@ -30,7 +30,8 @@ from airflow_provider_trim.metrics.catalog import End, Outcome, Refusal, Reload
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.observing import record_end
 from airflow_provider_trim.polling.options import WaitOptions
-from airflow_provider_trim.polling.poller import Poller, poller_for
+from airflow_provider_trim.polling.poller import Poller
+from airflow_provider_trim.polling.pollers import poller_for
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.sync import SyncPoller
 from airflow_provider_trim.polling.verdicts import Success

@@ -21,7 +21,8 @@ from airflow_provider_trim.emulator import Call, ConnectionReset, Hold, HttpErro
 from airflow_provider_trim.polling.expiry import EXPIRY_GRACE, MAX_EXPIRY_GRACE
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
-from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller, poller_for
+from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
+from airflow_provider_trim.polling.pollers import poller_for
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut
