@@ -88,15 +88,27 @@ def _checked_class(base: Any) -> Any:
         check: Check
 
         def expand(self, **mapped: Any) -> Any:
-            for name in mapped.keys() & self.kwargs.keys() - self.given.keys() & own_parameters(self.operator_class):
-                del self.kwargs[name]  # a default
+            for name in mapped.keys() & self._defaults():
+                del self.kwargs[name]
             self._check_each(_of_lists(mapped))
             return super().expand(**mapped)
 
         def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
+            kwargs = self._with_overridden_defaults(kwargs)
             taken = set(self.kwargs) if strict else set()
             self._check_each(_of_dicts(self.operator_class, kwargs, taken))
             return super().expand_kwargs(kwargs, strict=strict)
+
+        def _defaults(self) -> Set[str]:
+            """Return the arguments that ``default_args`` gave to ``partial()``, which a mapped one overrides."""
+            return (set(self.kwargs) - set(self.given)) & own_parameters(self.operator_class)
+
+        def _with_overridden_defaults(self, tasks: Any) -> Any:
+            """Move defaults that a task overrides to all tasks: Airflow refuses what ``partial()`` gives as well."""
+            if not (isinstance(tasks, Sequence) and all(isinstance(one, Mapping) for one in tasks)):
+                return tasks
+            moved = {name: self.kwargs.pop(name) for name in self._defaults() & set().union(*tasks)}
+            return [{**moved, **one} for one in tasks] if moved else tasks
 
         def _check_each(self, tasks: Iterator[tuple[str, Mapping[str, Any]]]) -> None:
             """Check the literal arguments of tasks, each with the place where it is given."""
@@ -139,7 +151,12 @@ def _of_dicts(kind: type, tasks: Any, taken: Set[str]) -> Iterator[tuple[str, Ma
         if not isinstance(arguments, Mapping):
             continue  # another task's output, or what Airflow refuses
         where = f"expand_kwargs(), element {place}"
-        for name in arguments:
+        for name, value in arguments.items():
+            if isinstance(value, XComArg):  # neither a dependency, nor rendered (2.11.2, 3.3.2)
+                raise ValueError(
+                    f"{name} is another task's output, which Airflow does not resolve here; write expand({name}=…), or "
+                    f"have that task return what expand_kwargs() is given ({where})"
+                )
             if name not in names:
                 close = difflib.get_close_matches(str(name), names, 1)
                 instead = f", or write {close[0]!r}" if close else ""

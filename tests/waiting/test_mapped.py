@@ -90,9 +90,19 @@ def test_what_other_tasks_return_is_checked_when_it_is_there(kind: Any, up: Any)
     rest = {other: KINDS[kind][other] for other in others}
     kind.partial(task_id="lists", **rest).expand(**{name: up, "timeout": [up, None, 5]})
     kind.partial(task_id="output", **rest).expand_kwargs(up)
-    dicts = kind.partial(task_id="dicts", **rest).expand_kwargs([{name: up, "timeout": up}, up])
+    dicts = kind.partial(task_id="dicts", **rest).expand_kwargs([{name: "T", "timeout": 5}, up])
     with pytest.raises(ValueError, match=r"^timeout must be a number of seconds or a timedelta, not '5'"):
         dicts.unmap({name: "T", "timeout": "5"})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_output_within_a_dict_is_never_resolved(kind: Any, up: Any) -> None:
+    """Airflow gives the task the XComArg itself, which no operator can work with."""
+    name, *others = KINDS[kind]
+    rest = {other: KINDS[kind][other] for other in others}
+    words = rf"^{name} is another task's output, .*; write expand\({name}=…\), or .* \(expand_kwargs\(\), element 1\)$"
+    with pytest.raises(ValueError, match=words):
+        kind.partial(task_id="t", **rest).expand_kwargs([{name: "T"}, {name: up}])
 
 
 def test_a_name_that_is_no_arguments(up: Any) -> None:
@@ -101,7 +111,7 @@ def test_a_name_that_is_no_arguments(up: Any) -> None:
     with pytest.raises(
         ValueError, match=r"^'file_name' is no argument of TrimVideoOperator; remove it, or write 'filename' "
     ):
-        partial.expand_kwargs([{"seek_start": up, "duration": 1, "file_name": "f"}])
+        partial.expand_kwargs([up, {"seek_start": 0, "duration": 1, "file_name": "f"}])
 
 
 def test_what_is_given_twice() -> None:
@@ -120,6 +130,15 @@ def test_a_default_is_mapped_over() -> None:
         partial = TrimTaskStatusSensor.partial(task_id="t", default_args={"timeout": 9, "on_failure": "collect"})
         unmapped = partial.expand(trans_no=["T"], timeout=[5]).unmap({"trans_no": "T", "timeout": 5})
     assert (unmapped.timeout, unmapped.on_failure) == (5, "collect")
+
+
+def test_a_default_is_overridden_by_some() -> None:
+    with DAG("some", schedule=None):
+        partial = TrimTaskStatusSensor.partial(task_id="t", default_args={"timeout": 9, "on_failure": "collect"})
+        mapped = partial.expand_kwargs([{"trans_no": "T", "timeout": 5}, {"trans_no": "U"}])
+    first, second = (mapped.unmap(arguments) for arguments in mapped.expand_input.value)
+    assert (first.timeout, first.on_failure) == (5, "collect")
+    assert (second.timeout, second.on_failure) == (9, "collect")
 
 
 def test_what_cannot_be_combined() -> None:
