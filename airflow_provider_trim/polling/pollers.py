@@ -13,8 +13,8 @@ from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
 MAX_CALLS_OF_LOOP, MIN_CONCURRENT_CALLS = 512, 4
 """Calls that all pollers of a loop may have under way, and those that each of them has in any case.
 
-Each call has a file descriptor, of which a process has 1,024 by default. If connections shared one pool instead, the calls
-of one account whose service hangs would hold up all others.
+Each call has a file descriptor, of which a process has 1,024 by default. If connections shared one pool instead, the
+calls of one account whose service hangs would hold up all others.
 """
 
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = weakref.WeakKeyDictionary()
