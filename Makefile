@@ -14,6 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without bytecode, each process compiles the package and the tests again: seven seconds for each worker of pytest.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help prepare demo ui test coverage test-combinations test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
 	test-network test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -42,9 +43,14 @@ class Block:
         return named[1] if named else None
 
 
+@functools.cache
+def _tokens(page: Path) -> list[Token]:
+    return _MARKDOWN.parse(page.read_text(encoding="utf-8"))
+
+
 def blocks(page: Path) -> list[Block]:
     """All fenced blocks of a page, those in lists as well."""
-    tokens = _MARKDOWN.parse(page.read_text(encoding="utf-8"))
+    tokens = _tokens(page)
     return [
         Block(page, token.map[0] + 2, token.info.strip(), token.content)
         for token in tokens
@@ -54,14 +60,14 @@ def blocks(page: Path) -> list[Block]:
 
 def links(page: Path) -> list[str]:
     """Targets of all links and images of a page."""
-    found = _walk(_MARKDOWN.parse(page.read_text(encoding="utf-8")))
+    found = _walk(_tokens(page))
     targets = (token.attrGet("href") or token.attrGet("src") for token in found if token.type in ("link_open", "image"))
     return [str(target) for target in targets if target]
 
 
 def headings(page: Path) -> list[str]:
     """All headings of a page, its title first."""
-    tokens = _MARKDOWN.parse(page.read_text(encoding="utf-8"))
+    tokens = _tokens(page)
     return [after.content for token, after in itertools.pairwise(tokens) if token.type == "heading_open"]
 
 
