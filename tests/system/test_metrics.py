@@ -46,16 +46,19 @@ def test_every_metric_is_seen(airflow: Deployment, account: Callable[..., Accoun
     statsd.wait_for((f"trim.polls.{outcome}" for outcome in outcomes), STEP_LIMIT)
     say("polls fail, and are counted")
 
+    # Before Redis goes: after that, no callback is expected of the trims that wait.
+    repeated, lost, *others = submits.waiting
+    emulator.inject_callback_faults(repeated, Repeated(3))
+    emulator.inject_callback_faults(lost, Lost())
+    submits.finish((repeated, lost))
+    statsd.wait_for(("trim.callbacks.duplicate", "trim.callbacks.missed"), STEP_LIMIT)
+
     airflow.quota.stop()
     statsd.wait_for(("trim.quota.fallback", "trim.quota.fallbacks"), STEP_LIMIT)
     airflow.quota.start()
     urllib.request.urlopen(f"http://{HOST}:{port}/").close()
     statsd.wait_for(("trim.callbacks.refused.path",), STEP_LIMIT)
-
-    repeated, lost, *_ = waiting = submits.waiting
-    emulator.inject_callback_faults(repeated, Repeated(3))
-    emulator.inject_callback_faults(lost, Lost())
-    submits.finish(waiting)
+    submits.finish(others)
     for run_id in run_ids:
         assert airflow.wait_for_end("submits", run_id, STEP_LIMIT) == "success"
     statsd.wait_for(METRICS, STEP_LIMIT)
