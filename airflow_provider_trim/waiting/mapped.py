@@ -57,11 +57,17 @@ def with_default_args(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any
 def mapped_arguments(kind: type, partial: Any) -> dict[str, Any]:
     """Return all arguments that are known before the task is mapped, the DAG's and the group's defaults among them.
 
-    :param partial: Airflow's ``OperatorPartial``, which has of these what its base operator knows
+    :param partial: the checked ``OperatorPartial``, which has of these what its base operator knows
     """
     dag, group = partial.kwargs.get("dag"), partial.kwargs.get("task_group")
-    defaults = {**(getattr(dag, "default_args", None) or {}), **(getattr(group, "default_args", None) or {})}
-    return {**{name: defaults[name] for name in own_parameters(kind) & set(defaults)}, **partial.kwargs}
+    defaults = {
+        **(getattr(dag, "default_args", None) or {}),
+        **(getattr(group, "default_args", None) or {}),
+        **(partial.given.get("default_args") or {}),
+    }
+    # Airflow 2.11.2 takes the base operator's "multiple_outputs" of these only when the task runs.
+    names = {"multiple_outputs", *own_parameters(kind)} & set(defaults)
+    return {**{name: defaults[name] for name in names}, **partial.kwargs}
 
 
 def checked_partial(partial: Any, given: Mapping[str, Any], check: Check) -> Any:
