@@ -174,14 +174,21 @@ $(PROXIES) &:
 	@apt-get install -y -qq --no-install-recommends $(notdir $(PROXIES)) >/dev/null \
 		|| (apt-get update -qq && apt-get install -y -qq --no-install-recommends $(notdir $(PROXIES)) >/dev/null)
 
-test-network: $(VENV)/.development | $(PROXIES)  ## callbacks behind nginx and HAProxy, calls through nginx and Squid (a minute)
+# Its service is not to be started: the tests start their own, on free ports.
+PROMETHEUS := /usr/bin/prometheus
+$(PROMETHEUS):
+	@echo "Installing prometheus …"
+	@RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus >/dev/null \
+		|| (apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus >/dev/null)
+
+test-network: $(VENV)/.development | $(PROXIES) $(PROMETHEUS)  ## through nginx, HAProxy and Squid, and metrics in Prometheus (three minutes)
 	@$(BIN)/$(PYTEST) tests/network
 
 $(VENV)/.system: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group system
 	@touch $@
 
-system: $(VENV)/.system | $(REDIS) $(POSTGRES) $(PROXIES)  ## a distributed Airflow on this machine, its parts killed; test-network
+system: $(VENV)/.system | $(REDIS) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## a distributed Airflow on this machine, its parts killed; test-network
 	@$(BIN)/python -m pytest -q -s --tb=short tests/system tests/network
 
 system-quick: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## the same with fewer kills and trims (eight minutes)
@@ -222,7 +229,7 @@ $(VENV)/.docs: $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group docs
 	@touch $@
 
-prepare: $(VENV)/.docs $(VENV)/.ui $(VENV)/.system | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES) $(PROXIES)  ## install what the targets need on the newest Python
+prepare: $(VENV)/.docs $(VENV)/.ui $(VENV)/.system | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## install what the targets need on the newest Python
 
 docs: $(VENV)/.docs | $(DOT)  ## build the documentation into docs/_build/html; a warning is an error
 	@rm -rf docs/_build

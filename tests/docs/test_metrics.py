@@ -111,6 +111,7 @@ def test_the_mappings_make_labels_of_names() -> None:
     wanted: dict[str, Any] = {}
     for metric in METRICS.values():
         if metric.values or metric.tags[-1] == "hostname":
-            wanted[f"airflow.{metric.name}.*"] = (exported(metric), {metric.tags[-1]: "$1"}, None)
+            # In this order, or statsd_exporter ignores the shorter one, and all is counted twice.
             wanted[f"airflow.{metric.name}"] = ("dropped", None, "drop")
-    assert made == wanted
+            wanted[f"airflow.{metric.name}.*"] = (exported(metric), {metric.tags[-1]: "$1"}, None)
+    assert list(made.items()) == list(wanted.items())

@@ -4,54 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 from tests.support.live_airflow import HOST
-
-LIMIT = 60.0
-"""Seconds to start or end."""
-
-
-@contextlib.contextmanager
-def _running(program: str, options: list[str], files: dict[str, str], ports: tuple[int, ...]) -> Iterator[None]:
-    """Run a program until the block ends; it listens when the block begins.
-
-    :param options: of the command line, in which ``{folder}`` is a folder of its own, as in the files
-    :param files: what is in that folder
-    """
-    path = shutil.which(program, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if path is None:
-        raise RuntimeError(f"{program} is not installed; on Debian: apt-get install {program}")
-    with tempfile.TemporaryDirectory(prefix=f"trim-{program}-") as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)  # Squid has it read by another user
-        for file, text in files.items():
-            (folder / file).write_text(text.replace("{folder}", name), encoding="utf-8")
-        log = stack.enter_context((folder / "log").open("wb"))
-        command = [path, *(option.replace("{folder}", name) for option in options)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=name)
-        stack.callback(process.kill)
-        stack.callback(process.wait, LIMIT)
-        stack.callback(process.terminate)
-        end = time.monotonic() + LIMIT
-        while not all(_listens(port) for port in ports):
-            if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"{program} did not start:\n{(folder / 'log').read_text()}")
-            time.sleep(0.02)
-        yield
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=LIMIT):
-        return True
-    return False
+from tests.support.programs import running_program
 
 
 def nginx(http: str, *ports: int) -> contextlib.AbstractContextManager[None]:
@@ -66,7 +22,7 @@ def nginx(http: str, *ports: int) -> contextlib.AbstractContextManager[None]:
         events {{ worker_connections 256; }}
         http {{ access_log off; {paths} {http} }}
     """
-    return _running("nginx", ["-p", "{folder}", "-c", "conf", "-e", "stderr"], {"conf": config}, ports)
+    return running_program("nginx", ["-p", "{folder}", "-c", "conf", "-e", "stderr"], {"conf": config}, ports)
 
 
 def haproxy(sections: str, *ports: int) -> contextlib.AbstractContextManager[None]:
@@ -82,7 +38,7 @@ defaults
     timeout server 30s
 {sections}
 """
-    return _running("haproxy", ["-db", "-f", "{folder}/conf"], {"conf": config}, ports)
+    return running_program("haproxy", ["-db", "-f", "{folder}/conf"], {"conf": config}, ports)
 
 
 def squid(port: int, user: str, password: str) -> contextlib.AbstractContextManager[None]:
@@ -106,4 +62,4 @@ def squid(port: int, user: str, password: str) -> contextlib.AbstractContextMana
     """
     expected = f"{quote(user)} {quote(password, safe='@:')}"
     users = f'while read -r given; do if [ "$given" = "{expected}" ]; then echo OK; else echo ERR; fi; done'
-    return _running("squid", ["-N", "-f", "{folder}/conf"], {"conf": config, "users": users}, (port,))
+    return running_program("squid", ["-N", "-f", "{folder}/conf"], {"conf": config, "users": users}, (port,))
