@@ -42,11 +42,11 @@ from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters  # noq
 # An example takes as long as the machine has it take.
 _ANY_SPEED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("quick", max_examples=25, **_ANY_SPEED)
-hypothesis.settings.register_profile("full", max_examples=250, **_ANY_SPEED)
+hypothesis.settings.register_profile("full", max_examples=100, **_ANY_SPEED)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="the tests marked full as well, and ten times the examples")
+    parser.addoption("--full", action="store_true", help="the tests marked full as well, and four times the examples")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -32,7 +32,7 @@ from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.response import DEFAULT_OPTIONS, ParsedResponse, ParserOptions
 from airflow_provider_trim.vod.settings import TrimSettings
-from airflow_provider_trim.vod.storable import unstorable
+from airflow_provider_trim.vod.storable import unstorable, unstorable_character
 
 TRANS_NO_MAX_LENGTH = 32
 """Characters; the vendor's limit of the request parameter ``transNo``."""
@@ -57,10 +57,8 @@ def check_trans_no(trans_no: object) -> str:
     fault = ""
     if len(trans_no) > TRANS_NO_MAX_LENGTH:
         fault = f"has {len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed"
-    elif any("\ud800" <= character <= "\udfff" for character in trans_no):
-        fault = "must not contain an unpaired surrogate"
-    elif "\0" in trans_no:
-        fault = "must not contain the character NUL, which Airflow can't store"
+    elif what := unstorable_character(trans_no):
+        fault = f"must not contain {what}, which Airflow can't store"
     if fault:
         raise TransNoIllegalError(f"trans_no {fault}: '{truncate(trans_no, 80)}'")
     return trans_no

@@ -30,8 +30,8 @@ def unstorable(value: object, path: str) -> str | None:
                 return f"{where} has more than {MAX_DEPTH} levels"
             named = part.items() if isinstance(part, dict) else enumerate(part)
             for name, inner in named:
-                if isinstance(name, str) and (why := _text_fault(name)):
-                    return f"a name in {where} {why}"
+                if isinstance(name, str) and (what := unstorable_character(name)):
+                    return f"a name in {where} contains {what}"
                 todo.append((f"{where}.{name}", inner, depth + 1))
         elif why := _scalar_fault(part):
             return f"{where} {why}"
@@ -40,7 +40,8 @@ def unstorable(value: object, path: str) -> str | None:
 
 def _scalar_fault(value: object) -> str | None:
     if isinstance(value, str):
-        return _text_fault(value)
+        what = unstorable_character(value)
+        return what and f"contains {what}"
     if isinstance(value, float) and not math.isfinite(value):
         return "is not a finite number"
     if isinstance(value, int) and value not in _INT64:
@@ -48,9 +49,10 @@ def _scalar_fault(value: object) -> str | None:
     return None
 
 
-def _text_fault(text: str) -> str | None:
+def unstorable_character(text: str) -> str | None:
+    """Name what in a text some store can't hold, or return None."""
     if "\0" in text:
-        return "contains the character NUL"
+        return "the character NUL"
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        return "contains an unpaired surrogate"
+        return "an unpaired surrogate"
     return None

@@ -33,6 +33,7 @@ from airflow_provider_trim.vod.errors import TrimParameterError
 from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.settings import TrimSettings
+from airflow_provider_trim.vod.storable import unstorable_character
 from airflow_provider_trim.vod.validation import first_problem, number
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
@@ -105,7 +106,11 @@ def _lower(value: object) -> object:
 
 def _as_text(value: object) -> object:
     # Python itself refuses to write out very long integers, by a ValueError.
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    # The service may repeat it in its response, as the name of the video, and then the wait would fail.
+    if isinstance(text, str) and (what := unstorable_character(text)):
+        raise ValueError(f"must not contain {what}, which Airflow can't store")
+    return text
 
 
 def _size(value: str) -> str:
