@@ -181,7 +181,7 @@ $(PROMETHEUS):
 	@RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus >/dev/null \
 		|| (apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus >/dev/null)
 
-test-network: $(VENV)/.development | $(PROXIES) $(PROMETHEUS)  ## through nginx, HAProxy and Squid, and metrics in Prometheus (three minutes)
+test-network: $(VENV)/.development | $(PROXIES) $(PROMETHEUS)  ## through nginx, HAProxy and Squid, and metrics in Prometheus (a minute; three with one worker)
 	@$(BIN)/$(PYTEST) tests/network
 
 $(VENV)/.system: $(VENV)/.development
