@@ -206,8 +206,9 @@ class TrimSettings(BaseModel):
     @property
     def account_label(self) -> str:
         """A name of the account for metrics: its host, and a digest instead of its login, which may be confidential."""
-        digest = hashlib.blake2b(self.account.encode(), digest_size=4).hexdigest()
-        return f"{urlsplit(self.base_url).hostname}/{digest}"
+        digest = hashlib.blake2b(self.account.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+        host = urlsplit(self.base_url).hostname or ""
+        return f"{host.replace(':', '-')}/{digest}"  # a colon ends a name of StatsD
 
     @property
     def max_retry_after(self) -> float:

@@ -2,6 +2,7 @@
 """Every part of a connection: what is taken, and what an error says where it is not."""
 
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -386,6 +387,15 @@ def test_no_longer_retry_after_than_a_window_is_honoured() -> None:
     assert TrimSettings.from_connection().max_retry_after == 300.0
     assert TrimSettings.from_connection(extra={"quota": "10/minute"}).max_retry_after == 60.0
     assert TrimSettings.from_connection(extra={"quota": "off"}).max_retry_after == 300.0
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("https://[2001:db8::1]:8443", "2001-db8--1"), ("api.example.com", "api.example.com")]
+)
+def test_account_in_metrics_has_nothing_that_ends_a_name(host: str, shown: str) -> None:
+    """A colon, a comma or a bar would, in StatsD's lines and their tags."""
+    settings = TrimSettings.from_connection(host=host, login="confidential")
+    assert re.fullmatch(rf"{re.escape(shown)}/[0-9a-f]{{8}}", settings.account_label)
 
 
 def test_a_secret_in_the_wrong_place_is_masked() -> None:
