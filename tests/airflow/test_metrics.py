@@ -69,7 +69,7 @@ def statsd(metrics_on: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> 
     with StatsdServer() as server, contextlib.ExitStack() as closing:
 
         def configure(**options: str) -> StatsdServer:
-            metrics_on(**server.environment(**options))
+            metrics_on(**server.settings(**options))
             airflow_stats.initialize(monkeypatch, lambda: closing.enter_context(statsd_logger()))
             return server
 

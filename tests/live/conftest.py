@@ -68,7 +68,7 @@ def airflow(
             "DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "LOGGING__LOGGING_LEVEL": "DEBUG",
             "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
-            **statsd.environment(STATSD_INFLUXDB_ENABLED="True"),
+            **statsd.settings(STATSD_INFLUXDB_ENABLED="True"),
         },
     )
     airflow.environment |= {"STARTS": str(worker_starts)}

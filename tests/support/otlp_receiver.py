@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -55,6 +55,10 @@ class OtlpReceiver:
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="otlp", daemon=True)
 
+    def settings(self) -> dict[str, str]:
+        """Return Airflow's configuration that exports its metrics; :meth:`environment` says where to."""
+        return {"METRICS__OTEL_ON": "True"}
+
     def environment(self) -> dict[str, str]:
         """Return OpenTelemetry's own configuration that sends metrics here."""
         url = f"http://{HOST}:{self._server.server_port}"
@@ -65,6 +69,18 @@ class OtlpReceiver:
         with self._news:
             found = [point for point in self._points if point.name.startswith(prefix)]
         return [point._replace(name=point.name.removeprefix("airflow.")) for point in found]
+
+    def names(self) -> set[str]:
+        """Return the names that were received, alone and with the value of each tag at the end."""
+        points = self.points()
+        return {point.name for point in points} | {
+            f"{point.name}.{tag}" for point in points for tag in point.tags.values()
+        }
+
+    def wait_for(self, names: Iterable[str], limit: float = LIMIT) -> None:
+        """Return when all these have been received."""
+        wanted = set(names)
+        self.wait_until(lambda: wanted <= self.names(), lambda: f"{wanted - self.names()} did not come", limit)
 
     def wait_until(self, true: Callable[[], bool], message: Callable[[], str], limit: float = LIMIT) -> None:
         """Return when something is true of what was received."""

@@ -33,7 +33,7 @@ class StatsdServer:
                 self._received += data.decode().splitlines()
                 self._news.notify_all()
 
-    def environment(self, **options: str) -> dict[str, str]:
+    def settings(self, **options: str) -> dict[str, str]:
         """Return Airflow's configuration that sends its metrics here."""
         settings = {"STATSD_ON": "True", "STATSD_HOST": HOST, "STATSD_PORT": str(self.port), **options}
         return {f"METRICS__{name}": value for name, value in settings.items()}

@@ -21,6 +21,7 @@ HOME = Path(__file__).parents[2] / "build" / "system" / "airflow"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="fewer kills and trims, shorter outages")
+    parser.addoption("--opentelemetry", action="store_true", help="send metrics by OpenTelemetry instead of StatsD")
 
 
 def pytest_configure() -> None:
@@ -36,7 +37,7 @@ def quick(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Deployment(HOME) as deployment:
+    with Deployment(HOME, opentelemetry=request.config.getoption("--opentelemetry")) as deployment:
         figures.say("all processes are healthy")
         for dag_id in ("waits", WITHOUT_WORKERS, BY_DEFAULT, "submits", "thousands", "undisturbed"):
             deployment.wait_for_dag(dag_id)

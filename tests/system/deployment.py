@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.support.hanging_secrets import HangingSecrets
 from tests.support.live_airflow import LiveAirflow
+from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.statsd_server import StatsdServer
@@ -68,21 +69,22 @@ class Deployment(LiveAirflow):
     """All of it. Use it as a context manager.
 
     :param home: folder for logs; what is in it is deleted first
+    :param opentelemetry: send metrics by it; by default StatsD
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, opentelemetry: bool = False) -> None:
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
         self._servers = contextlib.ExitStack()
         self.postgres = PostgresServer()
         self.broker = RedisServer()
-        self.statsd = StatsdServer()
+        self.metrics = OtlpReceiver() if opentelemetry else StatsdServer()
         self.quota = RedisServer()
         """Where calls are counted: another Redis than Celery's, so that it can be lost alone."""
         settings = (
             NOTICING_THE_DEAD
             | TIMEOUTS
-            | self.statsd.environment()
+            | self.metrics.settings()
             | {
                 "CORE__EXECUTOR": "CeleryExecutor",
                 # So few that none is in Celery's queue for long enough to be taken for lost.
@@ -101,9 +103,11 @@ class Deployment(LiveAirflow):
         self.secrets_hang = home / "secrets-hang"
         """The secrets backend hangs while this file exists."""
         self.environment |= {"HANGING_SECRETS": str(self.secrets_hang), "PYTHONPATH": str(DAGS.parents[2])}
+        if isinstance(self.metrics, OtlpReceiver):
+            self.environment |= self.metrics.environment()
 
     def start(self) -> None:
-        for server in (self.postgres, self.broker, self.quota, self.statsd):
+        for server in (self.postgres, self.broker, self.quota, self.metrics):
             self._servers.enter_context(server)
         super().start()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every metric of the documentation is seen at a StatsD server, from two triggerers and two workers."""
+"""Every metric of the documentation is seen at a StatsD server, or an OpenTelemetry collector (``--opentelemetry``)."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_every_metric_is_seen(airflow: Deployment, account: Callable[..., Accoun
         callback_url=f"http://{HOST}:{port}/trims",
         callback_poll_factor=1,
     )
-    emulator, statsd = submits.emulator, airflow.statsd
+    emulator, metrics = submits.emulator, airflow.metrics
     emulator.duration = math.inf
     run_ids = [submits.trigger("submits", f"metrics-{number}") for number in range(RUNS)]
     airflow.wait_for(lambda: airflow.count("submits", "deferred") >= RUNS, 2 * STEP_LIMIT, "all are deferred", pause=2)
     submits.wait_until_polled(submits.waiting, since=time.monotonic())
     emulator.misbehave(None, *FAULTS)
     outcomes = ("unavailable", "unauthorized", "rate_limited", "no_response", "unexpected")
-    statsd.wait_for((f"trim.polls.{outcome}" for outcome in outcomes), STEP_LIMIT)
+    metrics.wait_for((f"trim.polls.{outcome}" for outcome in outcomes), STEP_LIMIT)
     say("polls fail, and are counted")
 
     # Before Redis goes: after that, no callback is expected of the trims that wait.
@@ -51,16 +51,16 @@ def test_every_metric_is_seen(airflow: Deployment, account: Callable[..., Accoun
     emulator.inject_callback_faults(repeated, Repeated(3))
     emulator.inject_callback_faults(lost, Lost())
     submits.finish((repeated, lost))
-    statsd.wait_for(("trim.callbacks.duplicate", "trim.callbacks.missed"), STEP_LIMIT)
+    metrics.wait_for(("trim.callbacks.duplicate", "trim.callbacks.missed"), STEP_LIMIT)
 
     airflow.quota.stop()
-    statsd.wait_for(("trim.quota.fallback", "trim.quota.fallbacks"), STEP_LIMIT)
+    metrics.wait_for(("trim.quota.fallback", "trim.quota.fallbacks"), STEP_LIMIT)
     airflow.quota.start()
     urllib.request.urlopen(f"http://{HOST}:{port}/").close()
-    statsd.wait_for(("trim.callbacks.refused.path",), STEP_LIMIT)
+    metrics.wait_for(("trim.callbacks.refused.path",), STEP_LIMIT)
     submits.finish(others)
     for run_id in run_ids:
         assert airflow.wait_for_end("submits", run_id, STEP_LIMIT) == "success"
-    statsd.wait_for(METRICS, STEP_LIMIT)
-    seen = len(METRICS.keys() & statsd.names())
+    metrics.wait_for(METRICS, STEP_LIMIT)
+    seen = len(METRICS.keys() & metrics.names())
     note(SCENARIO, "metrics of the documentation, those seen", f"{len(METRICS)}, {seen}")

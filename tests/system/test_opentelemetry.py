@@ -61,7 +61,7 @@ def measured(
         folder / "home",
         folder / "dags",
         connections={"trim_default": connection_to(service)},
-        settings={"METRICS__OTEL_ON": "True"},
+        settings=receiver.settings(),
     )
     airflow.environment |= receiver.environment()
     with airflow:
