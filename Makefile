@@ -190,6 +190,7 @@ $(VENV)/.system: $(VENV)/.development
 
 system: $(VENV)/.system | $(REDIS) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## a distributed Airflow on this machine, its parts killed; test-network
 	@$(BIN)/python -m pytest -q -s --tb=short tests/system tests/network
+	@$(BIN)/python -m pytest -q -s --tb=short tests/system/test_metrics.py --opentelemetry
 
 system-quick: $(VENV)/.system | $(REDIS) $(POSTGRES)  ## the same with fewer kills and trims (nine minutes)
 	@$(BIN)/python -m pytest -q -s --tb=short tests/system --quick
