@@ -72,8 +72,6 @@ class DurationModel:
         self._faded = self._replaced = self._surplus = 0.0
         self.finished = 0.0
         """Trims that have finished; older ones count less."""
-        self.version = 0
-        """Changes with each :meth:`recompute` that changes something."""
         self._outdated = True
         self.recompute()
 
@@ -175,7 +173,6 @@ class DurationModel:
         """The probability that a trim takes longer than each of :data:`AGES`."""
         self.area = areas
         """The integral of :attr:`survival`, in seconds."""
-        self.version += 1
 
     def _fade(self) -> None:
         keep, self._faded = self._keep**self._faded, 0.0

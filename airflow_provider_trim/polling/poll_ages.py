@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 from airflow_provider_trim.polling.duration_model import AGES, DurationModel, bin_index, interpolate
 
 _LAST = len(AGES) - 1
 
 
-class AgeTable:
+class AgeTable(ABC):
     """Ages at the next poll, by the age at the last one. What is learned later does not count.
 
     :param durations: what is known
@@ -33,8 +34,9 @@ class AgeTable:
         start, here = AGES[index], self.at(index)
         return here + (self.at(index + 1) - here) * (age - start) / (AGES[index + 1] - start)
 
+    @abstractmethod
     def _find(self, index: int) -> float:
-        raise NotImplementedError
+        """Compute :meth:`at`."""
 
 
 class PollAges(AgeTable):

@@ -22,6 +22,7 @@ from airflow_provider_trim.polling.pollers import poller_for
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success, Verdict
 from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms, exceeds_max_map_length, push_and_succeed
+from airflow_provider_trim.triggers.kinds import task_name
 from airflow_provider_trim.triggers.payload import encode_event, encode_refusal
 from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
@@ -39,14 +40,6 @@ _START_MESSAGE = "Polling %s every %g s (less often if the quota is short) until
 
 def _poller(conn_id: str, load: SettingsLoader) -> Poller:
     return poller_for(conn_id, load, process_metrics().metrics)
-
-
-def task_name(task_instance: Any) -> str:
-    """Return which task a task instance is of, whatever its run and map index; "" for that of ``dag.test()``.
-
-    No id contains the line break between the DAG's and the task's.
-    """
-    return "" if task_instance is None else f"{task_instance.dag_id}\n{task_instance.task_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_trim.polling.options import WaitOptions
+from airflow_provider_trim.triggers.kinds import kind_of
 from airflow_provider_trim.waiting.options import to_optional_seconds, to_seconds
 
 
@@ -160,17 +160,3 @@ class TrimTaskStatusTrigger(BaseTrigger):
             return self.started_at
         aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
         return float(aware.timestamp()) - self.deferral_timeout
-
-
-def kind_of(task_instance: Any, clip_seconds: float | None) -> str | None:
-    """Return which trims are expected to take about as long: those of one task whose clips differ by less than twofold.
-
-    :param task_instance: as the triggerer knows it; None in ``dag.test()``
-    :param clip_seconds: how long the clip is, or None where that is not known
-    :returns: None where neither is known
-    """
-    names = [getattr(task_instance, name, None) for name in ("dag_id", "task_id")]
-    task = ".".join(name for name in names if isinstance(name, str))
-    if clip_seconds is None or not 0.0 < clip_seconds < math.inf:
-        return task or None
-    return f"{task} clips from {2.0 ** math.floor(math.log2(clip_seconds)):g} s"

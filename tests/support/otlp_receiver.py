@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -13,7 +12,7 @@ from typing import NamedTuple, Self
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from tests.support.live_airflow import HOST
-from tests.support.statsd_server import LIMIT
+from tests.support.metrics_receiver import MetricsReceiver
 
 HISTOGRAMS = ("exponential_histogram", "histogram")
 
@@ -30,12 +29,12 @@ class Point(NamedTuple):
     value: float
 
 
-class OtlpReceiver:
+class OtlpReceiver(MetricsReceiver):
     """Receives on a port of its own, from :meth:`__enter__` on."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._points: list[Point] = []
-        self._news = threading.Condition(threading.RLock())
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -76,17 +75,6 @@ class OtlpReceiver:
         return {point.name for point in points} | {
             f"{point.name}.{tag}" for point in points for tag in point.tags.values()
         }
-
-    def wait_for(self, names: Iterable[str], limit: float = LIMIT) -> None:
-        """Return when all these have been received."""
-        wanted = set(names)
-        self.wait_until(lambda: wanted <= self.names(), lambda: f"{wanted - self.names()} did not come", limit)
-
-    def wait_until(self, true: Callable[[], bool], message: Callable[[], str], limit: float = LIMIT) -> None:
-        """Return when something is true of what was received."""
-        with self._news:
-            arrived = self._news.wait_for(true, limit)
-        assert arrived, message()
 
     def _take(self, request: ExportMetricsServiceRequest) -> None:
         with self._news:

@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.support.live_airflow import HOST, free_port
+from tests.support.metrics_receiver import LIMIT
 from tests.support.programs import running_program
-from tests.support.statsd_server import LIMIT, StatsdServer
+from tests.support.statsd_server import StatsdServer
 
 PROGRAM = shutil.which("statsd_exporter") or shutil.which("prometheus-statsd-exporter")
 QUANTILES = (0.5, 0.9, 0.99)

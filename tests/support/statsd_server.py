@@ -5,26 +5,23 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
 from tests.support.live_airflow import HOST
-
-LIMIT = 60.0
-"""Seconds until what is waited for must have come."""
+from tests.support.metrics_receiver import MetricsReceiver
 
 
-class StatsdServer:
+class StatsdServer(MetricsReceiver):
     """Receives on a port of its own, from :meth:`__enter__` on."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self._socket.bind((HOST, 0))
         self.port = int(self._socket.getsockname()[1])
         self._received: list[str] = []
-        self._news = threading.Condition(threading.RLock())
         self._thread = threading.Thread(target=self._receive, name="statsd", daemon=True)
 
     def _receive(self) -> None:
@@ -46,16 +43,6 @@ class StatsdServer:
     def names(self) -> set[str]:
         """Return the names that were received, without tags."""
         return {line.partition(":")[0].partition(",")[0] for line in self.lines()}
-
-    def wait_for(self, names: Iterable[str], limit: float = LIMIT) -> None:
-        """Return when all these have been received."""
-        wanted = set(names)
-        self.wait_until(lambda: wanted <= self.names(), lambda: f"{wanted - self.names()} did not come", limit)
-
-    def wait_until(self, true: Callable[[], bool], message: Callable[[], str], limit: float = LIMIT) -> None:
-        """Return when something is true of what was received."""
-        with self._news:
-            assert self._news.wait_for(true, limit), message()
 
     def __enter__(self) -> Self:
         self._thread.start()
