@@ -35,14 +35,13 @@ def serialized(dag: Any) -> str:
     return json.dumps(serialization.to_dict(dag), sort_keys=True, default=str)
 
 
-def main() -> None:
-    """Print the stored DAG, and which classes are deferrable by default."""
+def deferrable() -> list[bool]:
+    """Return which classes are deferrable by default."""
     clip = {"video_id": "V", "seek_start": 0, "duration": 1, "filename": "f"}
     kinds: dict[Any, Any] = {TrimTaskStatusSensor: {"trans_no": "T"}, TrimVideoInfoOperator: {"trans_no": "T"}}
     kinds[TrimVideoOperator] = clip
-    deferrable = [kind(task_id="t", **arguments).deferrable for kind, arguments in kinds.items()]
-    print(json.dumps({"dag": serialized(combined()[0]), "deferrable": deferrable}))
+    return [kind(task_id="t", **arguments).deferrable for kind, arguments in kinds.items()]
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps({"dag": serialized(combined()[0]), "deferrable": deferrable()}))

@@ -236,25 +236,23 @@ def test_dags_test(combined: Any, trim_default: TrimEmulator) -> None:
 
 
 @pytest.fixture(scope="module")
-def processes() -> list[dict[str, Any]]:
-    """What two processes make of the same DAG, with other hash seeds and another ``default_deferrable``."""
-    started = []
-    for seed, default in (("1", "False"), ("2", "True")):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": default}
-        command = [sys.executable, "-m", "tests.airflow.combined_dag"]
-        started.append(subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True))
-    return [json.loads(process.communicate(timeout=600)[0].splitlines()[-1]) for process in started]
+def other_process() -> dict[str, Any]:
+    """What a process of another hash seed and another ``default_deferrable`` makes of the same DAG."""
+    changed = {"PYTHONHASHSEED": "1", "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True"}
+    command = [sys.executable, "-m", "tests.airflow.combined_dag"]
+    done = subprocess.run(
+        command, env={**os.environ, **changed}, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_serialized_alike_by_any_process(processes: list[dict[str, Any]]) -> None:
+def test_serialized_alike_by_any_process(other_process: dict[str, Any]) -> None:
     """Otherwise Airflow would store a new version of the DAG at each parse."""
-    first, second = (one["dag"] for one in processes)
-    assert first == second
-    assert first == combined_dag.serialized(combined_dag.combined()[0])
+    assert other_process["dag"] == combined_dag.serialized(combined_dag.combined()[0])
 
 
-def test_default_deferrable(processes: list[dict[str, Any]]) -> None:
-    assert [one["deferrable"] for one in processes] == [[False] * 3, [True] * 3]
+def test_default_deferrable(other_process: dict[str, Any]) -> None:
+    assert (combined_dag.deferrable(), other_process["deferrable"]) == ([False] * 3, [True] * 3)
 
 
 @pytest.mark.parametrize("column", COLUMNS)

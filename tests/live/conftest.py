@@ -66,6 +66,7 @@ def airflow(
         settings={
             "CORE__PLUGINS_FOLDER": str(folder / "plugins"),
             "DAG_PROCESSOR__REFRESH_INTERVAL": "300",
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "LOGGING__LOGGING_LEVEL": "DEBUG",
             "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
             **statsd.settings(STATSD_INFLUXDB_ENABLED="True"),

@@ -181,7 +181,7 @@ class LiveAirflow:
             self.kill(name)
         self._session.close()
 
-    def wait_for(self, condition: Any, limit: float, what: str, pause: float = 0.5) -> Any:
+    def wait_for(self, condition: Any, limit: float, what: str, pause: float = 1.0) -> Any:
         """Return what a condition returns once that is true.
 
         :param limit: seconds
