@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode, each process compiles the package and the tests again: seven seconds for each worker of pytest.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help prepare demo ui test coverage test-combinations test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
+.PHONY: help prepare demo ui test coverage test-full test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
 	test-network test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9. -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -71,13 +71,13 @@ PYTEST := python -m pytest -q --durations=10 -n $(WORKERS) --dist loadgroup
 test: $(VENV)/.development | $(REDIS)  ## run the tests in parallel (or TESTS="tests/…", WORKERS=1)
 	@$(BIN)/$(PYTEST) $(TESTS)
 
-# Left out: live Airflows and shells, whose processes are not traced, and the combinations, which have a target.
+# Left out: live Airflows, shells and combinations, which trace little for their time.
 UNTRACED := $(addprefix --ignore=tests/,live docs airflow/test_combinations.py)
-coverage: $(VENV)/.development | $(REDIS)  ## all but live tests, with every fault and more of generated data, and the branches covered
-	@$(BIN)/$(PYTEST) --full --cov $(UNTRACED) $(TESTS)
+coverage: $(VENV)/.development | $(REDIS)  ## all but live tests, and the branches covered
+	@$(BIN)/$(PYTEST) --cov $(UNTRACED) $(TESTS)
 
-test-combinations: $(VENV)/.development  ## run each of Airflow's features in every mode that it can be combined with
-	@$(BIN)/$(PYTEST) --full tests/airflow/test_combinations.py
+test-full: $(VENV)/.development | $(REDIS)  ## what `make test` leaves out: all combinations, faults in every mode, more generated data
+	@$(BIN)/$(PYTEST) --full -m "full or hypothesis" $(TESTS)
 
 test-fast: $(VENV)/.development  ## the tests that take seconds, for after every change
 	@$(BIN)/python -m pytest -q tests/vod tests/transports tests/polling

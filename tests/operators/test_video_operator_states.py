@@ -248,6 +248,7 @@ def machine() -> Iterator[type[OneTaskInstance]]:
             yield OneTaskInstance
 
 
+@pytest.mark.hypothesis
 def test_one_trim_and_never_a_lost_one(machine: type[OneTaskInstance]) -> None:
     run_state_machine_as_test(
         machine,
