@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fuzz the targets, guided by coverage; what is found lies in build/fuzz/findings/ afterwards.
 
-Each target runs in a process of its own, two at a time. Inputs that led to something new are kept in build/fuzz/corpus/
+Each target runs in a process of its own. Inputs that led to something new are kept in build/fuzz/corpus/
 and, with what was found before, are what the next run begins with.
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import hashlib
+import os
 import re
+import resource
 import subprocess
 import sys
 import traceback
@@ -20,7 +22,6 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "fuzz"
-AT_A_TIME = 2
 MAX_INPUT = 4096
 SLOWEST_INPUT = 60
 """Seconds that one input may take, however busy the machine is; the CPU time that it takes has a bound of its own."""
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=600, help="for all targets together (600)")
     parser.add_argument("--target", help="only this one")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time (as many as there are cores)")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.here:
@@ -46,13 +48,17 @@ def main(arguments: Sequence[str]) -> int:
     if options.target not in (None, *TARGETS):
         parser.error(f"targets are {', '.join(TARGETS)}")
     names = [options.target] if options.target else list(TARGETS)
-    share = max(1, options.seconds * min(AT_A_TIME, len(names)) // len(names))
-    print(f"Fuzzing {len(names)} targets for {share} s each, {AT_A_TIME} at a time …", flush=True)
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+    processes = min(options.processes, len(names))
+    share = max(1, options.seconds * processes // len(names))
+    print(f"Fuzzing {len(names)} targets for {share} s each, {processes} at a time …", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(processes) as pool:
         outcomes = list(pool.map(lambda name: _run(name, share), names))
     print(f"\n{'target':24}{'executions':>12}{'findings':>10}")
     for outcome in outcomes:
         print(f"{outcome.target:24}{outcome.executions:12,}{len(outcome.findings):10}")
+    cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
+    executions, seconds = sum(outcome.executions for outcome in outcomes), cpu.ru_utime + cpu.ru_stime
+    print(f"\n{executions:,} executions in {seconds:,.0f} s of CPU time")
     for outcome in outcomes:
         for path in outcome.findings:
             print(f"\n{path.relative_to(ROOT)}\n{_what_happened(path)}")

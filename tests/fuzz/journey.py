@@ -18,7 +18,7 @@ from airflow_provider_trim.triggers.finish_in_triggerer import build_xcoms
 from airflow_provider_trim.triggers.payload import decode_event, encode_event
 from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
-from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.waiting.results import TrimResults
 from airflow_provider_trim.waiting.trans_nos import TransNos
 
@@ -43,7 +43,7 @@ def verdict_of(outcome: TrimTask | TrimError) -> Verdict:
     """The verdict of a wait that ends with this outcome of a poll."""
     if isinstance(outcome, TrimError):
         return Failure(outcome, outcome.retryable)
-    return Success(outcome) if outcome.video_info is not None else TimedOut(None)
+    return Success(outcome) if outcome.status is TrimStatus.SUCCESSFUL else TimedOut(None)
 
 
 def check_journey(verdicts: Sequence[Verdict], trans_nos: TransNos, tells: Tells) -> None:

@@ -308,8 +308,9 @@ def content(data: bytes) -> None:
 
 
 def check_content(headers: Mapping[str, str], body: bytes) -> None:
+    size = len(body) + sum(map(len, headers.values()))
     try:
-        decoded = bounded(UNPACKED, len(body), lambda: decode(headers, body))
+        decoded = bounded(UNPACKED, size, lambda: decode(headers, body))
     except TrimResponseError as error:
         check_message(error, "")
         return
