@@ -93,7 +93,7 @@ with DAG(
     )
 
 with DAG("submits"):
-    TrimVideoOperator(task_id="clip", video_id="V", seek_start=0, duration=9, wait_for_completion=False)
+    TrimVideoOperator(task_id="clip", video_id="V", seek_start=0, duration=9, filename="f", wait_for_completion=False)
 
 with DAG("poisoned"):
     wait(trans_no="{{ dag_run.conf['trans_no'] }}", max_consecutive_failures=2)
