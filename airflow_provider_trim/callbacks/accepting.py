@@ -15,8 +15,9 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import Any
+
+from airflow_provider_trim.metrics.catalog import Ignored
 
 MAX_CONNECTIONS = 256
 """Open at a time. For one more the oldest is closed, since a genuine one is served at once."""
@@ -40,18 +41,6 @@ _ABORTED = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ECONNABORTED, er
 """Errors of a connection that has gone before it was accepted."""
 
 _NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-
-
-class Ignored(StrEnum):
-    """Why a connection brought no callback."""
-
-    PATH = "without a callback's path"
-    SIGNATURE = "with a wrong signature"
-    MALFORMED = "malformed"
-    EMPTY = "without a request"
-    SLOW = "too slow"
-    DISPLACED = "displaced"
-    DESCRIPTORS = "without a file descriptor"
 
 
 class Connection:

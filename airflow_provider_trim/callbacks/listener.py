@@ -19,10 +19,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from airflow_provider_trim.callbacks.accepting import Acceptor, Connection, Ignored, listen
+from airflow_provider_trim.callbacks.accepting import Acceptor, Connection, listen
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.metrics import NO_METRICS, Metrics
-from airflow_provider_trim.metrics.catalog import CALLBACKS_REFUSED, Refusal
+from airflow_provider_trim.metrics.catalog import CALLBACKS_REFUSED, Ignored
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
 
 MAX_BODY = 64 * 1024
@@ -159,7 +159,7 @@ class Listener:
 
     def _ignore(self, reason: Ignored) -> None:
         self.ignored[reason] += 1
-        self._metrics.count(CALLBACKS_REFUSED.name, Refusal[reason.name])
+        self._metrics.count(CALLBACKS_REFUSED.name, reason.tag)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection: Connection = request.protocol.connection  # type: ignore[attr-defined]

@@ -10,7 +10,6 @@ nothing is measured. No method of it waits, raises, or calls a metrics backend: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 UNKNOWN_ACCOUNT = "unknown"
 """The account of measurements that are made before its connection is loaded."""
@@ -22,8 +21,11 @@ GaugeSource = Callable[[], Iterable[Sample]]
 """Returns the gauges as they are now; called in another thread."""
 
 
-class Metrics(Protocol):
-    """Takes measurements. Names and tags are those of :data:`~airflow_provider_trim.metrics.catalog.METRICS`."""
+class Metrics:
+    """Takes measurements, and does nothing with them; subclasses do.
+
+    Names and tags are those of :data:`~airflow_provider_trim.metrics.catalog.METRICS`.
+    """
 
     def count(self, name: str, *tags: str) -> None:
         """Add one to a counter.
@@ -41,23 +43,8 @@ class Metrics(Protocol):
         """Read these gauges no more."""
 
 
-class NoMetrics:
-    """Measures nothing."""
-
-    def count(self, name: str, *tags: str) -> None:
-        """Do nothing."""
-
-    def time(self, name: str, seconds: float, *tags: str) -> None:
-        """Do nothing."""
-
-    def watch(self, source: GaugeSource) -> None:
-        """Do nothing."""
-
-    def unwatch(self, source: GaugeSource) -> None:
-        """Do nothing."""
-
-
-NO_METRICS = NoMetrics()
+NO_METRICS = Metrics()
+"""Measures nothing."""
 
 
 class AccountMetrics:

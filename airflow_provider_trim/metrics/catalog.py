@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import enum
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,13 +17,6 @@ class Kind(StrEnum):
     GAUGE = "gauge"
 
 
-class Combine(enum.Enum):
-    """What the gauges of several pollers of one account are together."""
-
-    SUM = "sum"
-    MAX = "max"
-
-
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric.
@@ -33,7 +27,7 @@ class Metric:
     :param tags: in the order in which their values are given
     :param values: that the last tag can have
     :param unit: of its values
-    :param combine: of a gauge
+    :param combine: of a gauge: what those of two pollers of one account are together
     :param resets: the gauge is 0 when nothing waits any more
     """
 
@@ -42,7 +36,7 @@ class Metric:
     tags: tuple[str, ...]
     values: tuple[str, ...] = ()
     unit: str = ""
-    combine: Combine = Combine.SUM
+    combine: Callable[[float, float], float] = operator.add
     resets: bool = True
 
 
@@ -78,16 +72,21 @@ class Reload(StrEnum):
     FAILED = "failed"
 
 
-class Refusal(StrEnum):
-    """Why a connection to the callback listener brought no callback."""
+class Ignored(StrEnum):
+    """Why a connection to the callback listener brought no callback, in words."""
 
-    PATH = "path"
-    SIGNATURE = "signature"
+    PATH = "without a callback's path"
+    SIGNATURE = "with a wrong signature"
     MALFORMED = "malformed"
-    EMPTY = "empty"
-    SLOW = "slow"
+    EMPTY = "without a request"
+    SLOW = "too slow"
     DISPLACED = "displaced"
-    DESCRIPTORS = "descriptors"
+    DESCRIPTORS = "without a file descriptor"
+
+    @property
+    def tag(self) -> str:
+        """The value of the tag ``reason``."""
+        return self.name.lower()
 
 
 _ERRORS = (
@@ -113,39 +112,16 @@ WAITS_OPEN = Metric("trim.waits.open", Kind.GAUGE, ("account", "hostname"))
 WAITS_ENDED = Metric("trim.waits.ended", Kind.COUNTER, ("account", "outcome"), tuple(End))
 WAIT_DURATION = Metric("trim.wait.duration", Kind.TIMER, ("account",), unit="ms")
 DETECTION_DELAY = Metric("trim.detection.delay", Kind.TIMER, ("account",), unit="ms")
-QUOTA_USED = Metric("trim.quota.used", Kind.GAUGE, ("account", "hostname"), unit="calls", combine=Combine.MAX)
-QUOTA_LIMIT = Metric(
-    "trim.quota.limit", Kind.GAUGE, ("account", "hostname"), unit="calls", combine=Combine.MAX, resets=False
-)
-QUOTA_FALLBACK = Metric("trim.quota.fallback", Kind.GAUGE, ("account", "hostname"), combine=Combine.MAX)
+QUOTA_USED = Metric("trim.quota.used", Kind.GAUGE, ("account", "hostname"), unit="calls", combine=max)
+QUOTA_LIMIT = Metric("trim.quota.limit", Kind.GAUGE, ("account", "hostname"), unit="calls", combine=max, resets=False)
+QUOTA_FALLBACK = Metric("trim.quota.fallback", Kind.GAUGE, ("account", "hostname"), combine=max)
 FALLBACKS = Metric("trim.quota.fallbacks", Kind.COUNTER, ("account",))
 COOLDOWNS = Metric("trim.cooldowns", Kind.COUNTER, ("account",))
 CALLBACKS_RECEIVED = Metric("trim.callbacks.received", Kind.COUNTER, ("account",))
 CALLBACKS_DUPLICATE = Metric("trim.callbacks.duplicate", Kind.COUNTER, ("account",))
 CALLBACKS_MISSED = Metric("trim.callbacks.missed", Kind.COUNTER, ("account",))
-CALLBACKS_REFUSED = Metric("trim.callbacks.refused", Kind.COUNTER, ("reason",), tuple(Refusal))
+CALLBACKS_REFUSED = Metric("trim.callbacks.refused", Kind.COUNTER, ("reason",), tuple(reason.tag for reason in Ignored))
 RELOADS = Metric("trim.connection.reloads", Kind.COUNTER, ("account", "outcome"), tuple(Reload))
 
-METRICS = {
-    metric.name: metric
-    for metric in (
-        POLLS,
-        POLL_DURATION,
-        SUBMISSIONS,
-        WAITS_OPEN,
-        WAITS_ENDED,
-        WAIT_DURATION,
-        DETECTION_DELAY,
-        QUOTA_USED,
-        QUOTA_LIMIT,
-        QUOTA_FALLBACK,
-        FALLBACKS,
-        COOLDOWNS,
-        CALLBACKS_RECEIVED,
-        CALLBACKS_DUPLICATE,
-        CALLBACKS_MISSED,
-        CALLBACKS_REFUSED,
-        RELOADS,
-    )
-}
-"""By name."""
+METRICS = {metric.name: metric for metric in list(globals().values()) if isinstance(metric, Metric)}
+"""All of these, by name."""

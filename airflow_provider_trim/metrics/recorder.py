@@ -6,11 +6,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from airflow_provider_trim.metrics import GaugeSource
-from airflow_provider_trim.metrics.catalog import METRICS, Combine
+from airflow_provider_trim.metrics import GaugeSource, Metrics
+from airflow_provider_trim.metrics.catalog import METRICS
 
 MAX_SERIES = 1000
 """Combinations of a metric and its tags' values. Accounts are few; this bounds memory whatever comes."""
@@ -36,7 +36,7 @@ class Measurements:
         return bool(self.counts or self.durations or self.gauges)
 
 
-class Recorder:
+class Recorder(Metrics):
     """Adds measurements up. Thread-safe; no method waits for anything but another one.
 
     :param on_active: called when there is something to export, and nothing exports it yet
@@ -58,46 +58,39 @@ class Recorder:
     def count(self, name: str, *tags: str) -> None:
         """Add one to a counter."""
         series = (name, *tags)
-        with self._lock:
+        with self._activating():
             counts = self._pending.counts
             if series in counts or len(counts) < MAX_SERIES:
                 counts[series] = counts.get(series, 0) + 1
-            begin = self._begin()
-        if begin:
-            self.on_active()
 
     def time(self, name: str, seconds: float, *tags: str) -> None:
         """Record a duration."""
         series = (name, *tags)
-        with self._lock:
+        with self._activating():
             durations = self._pending.durations
             if series in durations:
                 durations[series].append(seconds)
             elif len(durations) < MAX_SERIES:
                 durations[series] = deque((seconds,), MAX_DURATIONS)
-            begin = self._begin()
-        if begin:
-            self.on_active()
 
     def watch(self, source: GaugeSource) -> None:
         """Read gauges at each export."""
-        with self._lock:
+        with self._activating():
             self._sources[source] = None
-            begin = self._begin()
-        if begin:
-            self.on_active()
 
     def unwatch(self, source: GaugeSource) -> None:
         """Read these gauges no more."""
-        with self._lock:
+        with self._activating():  # so that they are set to 0
             self._sources.pop(source, None)
-            begin = self._begin()  # so that they are set to 0
+
+    @contextlib.contextmanager
+    def _activating(self) -> Iterator[None]:
+        """Hold the lock, then have what was changed exported."""
+        with self._lock:
+            yield
+            begin, self._active = not self._active, True
         if begin:
             self.on_active()
-
-    def _begin(self) -> bool:
-        begin, self._active = not self._active, True
-        return begin
 
     @property
     def active(self) -> bool:
@@ -113,7 +106,9 @@ class Recorder:
             # It reads what another thread changes; the next export has its gauges again.
             with contextlib.suppress(Exception):
                 for name, tags, value in source():
-                    _combine(taken.gauges, (name, *tags), value)
+                    series = (name, *tags)
+                    known = taken.gauges.get(series)
+                    taken.gauges[series] = value if known is None else METRICS[name].combine(known, value)
         for series in self._last:
             if METRICS[series[0]].resets:
                 taken.gauges.setdefault(series, 0.0)
@@ -123,19 +118,7 @@ class Recorder:
     def rest(self) -> bool:
         """Return whether there is nothing to export now; then the next measurement calls ``on_active`` again."""
         with self._lock:
-            if self._pending or self._sources or self._last_is_to_be_reset():
+            if self._pending or self._sources or any(METRICS[series[0]].resets for series in self._last):
                 return False
             self._active = False
             return True
-
-    def _last_is_to_be_reset(self) -> bool:
-        return any(METRICS[series[0]].resets for series in self._last)
-
-
-def _combine(gauges: dict[Series, float], series: Series, value: float) -> None:
-    if series not in gauges:
-        gauges[series] = value
-    elif METRICS[series[0]].combine is Combine.SUM:
-        gauges[series] += value
-    else:
-        gauges[series] = max(gauges[series], value)

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_trim.callbacks import accepting
-from airflow_provider_trim.callbacks.accepting import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Ignored
+from airflow_provider_trim.callbacks.accepting import MAX_CONNECTIONS, RESERVED_DESCRIPTORS
 from airflow_provider_trim.callbacks.listener import MAX_HEAD, MAX_HEADERS, MAX_LINE
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.metrics.catalog import Ignored
 from tests.support.callback_calls import GENUINE, Callbacks, Caller, request, until, waiting
 from tests.support.live_airflow import HOST
 from tests.support.pages import ROOT

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_trim.metrics import AccountMetrics, NoMetrics, Sample
+from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Sample
 from airflow_provider_trim.metrics.recorder import MAX_DURATIONS, MAX_SERIES, Recorder
 
 
@@ -93,4 +93,4 @@ def test_it_says_once_that_there_is_something_to_export() -> None:
 @pytest.mark.parametrize("method", ["count", "time", "watch", "unwatch"])
 def test_without_metrics_nothing_happens(method: str) -> None:
     arguments = {"time": ("trim.poll.duration", 1.0)}.get(method, ("trim.cooldowns",))
-    assert getattr(NoMetrics(), method)(*arguments) is None
+    assert getattr(NO_METRICS, method)(*arguments) is None

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.callbacks.accepting import Ignored
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.metrics.catalog import Ignored
 from tests.support.callback_calls import GENUINE, Callbacks, Caller, request, until, waiting
 from tests.support.front_ends import haproxy, nginx
 from tests.support.live_airflow import HOST, free_port

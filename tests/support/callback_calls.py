@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from airflow_provider_trim.callbacks.accepting import Ignored
 from airflow_provider_trim.callbacks.listener import Listener
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.metrics.catalog import Ignored
 from airflow_provider_trim.vod.callbacks import callback_address
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support import callback_waiter
