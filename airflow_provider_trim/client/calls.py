@@ -1,64 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of the API that this package makes."""
+"""The calls of the API that this package makes, and what their results are called in metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from airflow_provider_trim.metrics.catalog import POLL_DURATION, POLLS, SUBMISSIONS
-from airflow_provider_trim.vod.advice import credentials_note
+from airflow_provider_trim.metrics.catalog import POLL_DURATION, POLLS, SUBMISSIONS, Outcome
+from airflow_provider_trim.vod.errors import (
+    TrimAuthError,
+    TrimError,
+    TrimQuotaExceededError,
+    TrimResponseError,
+    TrimTaskFailedError,
+    TrimTransportError,
+    VideoProcessingError,
+)
 from airflow_provider_trim.vod.http import Request, Response
-from airflow_provider_trim.vod.models import TrimTask
+from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import build_query, build_submission, parse_submission, parse_task
-from airflow_provider_trim.vod.response import ParserOptions
 from airflow_provider_trim.vod.settings import TrimSettings
 
+T = TypeVar("T")
+
+_BY_ERROR: tuple[tuple[type[TrimError], Outcome], ...] = (
+    (VideoProcessingError, Outcome.PROCESSING),
+    (TrimTaskFailedError, Outcome.FAILED),
+    (TrimAuthError, Outcome.UNAUTHORIZED),
+    (TrimQuotaExceededError, Outcome.RATE_LIMITED),
+    (TrimResponseError, Outcome.UNEXPECTED),
+)
+
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """Query a trim's status.
+class Call(Generic[T]):
+    """What a call consists of: how its request is built, and its response parsed.
 
-    :param trans_no: of the trim
+    :param build: takes the connection and Unix seconds, and returns the signed request
+    :param parse: takes the response, the connection and Unix seconds, and returns the result; raises a
+        :class:`TrimError` where the response is one
+    :param counter: the metric that counts such calls, by outcome
+    :param timer: the metric of their duration, from the request to the parsed response
     """
 
-    counter: ClassVar[str] = POLLS.name
-    timer: ClassVar[str | None] = POLL_DURATION.name
-
-    trans_no: str
-
-    def build(self, settings: TrimSettings, now: float) -> Request:
-        """Build the signed request; ``now`` is Unix seconds."""
-        return build_query(settings, self.trans_no, now)
-
-    def parse(self, response: Response, settings: TrimSettings, now: float) -> TrimTask:
-        """Return the trim; raise a :class:`TrimError` unless it is processing or successful."""
-        options = _options(settings, now)
-        return parse_task(response.status, response.headers, response.body, options, trans_no=self.trans_no)
+    build: Callable[[TrimSettings, float], Request]
+    parse: Callable[[Response, TrimSettings, float], T]
+    counter: str
+    timer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """Submit a trim.
+def query(trans_no: str) -> Call[TrimTask]:
+    """Return the query of a trim's status; its result is a trim that is processing or successful."""
+    return Call(
+        build=lambda settings, now: build_query(settings, trans_no, now),
+        parse=partial(parse_task, trans_no=trans_no),
+        counter=POLLS.name,
+        timer=POLL_DURATION.name,
+    )
+
+
+def submission(parameters: Mapping[str, Any]) -> Call[str]:
+    """Return the submission of a trim; its result is ``data`` of the response.
 
     :param parameters: as they go over the wire
     """
-
-    counter: ClassVar[str] = SUBMISSIONS.name
-    timer: ClassVar[str | None] = None
-
-    parameters: Mapping[str, Any]
-
-    def build(self, settings: TrimSettings, now: float) -> Request:
-        """Build the signed request; ``now`` is Unix seconds."""
-        return build_submission(settings, self.parameters, now)
-
-    def parse(self, response: Response, settings: TrimSettings, now: float) -> str:
-        """Return ``data`` of the response; raise a :class:`TrimError` where the submission was refused."""
-        return parse_submission(response.status, response.headers, response.body, _options(settings, now))
+    return Call(
+        build=lambda settings, now: build_submission(settings, parameters, now),
+        parse=parse_submission,
+        counter=SUBMISSIONS.name,
+    )
 
 
-def _options(settings: TrimSettings, now: float) -> ParserOptions:
-    secret = settings.password.get_secret_value()
-    return ParserOptions(secret, now, settings.max_retry_after, credentials_note(settings))
+def outcome_of(result: object) -> Outcome:
+    """Return the outcome of a call.
+
+    :param result: what it returned, or the exception that it raised
+    """
+    if isinstance(result, TrimTask):
+        return Outcome.DONE if result.status is TrimStatus.SUCCESSFUL else Outcome.PROCESSING
+    if isinstance(result, TrimTransportError):
+        return Outcome.NO_RESPONSE if result.http_status is None else Outcome.UNAVAILABLE
+    for kind, outcome in _BY_ERROR:
+        if isinstance(result, kind):
+            return outcome
+    if isinstance(result, TrimError):
+        return Outcome.REJECTED
+    return Outcome.UNEXPECTED if isinstance(result, Exception) else Outcome.ACCEPTED

@@ -12,16 +12,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from airflow_provider_trim.client.outcomes import outcome_of
+from airflow_provider_trim.client.calls import Call, outcome_of
 from airflow_provider_trim.client.signing import MAX_OFFSET, sign_once, signature_of
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, quota_exhausted
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 MAX_SIGNATURES = 10
 """Signatures that are tried for a request; the service decides on the last."""
@@ -67,21 +66,6 @@ class Send:
 
 Effect = AcquirePermit | Sleep | ClaimSignature | Send
 Flow = Generator[Effect, Any, T]
-
-
-class Call(Protocol[T_co]):
-    """What a call consists of: how its request is built, and its response parsed."""
-
-    counter: ClassVar[str]
-    """The metric that counts such calls, by outcome."""
-    timer: ClassVar[str | None]
-    """The metric of their duration, from the request to the parsed response."""
-
-    def build(self, settings: TrimSettings, now: float) -> Request:
-        """Build the signed request; ``now`` is Unix seconds."""
-
-    def parse(self, response: Response, settings: TrimSettings, now: float) -> T_co:
-        """Parse the response; raise a :class:`TrimError` where it is one."""
 
 
 def exchange(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from airflow_provider_trim.client.calls import Query
+from airflow_provider_trim.client.calls import query
 from airflow_provider_trim.client.flow import adrive, exchange
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.metrics import NO_METRICS, Metrics
@@ -87,7 +87,7 @@ class Session:
             transport = self._connecting_transport() if new_connection else self._transport
             async with asyncio.timeout(timeout):
                 return await adrive(
-                    exchange(Query(trans_no), self.settings, self.limiter),
+                    exchange(query(trans_no), self.settings, self.limiter),
                     acquire=self.limiter.aacquire,
                     claim=self.limiter.aclaim_signature,
                     send=transport.send,

@@ -11,8 +11,8 @@ from typing import Any, Self, TypeVar
 
 from tenacity import AsyncRetrying, Retrying
 
-from airflow_provider_trim.client.calls import Query, Submission
-from airflow_provider_trim.client.flow import Call, adrive, drive, permitted_exchange
+from airflow_provider_trim.client.calls import Call, query, submission
+from airflow_provider_trim.client.flow import adrive, drive, permitted_exchange
 from airflow_provider_trim.compat import BaseHook
 from airflow_provider_trim.hooks import airflow2
 from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
@@ -141,7 +141,7 @@ class TrimApiHook(BaseHook):
         :param quota_timeout: seconds to wait at most for a permit of the account's rate limiter
         :raises TrimQuotaExceededError: there is no permit so soon; no call was made
         """
-        return self._call(Query(check_trans_no(trans_no)), quota_timeout)
+        return self._call(query(check_trans_no(trans_no)), quota_timeout)
 
     def submit_trim(self, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
@@ -156,20 +156,20 @@ class TrimApiHook(BaseHook):
         :raises TrimParameterError: another parameter is wrong, by its name
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        submission = TrimSubmission.parse(**{"trans_no": uuid.uuid4().hex, **parameters})
-        call = Submission(submission.to_wire(self.settings))
+        parsed = TrimSubmission.parse(**{"trans_no": uuid.uuid4().hex, **parameters})
+        call = submission(parsed.to_wire(self.settings))
         for attempt in self._retrying():
             with attempt:
                 again = attempt.retry_state.attempt_number > 1
-                if again and self._is_submitted(submission.trans_no):
+                if again and self._is_submitted(parsed.trans_no):
                     break
                 try:
                     self._call(call, self._quota_timeout)
                 except TrimError as error:
                     # Rejected as a duplicate, for example: the request that seemed lost may have arrived.
-                    if not (again and not error.retryable and self._is_submitted(submission.trans_no)):
+                    if not (again and not error.retryable and self._is_submitted(parsed.trans_no)):
                         raise
-        return submission.trans_no
+        return parsed.trans_no
 
     def _is_submitted(self, trans_no: str) -> bool:
         try:
@@ -213,7 +213,7 @@ class TrimApiHook(BaseHook):
 
     async def _aquery_once(self, trans_no: str) -> TrimTask:
         settings = self._settings or self._use(await load_settings(self.trim_conn_id))
-        call = Query(check_trans_no(trans_no))
+        call = query(check_trans_no(trans_no))
         loop = asyncio.get_running_loop()
         if self._aio_transport is None:
             self._aio_transport, self._aio_loop = AioTransport(settings), loop

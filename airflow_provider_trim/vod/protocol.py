@@ -27,10 +27,10 @@ from airflow_provider_trim.vod.errors import (
     TrimParameterError,
     TrimTaskFailedError,
 )
-from airflow_provider_trim.vod.http import Request
+from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.redaction import truncate
-from airflow_provider_trim.vod.response import DEFAULT_OPTIONS, ParsedResponse, ParserOptions
+from airflow_provider_trim.vod.response import ParsedResponse
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable, unstorable_character
 
@@ -82,30 +82,26 @@ def build_submission(settings: TrimSettings, parameters: Mapping[str, Any], now:
     return _build(settings.model_copy(update={"method": "POST"}), "videoClip", parameters, now)
 
 
-def parse_submission(
-    http_status: int, headers: Mapping[str, str], body: bytes, options: ParserOptions = DEFAULT_OPTIONS
-) -> str:
+def parse_submission(response: Response, settings: TrimSettings, now: float) -> str:
     """Parse the response to a submission.
 
-    :param http_status: of the response
-    :param headers: of the response, their names in any case
-    :param body: of the response, decompressed
-    :param options: what the parser has to know about the request
+    :param settings: of the connection
+    :param now: Unix seconds, by which a clock that is off is found
     :returns: ``data``, which the vendor does not document
     :raises TrimParameterError: the service refused a parameter
     :raises TrimError: anything else, as for :func:`parse_task`
     """
-    response = ParsedResponse(http_status, headers, body, options)
+    parsed = ParsedResponse(response, settings, now)
     try:
-        data = response.data()
+        data = parsed.data()
     except TrimApiError as error:
         if error.code is None or error.code not in (*PARAMETERS_BY_CODE, *_PARAMETER_CODES):
             raise
         parameter = PARAMETERS_BY_CODE.get(error.code)
         text = f"{parameter or 'a parameter'} was refused: {error.message}"
-        raise TrimParameterError(text, parameter=parameter, **response.context()) from None
+        raise TrimParameterError(text, parameter=parameter, **parsed.context()) from None
     if data is not None and not isinstance(data, str | int):
-        raise response.malformed("data must be a string")
+        raise parsed.malformed("data must be a string")
     return "" if data is None else str(data)
 
 
@@ -127,20 +123,11 @@ def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], n
     return sign(request, settings, now)
 
 
-def parse_task(
-    http_status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    options: ParserOptions = DEFAULT_OPTIONS,
-    *,
-    trans_no: str | None = None,
-) -> TrimTask:
+def parse_task(response: Response, settings: TrimSettings, now: float, *, trans_no: str | None = None) -> TrimTask:
     """Parse the response to a query.
 
-    :param http_status: of the response
-    :param headers: of the response, their names in any case
-    :param body: of the response, decompressed
-    :param options: what the parser has to know about the request
+    :param settings: of the connection
+    :param now: Unix seconds, by which a clock that is off is found
     :param trans_no: of the query; a response about another one is an error
     :returns: a trim whose status is processing or successful
     :raises TrimTaskFailedError: status 3
@@ -148,25 +135,25 @@ def parse_task(
     :raises TrimResponseError: the response is not of the documented shape
     :raises TrimError: for the response's code or HTTP status, as in :mod:`airflow_provider_trim.vod.errors`
     """
-    response = ParsedResponse(http_status, headers, body, options)
-    data = response.data()
+    parsed = ParsedResponse(response, settings, now)
+    data = parsed.data()
     if not isinstance(data, dict):
-        raise response.malformed("data must be an object")
+        raise parsed.malformed("data must be an object")
     try:
-        task = TrimTask.model_validate(data).model_copy(update={"request_id": response.request_id})
+        task = TrimTask.model_validate(data).model_copy(update={"request_id": parsed.request_id})
     except ValidationError as error:
-        raise response.malformed(response.location(error, "data")) from None
+        raise parsed.malformed(parsed.location(error, "data")) from None
     if trans_no is not None and task.trans_no not in ("", trans_no):
-        raise response.malformed("response is for another transNo")
+        raise parsed.malformed("response is for another transNo")
     if task.status is TrimStatus.SUCCESSFUL:
         if task.video_info is None:
-            raise response.malformed("status 2 (successful) without videoInfo")
+            raise parsed.malformed("status 2 (successful) without videoInfo")
         if why := unstorable(data, "data"):
-            raise response.malformed(f"{response.excerpt(why)}, which Airflow can't store")
+            raise parsed.malformed(f"{parsed.excerpt(why)}, which Airflow can't store")
         return task
     if task.status is TrimStatus.PROCESSING:
         return task
-    label = f"trim {response.excerpt(trans_no or task.trans_no)} (taskId {response.excerpt(task.task_id)})"
+    label = f"trim {parsed.excerpt(trans_no or task.trans_no)} (taskId {parsed.excerpt(task.task_id)})"
     if task.status is TrimStatus.FAILED:
-        raise response.error(TrimTaskFailedError, f"{label} failed: status 3. Submit it again under a new transNo")
-    raise response.error(TrimApiError, f"{label}: unknown status {int(task.status)}")
+        raise parsed.error(TrimTaskFailedError, f"{label} failed: status 3. Submit it again under a new transNo")
+    raise parsed.error(TrimApiError, f"{label}: unknown status {int(task.status)}")

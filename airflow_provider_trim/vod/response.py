@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from airflow_provider_trim.vod.advice import credentials_note
 from airflow_provider_trim.vod.errors import (
     ERRORS_BY_CODE,
     TrimApiError,
@@ -23,9 +22,10 @@ from airflow_provider_trim.vod.errors import (
     TrimResponseError,
     TrimTransportError,
 )
+from airflow_provider_trim.vod.http import Response
 from airflow_provider_trim.vod.models import Integer
 from airflow_provider_trim.vod.redaction import excerpt, redact, redact_json
-from airflow_provider_trim.vod.settings import DEFAULT_WINDOW
+from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.validation import first_problem
 
 _SUCCESS = 200
@@ -57,38 +57,21 @@ class _Envelope(BaseModel):
     data: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class ParserOptions:
-    """What the parser has to know about the request.
-
-    :param secret: of the connection, which no error shows
-    :param now: Unix seconds by this machine's clock, which is compared with the service's if authentication failed
-    :param credentials_note: what is probably wrong with the credentials, if authentication failed
-    :param max_retry_after: seconds of a ``Retry-After`` that are honoured; more is an error of a service or a proxy
-    """
-
-    secret: str = field(default="", repr=False)
-    now: float | None = None
-    max_retry_after: float = DEFAULT_WINDOW
-    credentials_note: str = ""
-
-
-DEFAULT_OPTIONS = ParserOptions()
-
-
 class ParsedResponse:
     """One response on its way from HTTP to ``data``.
 
-    :param headers: their names in any case
-    :param body: without its content encoding
+    :param settings: of the connection; no error shows its secret
+    :param now: Unix seconds by this machine's clock, which is compared with the service's if authentication failed
     """
 
-    def __init__(self, http_status: int, headers: Mapping[str, str], body: bytes, options: ParserOptions) -> None:
-        self.http_status = http_status
-        self.headers = {name.lower(): value for name, value in headers.items()}
-        self.body = body
+    def __init__(self, response: Response, settings: TrimSettings, now: float) -> None:
+        self.http_status = response.status
+        self.headers = response.headers
+        self.body = response.body
         self.code: int | None = None
-        self._options = options
+        self._settings = settings
+        self._secret = settings.password.get_secret_value()
+        self._now = now
         request_id = self.headers.get("x-ws-requestid") or self.headers.get("x-cnc-request-id")
         self.request_id = None if request_id is None else self.excerpt(request_id)
 
@@ -114,7 +97,7 @@ class ParsedResponse:
             raise self.error(kind, f"API error: {self.excerpt(envelope.message) or 'no message'}{note}")
         if self.http_status != HTTPStatus.OK:
             raise self.malformed(f"HTTP status {self.http_status} with code 200")
-        return redact_json(envelope.data, self._options.secret)
+        return redact_json(envelope.data, self._secret)
 
     def _envelope(self) -> _Envelope:
         if sum(map(self.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
@@ -143,7 +126,8 @@ class ParsedResponse:
             raise self.error(TrimTransportError, f"service unavailable{said}")
 
     def _credentials_note(self) -> str:
-        return f"; {self._options.credentials_note}" if self._options.credentials_note else ""
+        note = credentials_note(self._settings)
+        return f"; {note}" if note else ""
 
     def _retry_after(self) -> float | None:
         """Seconds (`RFC 9110 §10.2.3 <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>`_), bounded.
@@ -151,7 +135,7 @@ class ParsedResponse:
         A date counts from the response's own ``Date``, since clocks differ.
         """
         seconds = self._given_retry_after()
-        return None if seconds is None else min(seconds, self._options.max_retry_after)
+        return None if seconds is None else min(seconds, self._settings.max_retry_after)
 
     def _given_retry_after(self) -> float | None:
         value = self.headers.get("retry-after", "").strip()
@@ -165,7 +149,7 @@ class ParsedResponse:
 
     def error(self, kind: type[TrimError], message: str) -> TrimError:
         """Return an error with this response's context; the secret is masked in its message."""
-        return kind(redact(message, self._options.secret), **self.context())
+        return kind(redact(message, self._secret), **self.context())
 
     def malformed(self, why: str) -> TrimError:
         """Return the error of a response that is not of the documented shape."""
@@ -175,7 +159,7 @@ class ParsedResponse:
 
     def excerpt(self, text: str) -> str:
         """Return the beginning of a text of the service as it may be shown."""
-        return excerpt(text, self._options.secret)
+        return excerpt(text, self._secret)
 
     def location(self, error: ValidationError, *prefix: str) -> str:
         """Return the path of the first field that is wrong, and what is wrong with it."""
@@ -197,8 +181,7 @@ class ParsedResponse:
             theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
         except (ValueError, TypeError, KeyError, OverflowError):
             return ""
-        now = self._options.now
-        off = 0.0 if now is None else now - theirs
+        off = self._now - theirs
         if abs(off) < MIN_REPORTED_SKEW:
             return ""
         return f"; your clock is off by {abs(off):.0f} s ({'ahead' if off > 0 else 'behind'})"

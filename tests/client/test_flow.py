@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.client.calls import Query, Submission
+from airflow_provider_trim.client.calls import query, submission
 from airflow_provider_trim.client.flow import Flow, adrive, drive, exchange, permitted_exchange
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiter_for
 from airflow_provider_trim.vod.errors import (
@@ -109,7 +109,7 @@ def both(
     for run in DRIVERS:
         world, waits = World(pauses, outcome), []
         flow = permitted_exchange(
-            Query("t1"), settings, limiter, quota_timeout=quota_timeout, on_wait=waits.append, clock=lambda: NOW
+            query("t1"), settings, limiter, quota_timeout=quota_timeout, on_wait=waits.append, clock=lambda: NOW
         )
         result: Any
         try:
@@ -171,14 +171,14 @@ def test_the_limiter_sees_every_response(settings: TrimSettings, limiter: RateLi
 def test_an_exchange_acquires_nothing(settings: TrimSettings, limiter: RateLimiter, run: Any) -> None:
     """A poller has acquired the permit before."""
     world = World([], PROCESSING)
-    assert run(exchange(Query("t1"), settings, limiter, clock=lambda: NOW), world).trans_no == "t1"
+    assert run(exchange(query("t1"), settings, limiter, clock=lambda: NOW), world).trans_no == "t1"
     assert [name for name, _ in world.steps] == ["send"]
 
 
 @pytest.mark.parametrize("run", DRIVERS)
 def test_a_submission_is_a_call_like_others(settings: TrimSettings, limiter: RateLimiter, run: Any) -> None:
     world = World([0.0], response(data="accepted"))
-    call = Submission({"transNo": "t1", "videoId": "V1"})
+    call = submission({"transNo": "t1", "videoId": "V1"})
     flow = permitted_exchange(call, settings, limiter, quota_timeout=0.0, clock=lambda: NOW)
     assert run(flow, world) == "accepted"
     assert [name for name, _ in world.steps] == ["acquire", "send"]
@@ -190,7 +190,7 @@ def test_a_flow_is_closed_however_it_ends(run: Any) -> None:
 
     def flow() -> Flow[None]:
         try:
-            yield from exchange(Query("t1"), settings, limiter)
+            yield from exchange(query("t1"), settings, limiter)
         finally:
             closed.append(True)
 
@@ -206,7 +206,7 @@ def test_signature_that_another_process_has_used_is_not_sent(run: Callable[[Flow
     signed = TrimSettings.from_connection(login="me", password="s", extra={"auth": "cnc-hmac-sha256", "quota": "off"})
     world = World([], response(data={"taskId": "x", "transNo": "T", "status": 1}))
     world.used = 3
-    run(exchange(Query("T"), signed, limiter_for(signed), clock=lambda: NOW), world)
+    run(exchange(query("T"), signed, limiter_for(signed), clock=lambda: NOW), world)
     claims = [value for name, value in world.steps if name == "claim"]
     assert len(set(claims)) == 4
     assert [name for name, _ in world.steps] == ["claim"] * 4 + ["send"]

@@ -50,14 +50,12 @@ from airflow_provider_trim.vod.protocol import (
     build_query,
     build_submission,
     check_trans_no,
-    parse_submission,
-    parse_task,
 )
-from airflow_provider_trim.vod.response import ParserOptions
 from airflow_provider_trim.vod.settings import Scheme, TrimSettings
 from airflow_provider_trim.vod.storable import unstorable
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
 from airflow_provider_trim.waiting.trans_nos import TransNos
+from tests.support.parsing import parse_submission, parse_task
 
 NOW = 1516182478.9
 TRANS_NO: str = EXAMPLE["data"]["transNo"]
@@ -128,8 +126,7 @@ def check_response(
 ) -> None:
     size = len(body) + sum(map(len, headers.values()))
     try:
-        options = ParserOptions(secret, now)
-        task = bounded(PARSED, size, lambda: parse_task(http_status, headers, body, options, trans_no=trans_no))
+        task = bounded(PARSED, size, lambda: parse_task(http_status, headers, body, secret, now, trans_no=trans_no))
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)
@@ -159,8 +156,7 @@ def check_response_to_submission(
 ) -> None:
     size = len(body) + sum(map(len, headers.values()))
     try:
-        options = ParserOptions(secret, now)
-        said = bounded(PARSED, size, lambda: parse_submission(http_status, headers, body, options))
+        said = bounded(PARSED, size, lambda: parse_submission(http_status, headers, body, secret, now))
     except TrimError as error:
         _check_facts(error, http_status)
         check_message(error, secret)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trim.transports.decoding import MAX_BODY, decode
 from airflow_provider_trim.vod.errors import TrimError
-from airflow_provider_trim.vod.protocol import parse_task
+from tests.support.parsing import parse_task
 
 MAX_MEMORY = 8 * 2**20
 """Bytes: the body with its texts decoded, and ten thousand values."""

@@ -12,8 +12,7 @@ from targets import PARAMETERS, SECRETS, SUBMISSION, check_parameters, check_sub
 
 from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.vod.errors import TrimError
-from airflow_provider_trim.vod.protocol import parse_task
-from airflow_provider_trim.vod.response import ParserOptions
+from tests.support.parsing import parse_task
 
 SECRET = SECRETS[0]
 QUOTED = 'Zq7t0k"en\\密码 with "quotes"'
@@ -28,7 +27,7 @@ def said(
     body: bytes, secret: str, http_status: int = 200, headers: Mapping[str, str] | None = None, **more: Any
 ) -> str:
     with pytest.raises(TrimError) as caught:
-        parse_task(http_status, headers or {}, body, ParserOptions(secret), **more)
+        parse_task(http_status, headers or {}, body, secret, **more)
     return str(caught.value)
 
 

@@ -23,9 +23,10 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
 )
 from airflow_provider_trim.vod.models import TrimTask
-from airflow_provider_trim.vod.protocol import build_query, parse_task
+from airflow_provider_trim.vod.protocol import build_query
 from tests.support.clocks import Clock
 from tests.support.emulators import settings_for
+from tests.support.parsing import parse_task
 
 T = 1_516_182_478.0
 LOG = logging.getLogger("tests.blocking")

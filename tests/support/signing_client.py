@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from airflow_provider_trim.client.calls import Query
+from airflow_provider_trim.client import calls
 from airflow_provider_trim.client.flow import drive, exchange
 from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.transports.sync import SyncTransport
@@ -27,7 +27,7 @@ def query(settings: TrimSettings, now: float) -> int:
     limiter = limiter_for(settings)
     with SyncTransport(settings) as transport:
         for call in range(1, MAX_CALLS):
-            flow = exchange(Query("T"), settings, limiter, clock=lambda: now)
+            flow = exchange(calls.query("T"), settings, limiter, clock=lambda: now)
             try:
                 drive(flow, acquire=limiter.acquire, claim=limiter.claim_signature, send=transport.send)
             except TrimAuthError:

@@ -33,8 +33,9 @@ from airflow_provider_trim.transports.network import MAX_IDLE
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import TrimError, TrimResponseError, TrimSettingsError, TrimTransportError
 from airflow_provider_trim.vod.http import Request
-from airflow_provider_trim.vod.protocol import build_query, parse_task
+from airflow_provider_trim.vod.protocol import build_query
 from airflow_provider_trim.vod.settings import TrimSettings
+from tests.support.parsing import parse_task
 from tests.support.servers import ClosingServer, DrippingServer, RawServer
 
 from .conftest import Client

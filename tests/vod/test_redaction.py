@@ -15,9 +15,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_trim.vod.errors import TrimTransportError
-from airflow_provider_trim.vod.protocol import parse_task
 from airflow_provider_trim.vod.redaction import MAX_EXCERPT, excerpt, redact, redact_json, truncate
-from airflow_provider_trim.vod.response import ParserOptions
+from tests.support.parsing import parse_task
 
 SECRETS = ("tok3n-ABC_xyz", "s3cr?t/密 +", "a\"b'c<d>&\\e", "x" * 5, "k€y=" * 40)
 
@@ -99,7 +98,7 @@ def test_secret_of_a_successful_response() -> None:
     secret = "geheim/1"
     info = {"videoId": secret, "videoName": f"v {secret} w", "videoResolutions": [{"x": [secret]}], secret: 1}
     body = json.dumps({"code": 200, "data": {"status": 2, "transNo": "T", "taskId": 1, "videoInfo": info}})
-    task = parse_task(200, {}, body.encode(), ParserOptions(secret))
+    task = parse_task(200, {}, body.encode(), secret)
     assert task.video_info is not None
     assert task.video_info.raw == {
         "videoId": "***",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trim.client.calls import Query, Submission
+from airflow_provider_trim.client import calls
 from airflow_provider_trim.emulator import AuthenticationError, ServiceRequest, TrimEmulator
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod import schemes
@@ -51,7 +51,7 @@ def settings(host: str, **extra: Any) -> TrimSettings:
 
 
 def query(connection: TrimSettings, trans_no: str = "T") -> Any:
-    call = Query(trans_no)
+    call = calls.query(trans_no)
     with SyncTransport(connection) as transport:
         return call.parse(transport.send(call.build(connection, NOW)), connection, NOW)
 
@@ -142,7 +142,7 @@ def test_parameters_are_in_each_call(auth: str, method: str) -> None:
         connection = settings(emulator.url, **extra, parameters=required)
         assert query(connection).trans_no == "T"
         submission = TrimSubmission.parse(trans_no="S", video_id="v", seek_start=0, duration=1, filename="f")
-        call = Submission(submission.to_wire(connection))
+        call = calls.submission(submission.to_wire(connection))
         with SyncTransport(connection) as transport:
             call.parse(transport.send(call.build(connection, NOW)), connection, NOW)
         assert emulator.submissions[-1].trans_no == "S"

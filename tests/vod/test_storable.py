@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_trim.vod.errors import TrimResponseError
 from airflow_provider_trim.vod.models import TrimStatus
-from airflow_provider_trim.vod.protocol import parse_task
 from airflow_provider_trim.vod.storable import MAX_DEPTH, unstorable
+from tests.support.parsing import parse_task
 
 
 def nested(levels: int) -> Any:

@@ -27,9 +27,10 @@ from airflow_provider_trim.vod.errors import (
     TrimTransportError,
     VideoProcessingError,
 )
-from airflow_provider_trim.vod.protocol import build_submission, parse_submission
+from airflow_provider_trim.vod.protocol import build_submission
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
+from tests.support.parsing import parse_submission
 
 TRANS_NO = "036b6f4a01611000a79c3a7800000000"
 NOW = 1516182478.9
