@@ -8,6 +8,7 @@ event loop.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Generator
@@ -136,13 +137,16 @@ def permitted_exchange(
 
 def drive(
     flow: Flow[T],
-    *,
-    acquire: Callable[[], float],
-    claim: Callable[[str], bool],
+    limiter: RateLimiter,
     send: Callable[[Request], Response],
+    *,
+    fraction: float = 1.0,
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
-    """Run a flow in this thread, and return its result."""
+    """Run a flow in this thread, and return its result.
+
+    :param fraction: of the quota; there is a permit only while less than that is used
+    """
     result: Any = None
     try:
         effect = next(flow)
@@ -150,11 +154,11 @@ def drive(
             try:
                 match effect:
                     case AcquirePermit():
-                        result = acquire()
+                        result = limiter.acquire(fraction)
                     case Sleep(seconds):
                         result = sleep(seconds)
                     case ClaimSignature(signature):
-                        result = claim(signature)
+                        result = limiter.claim_signature(signature)
                     case Send(request):
                         result = send(request)
             except Exception as error:
@@ -170,11 +174,10 @@ def drive(
 
 async def adrive(
     flow: Flow[T],
-    *,
-    acquire: Callable[[], Awaitable[float]],
-    claim: Callable[[str], Awaitable[bool]],
+    limiter: RateLimiter,
     send: Callable[[Request], Awaitable[Response]],
-    sleep: Callable[[float], Awaitable[object]],
+    *,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> T:
     """Run a flow in this event loop, and return its result."""
     result: Any = None
@@ -184,11 +187,11 @@ async def adrive(
             try:
                 match effect:
                     case AcquirePermit():
-                        result = await acquire()
+                        result = await limiter.aacquire()
                     case Sleep(seconds):
                         result = await sleep(seconds)
                     case ClaimSignature(signature):
-                        result = await claim(signature)
+                        result = await limiter.aclaim_signature(signature)
                     case Send(request):
                         result = await send(request)
             except Exception as error:

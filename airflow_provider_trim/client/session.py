@@ -86,13 +86,8 @@ class Session:
         try:
             transport = self._connecting_transport() if new_connection else self._transport
             async with asyncio.timeout(timeout):
-                return await adrive(
-                    exchange(query(trans_no), self.settings, self.limiter),
-                    acquire=self.limiter.aacquire,
-                    claim=self.limiter.aclaim_signature,
-                    send=transport.send,
-                    sleep=asyncio.sleep,
-                )
+                flow = exchange(query(trans_no), self.settings, self.limiter)
+                return await adrive(flow, self.limiter, transport.send)
         except TrimError:
             raise
         except TimeoutError:

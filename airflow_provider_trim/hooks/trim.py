@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tenacity import AsyncRetrying, Retrying
@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_trim.client.calls import Call, query, submission
 from airflow_provider_trim.client.flow import adrive, drive, permitted_exchange
 from airflow_provider_trim.compat import BaseHook
-from airflow_provider_trim.hooks import airflow2
+from airflow_provider_trim.hooks.airflow2 import ConnectionForm
 from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
 from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.hooks.naming import naming
@@ -42,7 +42,7 @@ from airflow_provider_trim.vod.submission import TrimSubmission
 _Result = TypeVar("_Result")
 
 
-class TrimApiHook(BaseHook):
+class TrimApiHook(ConnectionForm, BaseHook):
     """Holds a connection and its token, and speaks the API.
 
     One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
@@ -173,24 +173,21 @@ class TrimApiHook(BaseHook):
 
     def _is_submitted(self, trans_no: str) -> bool:
         try:
-            self.query_once(trans_no, self._quota_timeout)
+            with contextlib.suppress(VideoProcessingError, TrimTaskFailedError):
+                self.query_once(trans_no, self._quota_timeout)
         except TransNoNotFoundError:
             return False
-        except (VideoProcessingError, TrimTaskFailedError):
-            return True
         return True
 
     def _call(self, call: Call[_Result], quota_timeout: float) -> _Result:
         """Acquire a permit and make one call."""
         limiter = limiter_for(self.settings, self.metrics.metrics)
-        flow = permitted_exchange(
-            call, self.settings, limiter, quota_timeout=quota_timeout, on_wait=self._log_wait, clock=time.time
-        )
+        flow = permitted_exchange(call, self.settings, limiter, quota_timeout=quota_timeout, on_wait=self._log_wait)
         return drive(
             flow,
-            acquire=lambda: limiter.acquire(self._quota_fraction),
-            claim=limiter.claim_signature,
-            send=lambda request: self.get_conn().send(request),
+            limiter,
+            lambda request: self.get_conn().send(request),
+            fraction=self._quota_fraction,
             sleep=self._sleep,
         )
 
@@ -224,13 +221,7 @@ class TrimApiHook(BaseHook):
             )
         limiter = limiter_for(settings, self.metrics.metrics)
         flow = permitted_exchange(call, settings, limiter, quota_timeout=self._quota_timeout, on_wait=self._log_wait)
-        return await adrive(
-            flow,
-            acquire=limiter.aacquire,
-            claim=limiter.aclaim_signature,
-            send=self._aio_transport.send,
-            sleep=asyncio.sleep,
-        )
+        return await adrive(flow, limiter, self._aio_transport.send)
 
     def test_connection(self) -> tuple[bool, str]:
         """Query a transNo that can't exist: code 1603 proves host, path and credentials.
@@ -299,25 +290,11 @@ class TrimApiHook(BaseHook):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Fields of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return airflow2.ui_field_behaviour()
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Extras of the connection form of Airflow 2.11; Airflow 3 reads the provider info instead."""
-        return airflow2.connection_form_widgets()

@@ -41,13 +41,20 @@ class World:
         """How many signatures other processes have used."""
         self.steps: Steps = []
 
-    def acquire(self) -> float:
+    def acquire(self, fraction: float = 1.0) -> float:
         self.steps.append(("acquire", None))
         return self.pauses.pop(0)
 
-    def claim(self, signature: str) -> bool:
+    async def aacquire(self) -> float:
+        await asyncio.sleep(0)
+        return self.acquire()
+
+    def claim_signature(self, signature: str) -> bool:
         self.steps.append(("claim", signature))
         return len([name for name, _ in self.steps if name == "claim"]) > self.used
+
+    async def aclaim_signature(self, signature: str) -> bool:
+        return self.claim_signature(signature)
 
     def send(self, request: Request) -> Response:
         self.steps.append(("send", (request.method, request.url, request.body)))
@@ -60,14 +67,10 @@ class World:
 
 
 def in_thread(flow: Flow[Any], world: World) -> Any:
-    return drive(flow, acquire=world.acquire, claim=world.claim, send=world.send, sleep=world.sleep)
+    return drive(flow, world, world.send, sleep=world.sleep)
 
 
 def in_event_loop(flow: Flow[Any], world: World) -> Any:
-    async def acquire() -> float:
-        await asyncio.sleep(0)
-        return world.acquire()
-
     async def send(request: Request) -> Response:
         await asyncio.sleep(0)
         return world.send(request)
@@ -75,10 +78,7 @@ def in_event_loop(flow: Flow[Any], world: World) -> Any:
     async def sleep(seconds: float) -> None:
         world.sleep(seconds)
 
-    async def claim(signature: str) -> bool:
-        return world.claim(signature)
-
-    return asyncio.run(adrive(flow, acquire=acquire, claim=claim, send=send, sleep=sleep))
+    return asyncio.run(adrive(flow, world, send, sleep=sleep))
 
 
 DRIVERS: list[Callable[[Flow[Any], World], Any]] = [in_thread, in_event_loop]

@@ -29,7 +29,7 @@ def query(settings: TrimSettings, now: float) -> int:
         for call in range(1, MAX_CALLS):
             flow = exchange(calls.query("T"), settings, limiter, clock=lambda: now)
             try:
-                drive(flow, acquire=limiter.acquire, claim=limiter.claim_signature, send=transport.send)
+                drive(flow, limiter, transport.send)
             except TrimAuthError:
                 continue
             return call
