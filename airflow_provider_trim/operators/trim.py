@@ -22,6 +22,7 @@ from airflow_provider_trim.waiting.options import (
     to_optional_seconds,
     to_reusable,
     to_seconds,
+    to_timeout,
 )
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
         self.deferrable = to_flag("deferrable", deferrable)
         self.poll_interval = to_seconds("poll_interval", poll_interval)
         self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
-        default_timeout = conf.getfloat("sensors", "default_timeout")
-        self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
+        self.timeout = to_timeout(timeout)
         self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
         self.on_failure = to_on_failure(on_failure)
         self._check_own_values()
@@ -202,8 +202,7 @@ class TrimVideoOperator(TrimWaitingMixin):
         self.deferrable = to_flag("deferrable", deferrable)
         self.poll_interval = to_seconds("poll_interval", poll_interval)
         self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
-        default_timeout = conf.getfloat("sensors", "default_timeout")
-        self.timeout = to_seconds("timeout", default_timeout if timeout is None else timeout)
+        self.timeout = to_timeout(timeout)
         self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
         self._check_own_values()
 

@@ -30,16 +30,34 @@ _LAST_METHODS = ("post_execute", "execute_complete")
 _LIMITS = ("max_active_tis_per_dag", "max_active_tis_per_dagrun")
 
 
-def start_trigger_args(sensor: BaseSensorOperator, arguments: dict[str, Any]) -> StartTriggerArgs:
+class StartTriggerArgsWhenRead:
+    """What Airflow makes the trigger from, of the sensor as it is when Airflow asks.
+
+    A DAG file, or a cluster policy, may change a task after it was made. Of the class it is None: Airflow would give it
+    to all mapped tasks.
+    """
+
+    def __get__(self, sensor: Any, _: type) -> StartTriggerArgs | None:
+        if sensor is None or not sensor.start_from_trigger or is_mapped_instance(sensor):
+            return None
+        return start_trigger_args(sensor)
+
+
+def is_mapped_instance(sensor: BaseSensorOperator) -> bool:
+    """Return whether it is one of a mapped task's, which begin in a worker whatever they ask for."""
+    return bool(getattr(sensor, "_BaseOperator__from_mapped", False))
+
+
+def start_trigger_args(sensor: Any) -> StartTriggerArgs:
     """Return what Airflow's scheduler makes the trigger from, without a worker.
 
-    :param arguments: of the trigger, other than those that say when the wait ends
+    :param sensor: a :class:`~airflow_provider_trim.sensors.trim.TrimTaskStatusSensor`
     :raises ValueError: the triggerer could not know an argument's value, or ignores a limit
     """
     from airflow.triggers.base import StartTriggerArgs
 
     for name in _RENDERED:
-        for value in _flatten(arguments[name]):
+        for value in _flatten(getattr(sensor, name)):
             if why := _unsupported_reason(value, sensor):
                 raise ValueError(f"{name} of a wait that starts in the triggerer {why}")
     for name in _ignored_limits(sensor):
@@ -52,8 +70,16 @@ def start_trigger_args(sensor: BaseSensorOperator, arguments: dict[str, Any]) ->
         # Airflow ends the deferral then by itself; whichever comes first, it ends the same.
         timeout, limit = min(timeout, sensor.execution_timeout.total_seconds()), min(limit, sensor.execution_timeout)
     # When the wait begins is not known yet; the trigger finds it from when Airflow is to end the deferral.
-    when = {"timeout": timeout, "deferral_timeout": limit.total_seconds()}
-    return StartTriggerArgs(_TRIGGER, "execute_complete", {**arguments, **when}, None, limit)
+    arguments = {
+        **{name: getattr(sensor, name) for name in (*_RENDERED, "first_poll_after", "max_consecutive_failures")},
+        **sensor._backoff(),
+        "poll_interval": sensor.poke_interval,
+        "stop_at_failure": sensor.on_failure == "fail",
+        "finish": sensor._finishes_in_triggerer(),
+        "timeout": timeout,
+        "deferral_timeout": limit.total_seconds(),
+    }
+    return StartTriggerArgs(_TRIGGER, "execute_complete", arguments, None, limit)
 
 
 def check_end_from_trigger(arguments: Mapping[str, Any]) -> None:

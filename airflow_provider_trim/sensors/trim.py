@@ -24,46 +24,33 @@ from airflow_provider_trim.compat import (
 from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.sensors.airflow2 import first_reschedule_start
 from airflow_provider_trim.sensors.start_from_trigger import (
+    StartTriggerArgsWhenRead,
     check_end_from_trigger,
     check_without_workers,
-    start_trigger_args,
+    is_mapped_instance,
 )
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import DEFERRAL_TIMED_OUT, TRIGGER_FAILED, TRIGGER_TIMED_OUT, TrimWaitingMixin
 from airflow_provider_trim.waiting.options import (
     SENSOR_FLAGS,
     OnFailure,
-    check_sensor_flag,
+    check_arguments,
     to_failure_limit,
     to_flag,
     to_on_failure,
     to_optional_seconds,
     to_reusable,
     to_seconds,
+    to_timeout,
 )
 
 if TYPE_CHECKING:
-    from airflow.triggers.base import StartTriggerArgs
-
     from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.polling.group import WaitGroup
     from airflow_provider_trim.polling.sync import SyncPoller
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
-
-
-class _StartTriggerArgs:
-    """What Airflow makes the trigger from, of the sensor as it is when Airflow asks.
-
-    A DAG file, or a cluster policy, may change a task after it was made. Of the class it is None: Airflow would give it
-    to all mapped tasks.
-    """
-
-    def __get__(self, sensor: TrimTaskStatusSensor | None, _: type) -> StartTriggerArgs | None:
-        if sensor is None or not sensor.start_from_trigger or sensor._is_mapped_instance():
-            return None
-        return start_trigger_args(sensor, sensor._trigger_arguments())
 
 
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
@@ -112,7 +99,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
     operator_extra_links = (TrimVideoLink(),)
-    start_trigger_args = _StartTriggerArgs()
+    start_trigger_args = StartTriggerArgsWhenRead()
 
     def __init__(
         self,
@@ -130,11 +117,9 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         finish_in_triggerer: bool = False,
         **kwargs: Any,
     ) -> None:
-        if timeout is None:
-            timeout = conf.getfloat("sensors", "default_timeout")
         super().__init__(
             poke_interval=to_seconds("poke_interval", poke_interval),
-            timeout=to_seconds("timeout", timeout),
+            timeout=to_timeout(timeout),
             max_wait=to_optional_seconds("max_wait", max_wait),
             **kwargs,
         )
@@ -147,8 +132,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         limit = to_failure_limit(max_consecutive_failures)
         self.max_consecutive_failures = None if self.silent_fail else limit
         self.on_failure = to_on_failure(on_failure)
-        for name in SENSOR_FLAGS:
-            check_sensor_flag(name, getattr(self, name))
+        check_arguments({name: getattr(self, name) for name in SENSOR_FLAGS})
         self._check_own_values()
         self._check_without_workers()
         _ = self.start_trigger_args  # what can't be a trigger's argument is an error now
@@ -175,12 +159,8 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         return {name for kind in cls.__mro__[: cls.__mro__.index(TrimTaskStatusSensor)] for name in vars(kind)}
 
     def _check_without_workers(self) -> None:
-        starts = self.start_from_trigger and not self._is_mapped_instance()
+        starts = self.start_from_trigger and not is_mapped_instance(self)
         check_without_workers(self, self._overridden(), starts=starts, finishes=self.finish_in_triggerer)
-
-    def _is_mapped_instance(self) -> bool:
-        """Return whether this is one of a mapped task's, which begin in a worker whatever they ask for."""
-        return bool(getattr(self, "_BaseOperator__from_mapped", False))
 
     def _finishes_in_triggerer(self) -> bool:
         """Return whether no worker needs to end the task; a cluster policy may have given it a callback, say."""
@@ -256,26 +236,15 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
 
     def _execute_deferrable(self, context: Context) -> Any:
-        options = dataclasses.replace(
-            self._wait_options(self.poke_interval),
-            exponential_backoff=self.exponential_backoff,
-            max_interval=to_optional_seconds("max_wait", self.max_wait),
-        )
+        options = dataclasses.replace(self._wait_options(self.poke_interval), **self._backoff())
         trans_nos = self._parse_trans_nos(self.trans_no)
         return self._return(self._wait(trans_nos, options, finish=self._finishes_in_triggerer()), context)
 
-    def _trigger_arguments(self) -> dict[str, Any]:
-        """Return the arguments of a trigger that no worker makes."""
+    def _backoff(self) -> dict[str, Any]:
+        """Return how the interval of a deferred wait grows, as options of the wait and arguments of the trigger."""
         return {
-            "trans_no": self.trans_no,
-            "trim_conn_id": self.trim_conn_id,
-            "poll_interval": self.poke_interval,
-            "first_poll_after": self.first_poll_after,
-            "max_consecutive_failures": self.max_consecutive_failures,
             "exponential_backoff": self.exponential_backoff,
             "max_interval": to_optional_seconds("max_wait", self.max_wait),
-            "stop_at_failure": self.on_failure == "fail",
-            "finish": self._finishes_in_triggerer(),
         }
 
     def _return(self, results: TrimResults, context: Context) -> Any:

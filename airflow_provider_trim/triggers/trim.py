@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -103,23 +104,7 @@ class TrimTaskStatusTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and its arguments, which are plain JSON values without secrets."""
-        names = (
-            "trans_no",
-            "trim_conn_id",
-            "poll_interval",
-            "deadline",
-            "first_poll_after",
-            "max_consecutive_failures",
-            "started_at",
-            "exponential_backoff",
-            "max_interval",
-            "stop_at_failure",
-            "timeout",
-            "deferral_timeout",
-            "finish",
-            "expects_callback",
-            "clip_seconds",
-        )
+        names = inspect.signature(TrimTaskStatusTrigger).parameters
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

@@ -14,20 +14,6 @@ from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 from airflow_provider_trim.waiting.trans_nos import TransNos
 
 
-def trigger_arguments(options: WaitOptions) -> dict[str, Any]:
-    """Return a wait's options as the trigger's arguments."""
-    return {
-        "poll_interval": options.interval,
-        "deadline": options.deadline,
-        "first_poll_after": options.first_poll_after,
-        "started_at": options.started_at,
-        "max_consecutive_failures": options.max_consecutive_failures,
-        "exponential_backoff": options.exponential_backoff,
-        "max_interval": options.max_interval,
-        "expects_callback": options.expects_callback,
-    }
-
-
 def trigger_for(
     group: WaitGroup, trans_nos: TransNos, options: WaitOptions, **arguments: Any
 ) -> tuple[TrimTaskStatusTrigger, timedelta]:
@@ -38,9 +24,17 @@ def trigger_for(
     :param arguments: of the trigger, other than the wait's options
     """
     first = group.states[0]
-    more = {**trigger_arguments(options), **arguments}
-    more["started_at"] = first.started_at + time.time() - time.monotonic()
-    more["first_poll_after"] = max(0.0, first.next_poll_at - first.started_at)
+    trigger = TrimTaskStatusTrigger(
+        trans_nos.argument,
+        poll_interval=options.interval,
+        deadline=options.deadline,
+        first_poll_after=max(0.0, first.next_poll_at - first.started_at),
+        max_consecutive_failures=options.max_consecutive_failures,
+        started_at=first.started_at + time.time() - time.monotonic(),
+        exponential_backoff=options.exponential_backoff,
+        max_interval=options.max_interval,
+        expects_callback=options.expects_callback,
+        **arguments,
+    )
     left = 0.0 if options.deadline is None else max(0.0, options.deadline - time.time())
-    trigger = TrimTaskStatusTrigger(trans_nos.argument, **more)
     return trigger, timedelta(seconds=left + DEFERRAL_TIMEOUT_MARGIN)

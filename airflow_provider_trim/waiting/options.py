@@ -9,6 +9,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from airflow_provider_trim.compat import conf
+
 DEFERRAL_TIMEOUT_MARGIN = 600.0
 """Seconds that Airflow's own limit of a deferral lies behind the trigger's deadline, which is the one that counts."""
 
@@ -47,6 +49,11 @@ def to_seconds(name: str, value: object) -> float:
 def to_optional_seconds(name: str, value: object) -> float | None:
     """Return a duration in seconds, or None for None; otherwise as :func:`to_seconds`."""
     return None if value is None else to_seconds(name, value)
+
+
+def to_timeout(value: object) -> float:
+    """Return the seconds for a whole wait; None is ``[sensors] default_timeout``. Otherwise as :func:`to_seconds`."""
+    return to_seconds("timeout", conf.getfloat("sensors", "default_timeout") if value is None else value)
 
 
 def to_flag(name: str, value: object) -> bool:
