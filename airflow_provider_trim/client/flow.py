@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 from airflow_provider_trim.client.calls import Call, outcome_of
 from airflow_provider_trim.client.signing import MAX_OFFSET, sign_once, signature_of
-from airflow_provider_trim.ratelimit.limiter import RateLimiter, quota_exhausted
+from airflow_provider_trim.ratelimit.limiter import RateLimiter
+from airflow_provider_trim.vod.errors import TrimQuotaExceededError
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -127,7 +128,7 @@ def permitted_exchange(
     waited = 0.0
     while (pause := (yield AcquirePermit())) > 0.0:
         if waited + pause > quota_timeout:
-            raise quota_exhausted(pause)
+            raise TrimQuotaExceededError("the account's call quota is exhausted", retry_after=pause)
         if pause >= MIN_LOGGED_WAIT:
             on_wait(pause)
         yield Sleep(pause)

@@ -8,15 +8,28 @@ import threading
 import time
 from collections.abc import Callable
 
-from airflow_provider_trim.ratelimit.jitter import jittered
-
 INITIAL_COOLDOWN = 1.0
 """Seconds after the first 429; doubled by each further one in a row."""
 
 DEFAULT_MAX_COOLDOWN = 300.0
 """Seconds; the window of the vendor's documented quota, for connections whose quota is off."""
 
+JITTER_FRACTION = 0.1
+"""Part of a wait that is added at most."""
+
+MAX_JITTER = 5.0
+"""Seconds that are added at most."""
+
 _MAX_DOUBLINGS = 32
+
+
+def jittered(wait: float, random: Callable[[], float]) -> float:
+    """Return a wait that is a little longer, never shorter, so that what began to wait together does not wake together.
+
+    :param wait: seconds
+    :param random: returns a number from 0.0 to 1.0
+    """
+    return wait + random() * min(JITTER_FRACTION * wait, MAX_JITTER)
 
 
 class Cooldown:

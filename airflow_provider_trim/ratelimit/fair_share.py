@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from airflow_provider_trim.ratelimit.storage import BackgroundCall, RedisStorage, key_of
+from airflow_provider_trim.ratelimit.storage import Exchange, RedisStorage, key_of
 
 REPORT_INTERVAL = 5.0
 """Seconds between two reports of one process."""
@@ -65,41 +65,21 @@ class FairShare:
     def __init__(self, storage: RedisStorage, account: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.share = 1.0
         """Part of the quota, above 0.0 and at most 1.0."""
-        self._background = BackgroundCall(storage)
-        self._script = storage.script(EXCHANGE)
-        self._key = key_of(account, "waiting")
-        self._clock = clock
+        key = key_of(account, "waiting")
+        self._exchange = Exchange(storage, EXCHANGE, key, interval=REPORT_INTERVAL, clock=clock)
         self._name = uuid.uuid4().hex
-        self._next_report = float("-inf")
 
     def publish_soon(self, waiting: int) -> None:
-        """Do as :meth:`publish_and_update`, without waiting for Redis."""
-        if not self._background.is_running and self._claim_report():
-            self._background.start(lambda: self._exchange(waiting))
-
-    def publish_and_update(self, waiting: int) -> None:
         """Report how many trims this process waits for, unless that has just been done, and update the share.
 
         :param waiting: trims, at least 1
         """
-        if self._claim_report():
-            self._exchange(waiting)
+        self._exchange.run_soon(
+            lambda: [self._name, waiting, round(PEER_TTL), MAX_WAITING, MAX_PEERS],
+            lambda others: self._update(waiting, int(others)),
+        )
 
-    def _claim_report(self) -> bool:
-        now = self._clock()
-        if now < self._next_report:
-            return False
-        self._next_report = now + REPORT_INTERVAL
-        return True
-
-    def _exchange(self, waiting: int) -> None:
-        arguments: list[str | int] = [self._name, waiting, round(PEER_TTL), MAX_WAITING, MAX_PEERS]
-        try:
-            others = int(self._script([self._key], arguments))
-        # Advice can't fail. Whatever Redis or its client makes of this, the window meets it too if calls can't be
-        # counted, and says so.
-        except Exception:
-            return
+    def _update(self, waiting: int, others: int) -> None:
         share = waiting / (waiting + max(0, others))
         if abs(share - self.share) > MIN_CHANGE * self.share:
             self.share = share

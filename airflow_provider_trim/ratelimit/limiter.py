@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator
 
 from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Metrics, Sample
 from airflow_provider_trim.metrics.catalog import COOLDOWNS, FALLBACKS, QUOTA_FALLBACK, QUOTA_LIMIT, QUOTA_USED
-from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN, Cooldown
+from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN, Cooldown, jittered
 from airflow_provider_trim.ratelimit.fair_share import FairShare
-from airflow_provider_trim.ratelimit.jitter import jittered
 from airflow_provider_trim.ratelimit.shared_knowledge import SharedKnowledge
 from airflow_provider_trim.ratelimit.shared_window import SharedWindow
 from airflow_provider_trim.ratelimit.signatures import SharedSignatures
@@ -227,13 +226,14 @@ class RateLimiter:
     def _apply(self, terms: Terms) -> None:
         self._terms = terms
         self._cooldown.set_max_delay(terms.window)
+        self._share = self._signatures = self.knowledge = None
         if terms.calls is None:
-            self._window, self._share, self._signatures, self.knowledge = Unlimited(), None, None, None
+            self._window = Unlimited()
             return
         made = self._window.made() if isinstance(self._window, LocalWindow | SharedWindow) else ()
         local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=made)
         if terms.storage_url is None:
-            self._window, self._share, self._signatures, self.knowledge = local, None, None, None
+            self._window = local
             return
         storage = self._storages.get(terms.storage_url)
         self._window = SharedWindow(local, storage, self._account, terms.window, clock=self._clock)
@@ -279,15 +279,5 @@ limiters = RateLimiters()
 """Those of this process."""
 
 
-def limiter_for(settings: TrimSettings, metrics: Metrics = NO_METRICS) -> RateLimiter:
-    """Return this process's limiter of the account that a connection points to, whichever connection it is.
-
-    :param metrics: takes measurements of the account from now on
-    :raises TrimSettingsError: the connection's ``quota_storage`` can't work
-    """
-    return limiters.get(settings, metrics)
-
-
-def quota_exhausted(pause: float) -> TrimQuotaExceededError:
-    """Return the error of a call that was not made, since no permit is free for ``pause`` seconds."""
-    return TrimQuotaExceededError("the account's call quota is exhausted", retry_after=pause)
+limiter_for = limiters.get
+"""Returns this process's limiter of the account that a connection points to, whichever connection it is."""

@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
-from airflow_provider_trim.ratelimit.storage import BackgroundCall, RedisStorage, key_of
+from airflow_provider_trim.ratelimit.storage import Exchange, RedisStorage, key_of
 
 EXCHANGE_INTERVAL = 30.0
 """Seconds between two exchanges of one process."""
 
 KNOWLEDGE_TTL = 14 * 24 * 3600.0
 """Seconds for which a text is kept after it was last written."""
+
+PURPOSE = "durations:2"
+"""What the text is, and the version of its format."""
+
+MAX_WEIGHT = 1_000
+"""The highest weight that a text can have."""
 
 MAX_TEXT = 32_768
 """Bytes; a longer text is none of ours, and is replaced."""
@@ -43,49 +50,27 @@ class SharedKnowledge:
 
     :param storage: where it is kept
     :param account: that it is about
-    :param purpose: what it is, and the version of its format
-    :param max_weight: the highest weight that a text can have
     :param clock: monotonic seconds
     """
 
-    def __init__(
-        self,
-        storage: RedisStorage,
-        account: str,
-        purpose: str = "durations:2",
-        *,
-        max_weight: int = 1_000,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._background = BackgroundCall(storage)
-        self._script = storage.script(EXCHANGE)
-        self._key = key_of(account, purpose)
-        self._max_weight = max_weight
-        self._clock = clock
-        self._next_exchange = float("-inf")
+    def __init__(self, storage: RedisStorage, account: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        key = key_of(account, PURPOSE)
+        self._exchange = Exchange(storage, EXCHANGE, key, interval=EXCHANGE_INTERVAL, clock=clock)
+        self._max_weight = MAX_WEIGHT
         self._received: bytes | None = None
 
     def exchange_soon(self, text: Callable[[], str], weight: int) -> None:
-        """Do as :meth:`exchange` in another thread, unless that has just been done."""
-        now = self._clock()
-        if now >= self._next_exchange and not self._background.is_running:
-            self._next_exchange = now + EXCHANGE_INTERVAL
-            own = text()
-            self._background.start(lambda: self.exchange(own, weight))
+        """Write this process's text to Redis, or receive the one there if it weighs more, unless that was just done.
 
-    def exchange(self, text: str, weight: int) -> None:
-        """Write this process's text to Redis, or receive the one there if it weighs more.
-
-        :param text: what this process knows
+        :param text: returns what this process knows
         :param weight: how much that is; at 0 nothing is written
         """
-        arguments: list[str | int] = [text, weight, MAX_TEXT, round(KNOWLEDGE_TTL), self._max_weight]
-        try:
-            reply = self._script([self._key], arguments)
-            self._received = reply if isinstance(reply, bytes) else None
-        # Advice can't fail. If Redis is unreachable, the window meets that too, and says so.
-        except Exception:
-            return
+        self._exchange.run_soon(
+            lambda: [text(), weight, MAX_TEXT, round(KNOWLEDGE_TTL), self._max_weight], self._receive
+        )
+
+    def _receive(self, reply: Any) -> None:
+        self._received = reply if isinstance(reply, bytes) else None
 
     def take(self) -> bytes | None:
         """Return the text that was received since the last call, or None."""

@@ -134,7 +134,7 @@ class SharedWindow:
 
     def release(self) -> None:
         """Give back the last permit, with which no call is made."""
-        if (call := self._local.pop()) is not None:
+        if (call := self._local.release()) is not None:
             self._storage.submit(lambda: self._release_script(self._keys[:1], [call.name]))
 
     def _acquire(self, call: Call, fraction: float = 1.0) -> float:

@@ -12,9 +12,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_trim.vod.errors import TrimSettingsError
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 STORAGE_TIMEOUT = 1.0
 """Seconds to wait for Redis: to connect, for a reply, and for both together in an event loop."""
@@ -31,14 +34,6 @@ Script = Callable[[list[str], list[str | int]], Any]
 T = TypeVar("T")
 
 
-class RedisClient(Protocol):
-    """The part of :class:`redis.Redis` that is used."""
-
-    def register_script(self, script: str) -> Script:
-        """Return a Lua script as a function."""
-        ...
-
-
 class StorageUnavailableError(Exception):
     """Redis did not reply, or not with what was expected; says why."""
 
@@ -46,14 +41,14 @@ class StorageUnavailableError(Exception):
 class RedisStorage:
     """A Redis server, and whether it is worth a try. One object serves all accounts that name it. Thread-safe.
 
-    :param client: a :class:`redis.Redis` with timeouts
+    :param client: with timeouts
     :param clock: monotonic seconds
     :param executor: returns what runs event loops' calls; by default threads of this storage
     """
 
     def __init__(
         self,
-        client: RedisClient,
+        client: Redis,
         *,
         clock: Callable[[], float] = time.monotonic,
         executor: Callable[[], concurrent.futures.Executor] | None = None,
@@ -155,33 +150,52 @@ class RedisStorage:
         return StorageUnavailableError(self._error)
 
 
-class BackgroundCall:
-    """One call at a time in a thread of a storage: advice that hangs must not take the threads that permits need.
+class Exchange:
+    """A script that exchanges advice between processes: it runs in the background, and nothing waits for it.
 
-    :param storage: whose thread it is
+    Only one run at a time: advice that hangs must not take the threads that permits need.
+
+    :param storage: where it runs
+    :param lua: the script
+    :param key: of Redis, that it is given
+    :param interval: seconds between two runs, at least
+    :param clock: monotonic seconds
     """
 
-    def __init__(self, storage: RedisStorage) -> None:
+    def __init__(
+        self, storage: RedisStorage, lua: str, key: str, *, interval: float, clock: Callable[[], float]
+    ) -> None:
         self._storage = storage
+        self._script = storage.script(lua)
+        self._key = key
+        self._interval = interval
+        self._clock = clock
+        self._next_run = float("-inf")
         self._process: int | None = None
-        """The one whose thread makes a call; a forked process has no such thread."""
+        """The one whose thread runs the script; a forked process has no such thread."""
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a call is under way."""
-        return self._process == os.getpid()
+    def run_soon(self, arguments: Callable[[], list[str | int]], use: Callable[[Any], object]) -> None:
+        """Run the script, unless it runs, has just been run, or Redis is unreachable.
 
-    def start(self, function: Callable[[], object]) -> None:
-        """Call a function that never raises, unless Redis is unreachable. No other call may be running."""
-
-        def run() -> None:
-            try:
-                function()
-            finally:
-                self._process = None
-
+        :param arguments: returns those of the script; called at once, where it is run
+        :param use: takes the reply, in another thread
+        """
+        now = self._clock()
+        if now < self._next_run or self._process == os.getpid():
+            return
+        self._next_run = now + self._interval
+        given = arguments()
         self._process = os.getpid()
-        if not self._storage.submit(run):
+        if not self._storage.submit(lambda: self._run(given, use)):
+            self._process = None
+
+    def _run(self, arguments: list[str | int], use: Callable[[Any], object]) -> None:
+        try:
+            # Advice can't fail. Whatever Redis or its client makes of this, the window meets it too if calls can't be
+            # counted, and says so.
+            with contextlib.suppress(Exception):
+                use(self._script([self._key], arguments))
+        finally:
             self._process = None
 
 
@@ -206,7 +220,7 @@ class Storages:
         return storage
 
 
-def connect(url: str) -> RedisClient:
+def connect(url: str) -> Redis:
     """Return a client for a URL, without a connection as yet.
 
     :raises TrimSettingsError: the URL can't work, or the extra ``redis`` is not installed; shows no password

@@ -50,7 +50,7 @@ class Window(Protocol):
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
         ...
 
-    def release(self) -> None:
+    def release(self) -> object:
         """Give back the last permit, with which no call is made."""
         ...
 
@@ -137,12 +137,8 @@ class LocalWindow:
         """Do as :meth:`acquire`, which never blocks."""
         return self.acquire()
 
-    def release(self) -> None:
-        """Give back the last permit."""
-        self.pop()
-
-    def pop(self) -> Call | None:
-        """Stop counting the last call, which is not made, and return it."""
+    def release(self) -> Call | None:
+        """Give back the last permit, with which no call is made, and return the call."""
         with self._lock:
             return self._made.pop() if self._made else None
 

@@ -115,7 +115,7 @@ def both(
         try:
             result = run(flow, world)
         except Exception as error:  # whatever it is, both have to raise it
-            result = (type(error), str(error))
+            result = (type(error), f"{error}; retry after {getattr(error, 'retry_after', None)} s")
         seen.append((result, world.steps, waits))
     assert seen[0] == seen[1]
     return seen[0]
@@ -141,8 +141,9 @@ def test_a_call_waits_for_its_permit(settings: TrimSettings, limiter: RateLimite
 def test_a_call_that_waits_too_long_is_not_made(
     settings: TrimSettings, limiter: RateLimiter, quota_timeout: float, sleeps: int
 ) -> None:
-    (kind, _), steps, _ = both(settings, limiter, [10.0, 10.0], PROCESSING, quota_timeout=quota_timeout)
+    (kind, text), steps, _ = both(settings, limiter, [10.0, 10.0], PROCESSING, quota_timeout=quota_timeout)
     assert kind is TrimQuotaExceededError
+    assert text == "the account's call quota is exhausted; retry after 10.0 s"
     assert [name for name, _ in steps] == ["acquire", *["sleep", "acquire"] * sleeps]
 
 

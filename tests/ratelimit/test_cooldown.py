@@ -7,8 +7,13 @@ import math
 
 import pytest
 
-from airflow_provider_trim.ratelimit.cooldown import DEFAULT_MAX_COOLDOWN, INITIAL_COOLDOWN, Cooldown
-from airflow_provider_trim.ratelimit.jitter import JITTER_FRACTION, MAX_JITTER
+from airflow_provider_trim.ratelimit.cooldown import (
+    DEFAULT_MAX_COOLDOWN,
+    INITIAL_COOLDOWN,
+    JITTER_FRACTION,
+    MAX_JITTER,
+    Cooldown,
+)
 from tests.support.clocks import Clock, no_jitter
 
 

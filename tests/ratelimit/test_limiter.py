@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN
-from airflow_provider_trim.ratelimit.limiter import RateLimiter, RateLimiters, limiter_for, quota_exhausted
+from airflow_provider_trim.ratelimit.limiter import RateLimiter, RateLimiters, limiter_for
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
     TrimError,
@@ -197,12 +197,6 @@ def test_retry_after_is_bounded_by_the_window_for_every_reader(
         raise kind("later", retry_after=86_400.0)
     assert refused.value.retry_after == bounded
     assert limiter.acquire() == (bounded if kind is TrimQuotaExceededError else 0.0)
-
-
-def test_an_exhausted_quota_is_an_error_that_says_for_how_long() -> None:
-    error = quota_exhausted(12.0)
-    assert str(error) == "the account's call quota is exhausted"
-    assert error.retry_after == 12.0
 
 
 # --- what pollers report ---

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,18 +21,19 @@ from airflow_provider_trim.ratelimit.shared_knowledge import (
     MAX_TEXT,
     SharedKnowledge,
 )
-from airflow_provider_trim.ratelimit.storage import Storages
+from airflow_provider_trim.ratelimit.storage import connect
 from airflow_provider_trim.vod.settings import TrimSettings
 from tests.support.clocks import Clock
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, storage_in_this_thread
 
 
 def knowledge(server: RedisServer, account: str = "account") -> SharedKnowledge:
-    return SharedKnowledge(Storages().get(server.url), account)
+    clock = itertools.count(step=EXCHANGE_INTERVAL).__next__
+    return SharedKnowledge(storage_in_this_thread(connect(server.url)), account, clock=clock)
 
 
 def received(process: SharedKnowledge, text: str, weight: int) -> bytes | None:
-    process.exchange(text, weight)
+    process.exchange_soon(lambda: text, weight)
     return process.take()
 
 
@@ -95,7 +97,6 @@ def test_nothing_fails_without_redis() -> None:
     with RedisServer() as server:
         process = knowledge(server)
     assert received(process, "text", 1) is None
-    process.exchange_soon(lambda: "text", 1)
 
 
 class Process:

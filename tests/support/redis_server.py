@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import shutil
 import signal
@@ -10,12 +11,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from airflow_provider_trim.ratelimit.storage import RedisStorage
 from tests.support.live_airflow import HOST, free_port
 
 LIMIT = 60.0
@@ -82,3 +84,15 @@ class RedisServer:
     ) -> None:
         self.stop()
         self._folder.cleanup()
+
+
+class _InThisThread(concurrent.futures.Executor):
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        future = concurrent.futures.Future[Any]()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+def storage_in_this_thread(client: Any) -> RedisStorage:
+    """A storage whose background calls are over when they have been begun."""
+    return RedisStorage(client, executor=_InThisThread)
