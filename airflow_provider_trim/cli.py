@@ -15,17 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-# As Airflow's own commands do: a process that runs no task reads stored connections from the database.
-os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-
-from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.sync import SyncPoller
@@ -35,6 +31,9 @@ from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.submission import TrimSubmission
+
+if TYPE_CHECKING:
+    from airflow_provider_trim.hooks.trim import TrimApiHook
 
 SUCCESSFUL, FAILED, USAGE, PROCESSING = range(4)
 """Exit codes."""
@@ -65,6 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises SystemExit: with code 2, the arguments are wrong
     """
     arguments = _parser().parse_args(argv)
+    # As Airflow's own commands do: a process that runs no task reads stored connections from the database.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    # Airflow takes some seconds to import, which neither --help nor a wrong argument needs.
+    from airflow_provider_trim.hooks.trim import TrimApiHook
+
     try:
         with _own_output() as arguments.output, TrimApiHook(arguments.conn_id) as hook:
             return int(arguments.run(hook, arguments))
@@ -213,7 +217,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--conn-id", default=TrimApiHook.default_conn_name, help="Airflow connection (%(default)s)")
+    common.add_argument("--conn-id", default="trim_default", help="Airflow connection (%(default)s)")
     common.add_argument("--json", action="store_true", help="print a JSON object for each trim")
     waiting = argparse.ArgumentParser(add_help=False)
     waiting.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="for the whole wait (no end)")

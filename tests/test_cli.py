@@ -119,6 +119,22 @@ def test_an_unknown_connection_is_named(capfd: pytest.CaptureFixture[str], airfl
     assert "elsewhere" in str(lines(capfd))
 
 
+HELP = """
+import sys
+from airflow_provider_trim.cli import main
+try:
+    main(["--help"])
+finally:
+    print("airflow" in sys.modules)
+"""
+
+
+def test_help_does_not_import_airflow() -> None:
+    said = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.startswith("usage: trim")
+    assert said.endswith("\nFalse\n")
+
+
 def test_the_end_of_a_long_error_is_shown(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """There it says what to do."""
     monkeypatch.setenv("AIRFLOW_CONN_QUOTED", '"trim://me:geheim@host"')
