@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self
 
 import pendulum
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic.alias_generators import to_camel
 
+from airflow_provider_trim.vod.validation import EmptyIsNone
+
 MAX_RESOLUTIONS = 100
 """Renditions of a video; the vendor's documentation has six kinds."""
-
-_Value = TypeVar("_Value")
 
 
 class _OpenIntEnum(IntEnum):
@@ -120,10 +120,6 @@ class ServerType(_OpenIntEnum):
     ORIGINAL_VIDEO = 1
 
 
-def _empty_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
 def _not_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be an integer, not a boolean")
@@ -156,7 +152,6 @@ def _bounded_list(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(_not_bool)]
-_Optional = Annotated[_Value | None, BeforeValidator(_empty_is_none)]
 _Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 _Time = Annotated[pendulum.DateTime | None, PlainValidator(_utc_time)]
 _Duration = Annotated[pendulum.Duration | None, PlainValidator(_duration)]
@@ -189,13 +184,13 @@ class _WireModel(BaseModel):
 class VideoResolution(_WireModel):
     """One rendition of a video (an element of ``videoResolutions``)."""
 
-    clarity: _Optional[Clarity] = None
-    server_type: _Optional[ServerType] = None
-    width: _Optional[Integer] = None
+    clarity: EmptyIsNone[Clarity] = None
+    server_type: EmptyIsNone[ServerType] = None
+    width: EmptyIsNone[Integer] = None
     """Pixels."""
-    height: _Optional[Integer] = None
+    height: EmptyIsNone[Integer] = None
     """Pixels."""
-    file_size: _Optional[Integer] = None
+    file_size: EmptyIsNone[Integer] = None
     """Bytes. The page says bits, but the sizes in its example add up to ``videoSize`` and make sense only as bytes."""
 
 
@@ -204,8 +199,8 @@ class VideoInfo(_WireModel):
 
     video_id: _Text = ""
     video_name: _Text = ""
-    encrypt: _Optional[Encryption] = None
-    video_size: _Optional[Integer] = None
+    encrypt: EmptyIsNone[Encryption] = None
+    video_size: EmptyIsNone[Integer] = None
     """Bytes, of the original and all transcoded videos together."""
     duration: _Duration = Field(default=None, validation_alias="videoDuration")
     upload_time: _Time = None
@@ -219,9 +214,9 @@ class VideoInfo(_WireModel):
     publish_domain: _Text = ""
     player_name: _Text = ""
     player_id: _Text = ""
-    video_state: _Optional[VideoState] = None
-    transcode_state: _Optional[TranscodeState] = None
-    video_source_code: _Optional[VideoSource] = None
+    video_state: EmptyIsNone[VideoState] = None
+    transcode_state: EmptyIsNone[TranscodeState] = None
+    video_source_code: EmptyIsNone[VideoSource] = None
     video_resolutions: Annotated[tuple[VideoResolution, ...], BeforeValidator(_bounded_list)] = ()
 
     @classmethod
@@ -242,7 +237,7 @@ class TrimTask(_WireModel):
     trans_no: _Text = ""
     """The caller's id of the trim, at most 32 characters."""
     status: Annotated[TrimStatus, BeforeValidator(_not_bool)]
-    video_info: _Optional[VideoInfo] = None
+    video_info: EmptyIsNone[VideoInfo] = None
     """What came out; there exactly if ``status`` is ``SUCCESSFUL``."""
     request_id: str | None = None
     """The service's id of the request, for its support."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal, get_args
 
 from airflow_provider_trim.vod.errors import TrimSettingsError
 
 GROUP = "airflow_provider_trim.auth"
 """Name of the entry point group."""
 
-BUILT_IN = ("token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key")
-"""Schemes of this package; no entry point replaces one."""
+Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
+"""Those of this package; no entry point replaces one."""
+
+BUILT_IN: tuple[Scheme, ...] = get_args(Scheme)
 
 
 def scheme_names() -> tuple[str, ...]:

@@ -38,7 +38,7 @@ from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.parameters import Parameters, parse_parameters
 from airflow_provider_trim.vod.redaction import redact, truncate
 from airflow_provider_trim.vod.schemes import scheme_names
-from airflow_provider_trim.vod.validation import first_problem, number
+from airflow_provider_trim.vod.validation import first_problem, lower, number
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The host of the vendor's page `Get Trimming Task Status
@@ -50,9 +50,6 @@ DEFAULT_WINDOW = 300.0
 
 _FIELDS = {"base_url": "host", "host": "host", "login": "login", "password": "password"}
 """Of a connection, by the names that messages have."""
-
-Scheme = Literal["token", "ws3-hmac-sha256", "cnc-hmac-sha256", "api-key"]
-
 
 _SHOWN = re.compile(r"-?[\d.,]{1,9} ?[A-Za-z]{0,8}|nan|-?inf|True|False")
 """Values that messages show: numbers, and what was meant as one. Any other may be a secret in the wrong place."""
@@ -83,10 +80,6 @@ def _parse_verify(value: object) -> bool | str:
     raise ValueError("must be true, false, or the path of a CA file")
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -111,8 +104,8 @@ class TrimSettings(BaseModel):
     login: str = Field(default="", repr=False)
     password: SecretStr = SecretStr("")
 
-    auth: Annotated[str, BeforeValidator(_known_scheme), BeforeValidator(_lower)] = "token"
-    """One of :data:`Scheme`, or an installed one; see :mod:`airflow_provider_trim.vod.schemes`."""
+    auth: Annotated[str, BeforeValidator(_known_scheme), BeforeValidator(lower)] = "token"
+    """See :mod:`airflow_provider_trim.vod.schemes`."""
     token_header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = None
     """Name of a header (RFC 9110, token) that takes the verification token, instead of a request parameter."""
     method: Annotated[Literal["POST", "GET"], BeforeValidator(_upper)] = "POST"

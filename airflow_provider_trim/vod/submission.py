@@ -34,7 +34,7 @@ from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable_character
-from airflow_provider_trim.vod.validation import first_problem, number
+from airflow_provider_trim.vod.validation import EmptyIsNone, first_problem, lower, number
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
@@ -92,16 +92,8 @@ def _shown(value: object) -> str:
     return f"a value of type {type(value).__name__}"
 
 
-def _empty_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
 def _strip(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
 
 
 def _as_text(value: object) -> object:
@@ -155,23 +147,19 @@ class TrimSubmission(BaseModel):
     duration: _Time
     """Seconds."""
     filename: _Text
-    resolution: Annotated[
-        Annotated[str, BeforeValidator(_as_text), AfterValidator(_size)] | None, BeforeValidator(_empty_is_none)
-    ] = None
-    frame_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    resolution: EmptyIsNone[Annotated[str, BeforeValidator(_as_text), AfterValidator(_size)]] = None
+    frame_rate: EmptyIsNone[_Positive] = None
     """Hz."""
-    video_bit_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    video_bit_rate: EmptyIsNone[_Positive] = None
     """kbit/s."""
-    audio_bit_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    audio_bit_rate: EmptyIsNone[_Positive] = None
     """kbit/s."""
-    sampling_rate: Annotated[_Positive | None, BeforeValidator(_empty_is_none)] = None
+    sampling_rate: EmptyIsNone[_Positive] = None
     """Hz; for flv one of 44100, 22050, 11025."""
-    notify_url: Annotated[Annotated[str, AfterValidator(_web_address)] | None, BeforeValidator(_empty_is_none)] = None
-    suffix: Annotated[
-        Annotated[Literal["flv", "mp4"], BeforeValidator(_lower)] | None, BeforeValidator(_empty_is_none)
-    ] = None
+    notify_url: EmptyIsNone[Annotated[str, AfterValidator(_web_address)]] = None
+    suffix: EmptyIsNone[Annotated[Literal["flv", "mp4"], BeforeValidator(lower)]] = None
     """Container; the service's default is flv."""
-    enable_video_transcode: Annotated[bool | None, BeforeValidator(_empty_is_none)] = None
+    enable_video_transcode: EmptyIsNone[bool] = None
     """Transcode even where that is not needed."""
 
     @model_validator(mode="after")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pydantic found wrong, in the words of this package's own checks."""
+"""Validators that several models have, and what pydantic found wrong, in the words of this package's own checks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
+
+_Value = TypeVar("_Value")
 
 
 class Problem(NamedTuple):
@@ -37,6 +39,19 @@ def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = No
     elif path and allowed and first["type"] not in _EXPLAINED:
         text = allowed.get(path[0], text)
     return Problem(path, text, first["type"] == "extra_forbidden")
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+EmptyIsNone = Annotated[_Value | None, BeforeValidator(_empty_is_none)]
+"""A value that may be None, or an empty text, which is None."""
+
+
+def lower(value: object) -> object:
+    """Return a text in lower case; anything else as it is."""
+    return value.lower() if isinstance(value, str) else value
 
 
 def number(value: object) -> object:

@@ -51,7 +51,8 @@ from airflow_provider_trim.vod.protocol import (
     build_submission,
     check_trans_no,
 )
-from airflow_provider_trim.vod.settings import Scheme, TrimSettings
+from airflow_provider_trim.vod.schemes import Scheme
+from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable
 from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
 from airflow_provider_trim.waiting.trans_nos import TransNos

@@ -41,7 +41,8 @@ from values import EXAMPLE, Reader, mutate, pack, to_json
 
 from airflow_provider_trim.emulator.validation import SamplingRateParameter
 from airflow_provider_trim.emulator.wire import ServiceRequest
-from airflow_provider_trim.vod.settings import Scheme, TrimSettings
+from airflow_provider_trim.vod.schemes import Scheme
+from airflow_provider_trim.vod.settings import TrimSettings
 
 some = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
