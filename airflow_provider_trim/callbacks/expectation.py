@@ -4,27 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_trim.vod.errors import TrimError, VideoProcessingError
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 
-
-class Receiver(Protocol):
-    """As much of a :class:`~airflow_provider_trim.callbacks.receiver.CallbackReceiver` as a wait needs."""
-
-    @property
-    def receiving(self) -> bool:
-        """Whether a callback that came now would be received."""
-
-    def has_received_since(self, time: float) -> bool:
-        """Return whether a callback that came at that time or later would be known."""
-
-    def poll_interval(self, interval: float) -> float:
-        """Return the seconds between two polls while a callback is expected; 0.0 where that changes none."""
-
-    def record_delivery(self, delivered: bool) -> None:
-        """Take in that an expected callback has come, or that its trim was found done without."""
+if TYPE_CHECKING:
+    from airflow_provider_trim.callbacks.receiver import CallbackReceiver
 
 
 class Expectation:
@@ -38,7 +24,9 @@ class Expectation:
 
     __slots__ = ("_clock", "_expected", "_interval", "_receivable", "_receiver", "hold_until", "received_at")
 
-    def __init__(self, receiver: Receiver, *, expected: bool, interval: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, receiver: CallbackReceiver, *, expected: bool, interval: float, clock: Callable[[], float]
+    ) -> None:
         self.hold_until = float("-inf")
         """When the next poll is made if no callback comes until then."""
         self.received_at: float | None = None

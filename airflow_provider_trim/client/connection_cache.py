@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from airflow_provider_trim.client.session import Session, TransportOpener
+from airflow_provider_trim.client.session import OpenTransport, Session
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.metrics import AccountMetrics
 from airflow_provider_trim.metrics.catalog import RELOADS, Reload
@@ -58,7 +58,7 @@ class ConnectionCache:
         calls: int,
         *,
         load_timeout: float = LOAD_TIMEOUT,
-        open_transport: TransportOpener = AioTransport,
+        open_transport: OpenTransport = AioTransport,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         metrics: AccountMetrics | None = None,

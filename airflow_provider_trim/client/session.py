@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
 
 from airflow_provider_trim.client.calls import query
 from airflow_provider_trim.client.flow import adrive, exchange
@@ -13,28 +13,13 @@ from airflow_provider_trim.metrics import NO_METRICS, Metrics
 from airflow_provider_trim.metrics.catalog import POLLS, Outcome
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiter_for
 from airflow_provider_trim.supervision import is_cancelled
+from airflow_provider_trim.transports.aio import AioTransport
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
-from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.settings import TrimSettings
 
-
-class Transport(Protocol):
-    """What sends requests."""
-
-    async def send(self, request: Request) -> Response:
-        """Send a request and return its response; raise a :class:`TrimError` if there is none."""
-
-    async def close(self) -> None:
-        """Close all network connections."""
-
-
-class TransportOpener(Protocol):
-    """What opens a transport, such as :class:`AioTransport`."""
-
-    def __call__(self, settings: TrimSettings, connections: int, *, keep_alive: bool = True) -> Transport:
-        """Open a transport with a number of network connections, which are kept for the next request or not."""
-
+OpenTransport = Callable[..., AioTransport]
+"""Opens a transport, as :class:`AioTransport` itself does."""
 
 CALL_MARGIN = 5.0
 """Seconds that a call may take beyond the connection's timeout, which the transport itself keeps."""
@@ -60,7 +45,7 @@ class Session:
         settings: TrimSettings,
         calls: int,
         fingerprint: object,
-        open_transport: TransportOpener,
+        open_transport: OpenTransport,
         metrics: Metrics = NO_METRICS,
     ) -> None:
         self.settings = settings
@@ -69,7 +54,7 @@ class Session:
         self._max_calls = calls
         self._open_transport = open_transport
         self._transport = open_transport(settings, calls)
-        self._without_keep_alive: Transport | None = None
+        self._without_keep_alive: AioTransport | None = None
         self._calls = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -106,7 +91,7 @@ class Session:
             if not self._calls:
                 self._unused.set()
 
-    def _connecting_transport(self) -> Transport:
+    def _connecting_transport(self) -> AioTransport:
         """Return the transport that opens a network connection for each request, made when it is first needed."""
         if self._without_keep_alive is None:
             self._without_keep_alive = self._open_transport(self.settings, self._max_calls, keep_alive=False)
@@ -126,7 +111,7 @@ class Session:
                 await _close(self._without_keep_alive)
 
 
-async def _close(transport: Transport) -> None:
+async def _close(transport: AioTransport) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await transport.close()

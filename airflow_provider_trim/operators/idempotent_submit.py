@@ -7,11 +7,12 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from airflow_provider_trim.waiting import lazy
 
 if TYPE_CHECKING:
+    from airflow_provider_trim.hooks.trim import TrimApiHook
     from airflow_provider_trim.vod.errors import TrimError, TrimTaskFailedError
     from airflow_provider_trim.vod.models import TrimTask
     from airflow_provider_trim.waiting.protocols import TaskInstanceKey
@@ -36,16 +37,6 @@ SUBMISSION_FIELDS = (
 """Arguments of the operator that say what to cut; the first four are required."""
 
 _REQUIRED = SUBMISSION_FIELDS[:4]
-
-
-class Submitter(Protocol):
-    """The hook, as far as submitting goes."""
-
-    def get_task(self, trans_no: str) -> TrimTask:
-        """Query a trim."""
-
-    def submit_trim(self, **parameters: Any) -> str:
-        """Start a trim."""
 
 
 def task_trans_no(ti: TaskInstanceKey, request: str, attempt: int) -> str:
@@ -96,7 +87,7 @@ class TrimRequest:
 
 
 def submit_once(
-    hook: Submitter,
+    hook: TrimApiHook,
     request: TrimRequest,
     *,
     query_first: bool,
@@ -148,7 +139,7 @@ def _is_good_enough(found: TrimTask | TrimTaskFailedError, reuse_finished: bool)
     return reuse_finished or found.status is lazy.TrimStatus.PROCESSING
 
 
-def _query(hook: Submitter, trans_no: str) -> TrimTask | TrimTaskFailedError | None:
+def _query(hook: TrimApiHook, trans_no: str) -> TrimTask | TrimTaskFailedError | None:
     """Return a trim that runs or is finished, the error of one that has failed, or None where there is none."""
     try:
         return hook.get_task(trans_no)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -90,19 +90,22 @@ class AioTransport:
         :raises TrimTransportError: there is none
         :raises TrimResponseError: its body is too large, or can't be decompressed
         """
-        async with self._translated(), self._request(request) as response:
-            try:
-                check_head(response.status, response.raw_headers)
-                body = await _read(response)
-            except BaseException:
-                response.close()  # what is unread must not become the response to another request
-                raise
+        try:
+            async with self._request(request) as response:
+                try:
+                    check_head(response.status, response.raw_headers)
+                    body = await _read(response)
+                except BaseException:
+                    response.close()  # what is unread must not become the response to another request
+                    raise
+        except (aiohttp.ClientError, OSError, MalformedResponseError, ValueError) as error:
+            make = next(make for kind, make in _FAILURES if isinstance(error, kind))
+            raise make(self._failures, error) from None
         headers = combined(response.raw_headers)
         return Response(response.status, headers, decode(headers, body, self._secret))
 
-    @asynccontextmanager
-    async def _request(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self._session.request(
+    def _request(self, request: Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=request.headers if self._tunnels else {**request.headers, **self._proxy_headers},
@@ -111,15 +114,7 @@ class AioTransport:
             proxy=self._proxy,
             proxy_headers=self._proxy_headers if self._tunnels else None,
             ssl=self._tls,
-        ) as response:
-            yield response
-
-    @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except (aiohttp.ClientError, OSError, MalformedResponseError, ValueError) as error:
-            raise _translate(error, self._failures) from None
+        )
 
     async def close(self) -> None:
         """Close the session's network connections."""
@@ -145,10 +140,6 @@ def _is_quiet(connection: Any) -> bool:
     """Return whether nothing has arrived, neither in the event loop nor at the socket that it reads."""
     sock = connection.transport.get_extra_info("socket") if connection.transport else None
     return not connection.protocol.should_close and (sock is None or not wait_for_read(sock, timeout=0))
-
-
-def _translate(error: Exception, failures: Failures) -> TrimTransportError:
-    return next(make(failures, error) for kind, make in _FAILURES if isinstance(error, kind))
 
 
 def _os_error(error: Exception) -> OSError:
