@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from airflow_provider_trim.callbacks.health import CallbackHealth, RecentCallbacks
 from airflow_provider_trim.callbacks.listener import Listener, listener_for
 from airflow_provider_trim.callbacks.relay import CallbackRelay
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.metrics import AccountMetrics
-from airflow_provider_trim.metrics.catalog import CALLBACKS_DUPLICATE, CALLBACKS_MISSED, CALLBACKS_RECEIVED
+from airflow_provider_trim.metrics.catalog import CALLBACKS_DUPLICATE, CALLBACKS_MISSED, CALLBACKS_RECEIVED, Metric
 from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.callbacks import Claim, callback_key, is_genuine
 from airflow_provider_trim.vod.settings import TrimSettings
@@ -42,17 +42,6 @@ REPORT_INTERVAL = 600.0
 log = contained_logger(__name__)
 
 
-@dataclass(slots=True)
-class CallbackStats:
-    """Of one poller's callbacks."""
-
-    received: int = 0
-    """Authenticated, without duplicates."""
-    duplicates: int = 0
-    missed: int = 0
-    """Trims that a poll found done although no callback had come."""
-
-
 class CallbackReceiver:
     """Receives one connection's callbacks.
 
@@ -70,7 +59,8 @@ class CallbackReceiver:
         *,
         metrics: AccountMetrics | None = None,
     ) -> None:
-        self.stats = CallbackStats()
+        self._counts: Counter[str] = Counter()
+        """By metric, what this poller has counted."""
         self._metrics = metrics or AccountMetrics()
         self._clock = clock
         self._on_callback = on_callback
@@ -183,8 +173,7 @@ class CallbackReceiver:
     def record_delivery(self, delivered: bool) -> None:
         """Take in that a trim of which a callback was expected has had one, or was found done without."""
         if not delivered:
-            self.stats.missed += 1
-            self._metrics.count(CALLBACKS_MISSED.name)
+            self._count(CALLBACKS_MISSED)
         if not self._health.record(delivered):
             return
         if self._health.healthy:
@@ -200,8 +189,7 @@ class CallbackReceiver:
         if not is_genuine(claim, self._key):
             return False
         if not self._receive(claim):
-            self.stats.duplicates += 1
-            self._metrics.count(CALLBACKS_DUPLICATE.name)
+            self._count(CALLBACKS_DUPLICATE)
         elif self._relay is not None:
             self._relay.publish(claim)
         return True
@@ -213,16 +201,20 @@ class CallbackReceiver:
     def _receive(self, claim: Claim) -> bool:
         if not self._recent.add(claim.trans_no, self._clock()):
             return False
-        self.stats.received += 1
-        self._metrics.count(CALLBACKS_RECEIVED.name)
+        self._count(CALLBACKS_RECEIVED)
         self._on_callback(claim.trans_no)
         return True
 
+    def _count(self, metric: Metric) -> None:
+        self._counts[metric.name] += 1
+        self._metrics.count(metric.name)
+
     def _summary(self, listener: Listener) -> str:
-        stats = self.stats
+        metrics = (CALLBACKS_RECEIVED, CALLBACKS_DUPLICATE, CALLBACKS_MISSED)
+        received, duplicate, missed = (self._counts[metric.name] for metric in metrics)
         reasons = ", ".join(f"{number} {reason}" for reason, number in listener.ignored.most_common())
         return (
-            f"Callbacks: {stats.received} received, {stats.duplicates} duplicate, {stats.missed} missed; "
+            f"Callbacks: {received} received, {duplicate} duplicate, {missed} missed; "
             f"{listener.ignored.total()} requests ignored{f' ({reasons})' if reasons else ''}"
         )
 

@@ -50,7 +50,6 @@ class RateLimiter:
         self._account = settings.account
         self.metrics = AccountMetrics(account=settings.account_label)
         """Takes measurements of the account."""
-        self._fell_back = False
         self._clock = clock
         self._jitter = jitter
         self._storages = storages or Storages(clock=clock)
@@ -119,10 +118,7 @@ class RateLimiter:
         """
         if pause := self._cooldown.remaining():
             return pause
-        window = self._current_window()
-        wait = window.acquire(fraction)
-        self._count_fallback(window)
-        return jittered(wait, self._jitter)
+        return jittered(self._current_window().acquire(fraction), self._jitter)
 
     async def aacquire(self) -> float:
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
@@ -131,9 +127,7 @@ class RateLimiter:
         window = self._current_window()
         if self._share is not None and (waiting := self.waiting):
             self._share.publish_soon(waiting)
-        wait = await window.aacquire()
-        self._count_fallback(window)
-        return jittered(wait, self._jitter)
+        return jittered(await window.aacquire(), self._jitter)
 
     def release(self) -> None:
         """Give back the last permit, with which no call is made."""
@@ -208,12 +202,6 @@ class RateLimiter:
         self.credentials_refused = False
         self._cooldown.on_accepted()
 
-    def _count_fallback(self, window: Window) -> None:
-        falling_back = isinstance(window, SharedWindow) and window.falling_back
-        if falling_back and not self._fell_back:
-            self.metrics.count(FALLBACKS.name)
-        self._fell_back = falling_back
-
     def _current_window(self) -> Window:
         """Return the window, replaced if the connections in use have changed."""
         if self._connections.changed:
@@ -236,7 +224,14 @@ class RateLimiter:
             self._window = local
             return
         storage = self._storages.get(terms.storage_url)
-        self._window = SharedWindow(local, storage, self._account, terms.window, clock=self._clock)
+        self._window = SharedWindow(
+            local,
+            storage,
+            self._account,
+            terms.window,
+            clock=self._clock,
+            on_fall_back=lambda: self.metrics.count(FALLBACKS.name),
+        )
         self._share = FairShare(storage, self._account, clock=self._clock)
         self._signatures = SharedSignatures(storage, self._account)
         self.knowledge = SharedKnowledge(storage, self._account, clock=self._clock)

@@ -75,6 +75,7 @@ class SharedWindow:
     :param account: whose calls
     :param period: the quota's window in seconds, without a margin
     :param clock: monotonic seconds
+    :param on_fall_back: called when Redis has become unreachable
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class SharedWindow:
         period: float,
         *,
         clock: Callable[[], float] = time.monotonic,
+        on_fall_back: Callable[[], object] = lambda: None,
     ) -> None:
         self._local = local
         self._storage = storage
@@ -93,6 +95,7 @@ class SharedWindow:
         self._keys = [key_of(account, "calls"), key_of(account, "calls-info")]
         self._fallback = FallbackPace(local.limit, period, clock=clock)
         self._clock = clock
+        self._on_fall_back = on_fall_back
         self.falling_back = False
         """Whether Redis is unreachable."""
         self._generation: bytes | None = None
@@ -165,6 +168,7 @@ class SharedWindow:
         self._generation = None
         if not self.falling_back:
             self.falling_back = True
+            self._on_fall_back()
             log.warning(
                 "Quota storage unreachable (%s): falling back to %d calls per %.0f s in this process",
                 error,
