@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook: a connection, and the API spoken over it."""
+"""The hook: the API, called over an Airflow connection."""

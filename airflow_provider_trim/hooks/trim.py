@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook: an Airflow connection of type ``trim``, and the API spoken over it."""
+"""The hook: the trimming API, called over an Airflow connection of type ``trim``."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _Result = TypeVar("_Result")
 
 
 class TrimApiHook(ConnectionForm, BaseHook):
-    """Holds a connection and its token, and speaks the API.
+    """Calls the trimming API over an Airflow connection.
 
-    One HTTP session serves its lifetime; use it as a context manager, or call :meth:`close`.
+    It keeps one HTTP session; use it as a context manager, or call :meth:`close`.
 
     :param trim_conn_id: Airflow connection of type ``trim``
     :param quota_timeout: seconds for which the account's quota, and HTTP 429, may hold a call up; by default the
@@ -120,7 +120,7 @@ class TrimApiHook(ConnectionForm, BaseHook):
     def get_task(self, trans_no: str) -> TrimTask:
         """Query a trim's status.
 
-        Up to four calls are made if the service does not respond or responds with garbage, with growing pauses;
+        It makes up to four calls, with growing pauses, if there is no response, or not a documented one.
         ``Retry-After`` is honoured up to a minute.
 
         :param trans_no: the transNo under which the trim was submitted, at most 32 characters
@@ -146,8 +146,7 @@ class TrimApiHook(ConnectionForm, BaseHook):
     def submit_trim(self, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
 
-        After a response was lost, the transNo is queried before anything is sent again, so
-        that no trim is paid for twice.
+        If a response is lost, the transNo is queried before anything is sent again, so that no trim is paid for twice.
 
         :param parameters: those of :class:`~airflow_provider_trim.vod.submission.TrimSubmission`: ``video_id``,
             ``seek_start``, ``duration``, ``filename``, and what is optional; without ``trans_no``, a random one is used

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators that submit trims and hand on what came out."""
+"""Operators that submit trims, wait for them, and return the resulting ``videoInfo``."""

@@ -7,7 +7,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_trim.waiting import lazy
 
@@ -114,9 +114,7 @@ def submit_once(
         try:
             return submit(request.trans_no_of(0)), None
         except lazy.TrimError as error:
-            if not (request.derived and _may_be_duplicate(error)):
-                _hint_at_reuse(error, request)
-                raise
+            _raise_unless_duplicate(error, request)
             refusal = error
     for attempt in range(MAX_ATTEMPTS if request.derived else 1):
         trans_no = request.trans_no_of(attempt)
@@ -125,18 +123,15 @@ def submit_once(
             if refusal is not None and attempt == 0:
                 raise refusal
             return submit(trans_no), None
-        if _is_good_enough(found, reuse_finished):
+        if isinstance(found, lazy.TrimTaskFailedError):
+            continue
+        is_done = found.status is lazy.TrimStatus.SUCCESSFUL
+        if reuse_finished or not is_done:
             on_adopted()
-            return trans_no, found if found.status is lazy.TrimStatus.SUCCESSFUL else None
+            return trans_no, found if is_done else None
     if isinstance(found, lazy.TrimTaskFailedError):
         raise found
     raise lazy.TrimError(f"trim {trans_no} is already finished and reuse_finished=False; choose another trans_no")
-
-
-def _is_good_enough(found: TrimTask | TrimTaskFailedError, reuse_finished: bool) -> TypeGuard[TrimTask]:
-    if isinstance(found, lazy.TrimTaskFailedError):
-        return False
-    return reuse_finished or found.status is lazy.TrimStatus.PROCESSING
 
 
 def _query(hook: TrimApiHook, trans_no: str) -> TrimTask | TrimTaskFailedError | None:
@@ -156,8 +151,15 @@ def _may_be_duplicate(error: TrimError) -> bool:
     return error.code is not None and not error.retryable and not isinstance(error, lazy.TrimAuthError)
 
 
-def _hint_at_reuse(error: TrimError, request: TrimRequest) -> None:
-    """Have the refusal of a given transNo say what to write: it may be the same in each run, or of all mapped tasks."""
-    if not request.derived and _may_be_duplicate(error) and not isinstance(error, lazy.TrimParameterError):
-        given = lazy.truncate(request.trans_no_of(0))
-        error.message += f". If trans_no {given!r} was used before, choose another, or leave it out"
+def _raise_unless_duplicate(error: TrimError, request: TrimRequest) -> None:
+    """Raise an error unless a query has to show whether it is the refusal of a duplicate.
+
+    A given transNo may be the same in each run, or of all mapped tasks, so the refusal of one says what to write.
+    """
+    if not _may_be_duplicate(error):
+        raise error
+    if not request.derived:
+        if not isinstance(error, lazy.TrimParameterError):
+            given = lazy.truncate(request.trans_no_of(0))
+            error.message += f". If trans_no {given!r} was used before, choose another, or leave it out"
+        raise error

@@ -34,10 +34,8 @@ def _unix_seconds(name: str, value: Any) -> float | None:
 class TrimTaskStatusTrigger(BaseTrigger):
     """Waits until a trim has finished, or several have, and yields one event.
 
-    All waits of a connection in a triggerer share one poller.
-
-    A triggerer that takes over from a killed one begins again from these arguments, so times that must not move are
-    absolute.
+    All waits of a connection in a triggerer share one poller. A triggerer that takes over from a killed one begins
+    again from these arguments, so times that must not move are absolute.
 
     What the event holds is private. The sensor and the operators read it in their ``execute_complete``; an operator of
     your own that defers to this trigger queries the trims again afterwards, with
@@ -53,15 +51,14 @@ class TrimTaskStatusTrigger(BaseTrigger):
     :param exponential_backoff: double the interval with every poll
     :param max_interval: seconds; where the doubling ends, or None
     :param stop_at_failure: of several trims, the first that ends without success ends the wait for all
-    :param timeout: seconds from the wait's beginning to its deadline, where that is not given, because it was not
-        known when it begins
-    :param deferral_timeout: seconds after which Airflow itself ends the deferral, from whose end the wait's beginning
-        is found
+    :param timeout: seconds from the beginning of the wait to its deadline, for a wait whose ``deadline`` is not given,
+        because no worker knows when it begins
+    :param deferral_timeout: seconds after which Airflow itself ends the deferral; shows when such a wait began
     :param finish: end the task in the triggerer where all trims were successful; otherwise a worker does it
     :param expects_callback: whether the service calls this triggerer when a trim is finished, so that it is polled less
         often
     :param clip_seconds: how long the clip is that the trim makes, or None where that is not known
-    :raises TriggerArgumentError: a time is neither, by its name; a ValueError, and a TypeError
+    :raises TriggerArgumentError: a time is of another type, or out of range; the message names it
     """
 
     def __init__(

@@ -195,7 +195,7 @@ class VideoResolution(_WireModel):
 
 
 class VideoInfo(_WireModel):
-    """What came out of a trim (``videoInfo``)."""
+    """The video that a trim has made (``videoInfo``)."""
 
     video_id: _Text = ""
     video_name: _Text = ""
@@ -221,7 +221,7 @@ class VideoInfo(_WireModel):
 
     @classmethod
     def from_xcom(cls, value: dict[str, Any]) -> Self:
-        """Return what the sensor or an operator has handed on, typed.
+        """Return the result of the sensor or of an operator, typed.
 
         :param value: ``videoInfo`` as on the wire, from XCom
         :raises ValueError: it is not of the documented shape
@@ -238,6 +238,6 @@ class TrimTask(_WireModel):
     """The caller's id of the trim, at most 32 characters."""
     status: Annotated[TrimStatus, BeforeValidator(_not_bool)]
     video_info: EmptyIsNone[VideoInfo] = None
-    """What came out; there exactly if ``status`` is ``SUCCESSFUL``."""
+    """The resulting video; None unless ``status`` is ``SUCCESSFUL``."""
     request_id: str | None = None
     """The service's id of the request, for its support."""
