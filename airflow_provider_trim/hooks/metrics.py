@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
 
 from airflow_provider_trim.compat import conf
 from airflow_provider_trim.compat.stats import find_stats, hostname
@@ -17,24 +16,11 @@ SWITCHES = ("statsd_on", "statsd_datadog_enabled", "otel_on")
 """Options of Airflow's section ``[metrics]``, each of which switches a backend on."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessMetrics:
-    """What takes this process's measurements, and what sends them; None while metrics are off."""
-
-    metrics: Metrics
-    exporter: Exporter | None = None
-
-    def flush(self) -> None:
-        """Send what was measured, since the process may end; see :meth:`Exporter.flush`."""
-        if self.exporter is not None:
-            self.exporter.flush()
-
-
 @functools.cache
-def process_metrics() -> ProcessMetrics:
+def process_metrics() -> Metrics:
     """Return the metrics of this process, which it has as Airflow's configuration says at the first call."""
     if not any(conf.getboolean("metrics", switch, fallback=False) for switch in SWITCHES):
-        return ProcessMetrics(NO_METRICS)
+        return NO_METRICS
     recorder = Recorder()
     exporter = Exporter(recorder, find_stats, hostname=functools.cache(hostname))
 
@@ -43,4 +29,4 @@ def process_metrics() -> ProcessMetrics:
         exporter.reset()
 
     os.register_at_fork(after_in_child=reset)
-    return ProcessMetrics(recorder, exporter)
+    return recorder

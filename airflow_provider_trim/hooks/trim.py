@@ -19,7 +19,7 @@ from airflow_provider_trim.hooks.connections import connection_errors, load_sett
 from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.hooks.naming import naming
 from airflow_provider_trim.hooks.retries import retry_options
-from airflow_provider_trim.metrics import AccountMetrics
+from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics
 from airflow_provider_trim.metrics.catalog import RELOADS, Reload
 from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.transports.aio import AioTransport
@@ -74,8 +74,7 @@ class TrimApiHook(ConnectionForm, BaseHook):
         self._settings: TrimSettings | None = None
         self._replaced: TrimSettings | None = None
         """The connection before it was reloaded."""
-        self._process_metrics = process_metrics()
-        self.metrics = AccountMetrics(self._process_metrics.metrics)
+        self.metrics = AccountMetrics(process_metrics())
         """Takes measurements of the connection's account."""
         self._transport: SyncTransport | None = None
         self._aio_transport: AioTransport | None = None
@@ -270,7 +269,7 @@ class TrimApiHook(ConnectionForm, BaseHook):
     def close(self) -> None:
         """Close the session; the next call opens another. Metrics are sent, since the process may end."""
         self._close_transport()
-        self._process_metrics.flush()
+        self.metrics.metrics.flush()
 
     def _close_transport(self) -> None:
         if self._transport is not None:
@@ -283,8 +282,8 @@ class TrimApiHook(ConnectionForm, BaseHook):
         if self._aio_transport is not None:
             await self._aio_transport.close()
             self._aio_transport = None
-        if self._process_metrics.exporter is not None:
-            await asyncio.to_thread(self._process_metrics.flush)
+        if self.metrics.metrics is not NO_METRICS:
+            await asyncio.to_thread(self.metrics.metrics.flush)
 
     def __enter__(self) -> Self:
         return self

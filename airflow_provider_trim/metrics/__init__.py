@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable
 UNKNOWN_ACCOUNT = "unknown"
 """The account of measurements that are made before its connection is loaded."""
 
+FLUSH_TIMEOUT = 1.0
+"""Seconds that a worker may wait, at its end, for a backend that hangs; once in a process."""
+
 Sample = tuple[str, tuple[str, ...], float]
 """A gauge's name, the values of its tags, and its value."""
 
@@ -41,6 +44,12 @@ class Metrics:
 
     def unwatch(self, source: GaugeSource) -> None:
         """Read these gauges no more."""
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Send at once what was measured, since the process may end, say.
+
+        :param timeout: seconds to wait; after one that was not enough there is no waiting until the backend responds
+        """
 
 
 NO_METRICS = Metrics()

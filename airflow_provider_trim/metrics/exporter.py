@@ -20,9 +20,6 @@ from airflow_provider_trim.metrics.recorder import Measurements, Recorder, Serie
 EXPORT_INTERVAL = 10.0
 """Seconds between two exports; as often as StatsD itself flushes by default."""
 
-FLUSH_TIMEOUT = 1.0
-"""Seconds that a worker may wait, at its end, for a backend that hangs; once in a process."""
-
 log = contained_logger(__name__)
 
 
@@ -101,7 +98,7 @@ class Exporter:
         self._start = start
         self._given_pause = pause
         self.reset()
-        recorder.on_active = self._begin
+        recorder.on_active, recorder.on_flush = self._begin, self.flush
 
     def reset(self) -> None:
         """Begin again in a process that was forked, which has no thread of this."""
@@ -142,11 +139,8 @@ class Exporter:
         else:
             self._failing = False
 
-    def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
-        """Export at once, before the process ends, say. Returns after a while even if the backend hangs.
-
-        :param timeout: seconds to wait; after one that was not enough there is no waiting until the backend responds
-        """
+    def flush(self, timeout: float) -> None:
+        """Export at once; what a recorder does for :meth:`.Metrics.flush`."""
         done = threading.Event()
         with self._lock:
             if self._late or not self._recorder.active:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from airflow_provider_trim.metrics import GaugeSource, Metrics
+from airflow_provider_trim.metrics import FLUSH_TIMEOUT, GaugeSource, Metrics
 from airflow_provider_trim.metrics.catalog import METRICS
 
 MAX_SERIES = 1000
@@ -37,13 +37,13 @@ class Measurements:
 
 
 class Recorder(Metrics):
-    """Adds measurements up. Thread-safe; no method waits for anything but another one.
+    """Adds measurements up. Thread-safe; no method but :meth:`flush` waits for anything but another one."""
 
-    :param on_active: called when there is something to export, and nothing exports it yet
-    """
-
-    def __init__(self, on_active: Callable[[], object] = lambda: None) -> None:
-        self.on_active = on_active
+    def __init__(self) -> None:
+        self.on_active: Callable[[], object] = lambda: None
+        """Called when there is something to export, and nothing exports it yet."""
+        self.on_flush: Callable[[float], object] = lambda timeout: None
+        """Exports at once; is given the seconds that it may take."""
         self.reset()
 
     def reset(self) -> None:
@@ -82,6 +82,10 @@ class Recorder(Metrics):
         """Read these gauges no more."""
         with self._activating():  # so that they are set to 0
             self._sources.pop(source, None)
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Have what was measured exported at once."""
+        self.on_flush(timeout)
 
     @contextlib.contextmanager
     def _activating(self) -> Iterator[None]:

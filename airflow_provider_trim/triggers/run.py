@@ -39,7 +39,7 @@ _START_MESSAGE = "Polling %s every %g s (less often if the quota is short) until
 
 
 def _poller(conn_id: str, load: SettingsLoader) -> Poller:
-    return poller_for(conn_id, load, process_metrics().metrics)
+    return poller_for(conn_id, load, process_metrics())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

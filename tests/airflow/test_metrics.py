@@ -17,7 +17,7 @@ from airflow_provider_trim.compat.stats import find_stats
 from airflow_provider_trim.emulator import HttpError, TrimEmulator
 from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.hooks.trim import TrimApiHook
-from airflow_provider_trim.metrics.exporter import FLUSH_TIMEOUT
+from airflow_provider_trim.metrics import FLUSH_TIMEOUT
 from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.ratelimit.limiter import limiters
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor

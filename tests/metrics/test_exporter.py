@@ -175,18 +175,17 @@ def test_a_forked_process_begins_again(
     metrics.process_metrics.cache_clear()
     process = metrics.process_metrics()
     metrics.process_metrics.cache_clear()
-    assert process.exporter is not None
     hangs = threading.Event()
     backend.act = lambda: hangs.set() or release.wait(LIMIT)
-    process.metrics.count("trim.polls", "a", "done")
-    process.exporter.flush(0.0)
+    process.count("trim.polls", "a", "done")
+    process.flush(0.0)
     assert hangs.wait(LIMIT)
     backend.act = lambda: None
 
     def child(results: Any) -> None:
         backend.calls.clear()  # the parent's may have been under way
-        process.metrics.count("trim.cooldowns", "a")
-        process.exporter.flush(LIMIT)
+        process.count("trim.cooldowns", "a")
+        process.flush(LIMIT)
         results.put(backend.calls)
 
     context = multiprocessing.get_context("fork")

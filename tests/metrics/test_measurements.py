@@ -22,7 +22,7 @@ from airflow_provider_trim.emulator import (
     ServiceCode,
     TrimEmulator,
 )
-from airflow_provider_trim.hooks.metrics import ProcessMetrics, process_metrics
+from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics
 from airflow_provider_trim.metrics.catalog import End, Outcome, Reload
@@ -62,7 +62,7 @@ def emulator_options() -> dict[str, Any]:
 @pytest.fixture
 def hook(emulator: TrimEmulator, measured: Measured, monkeypatch: pytest.MonkeyPatch) -> TrimApiHook:
     set_connection(monkeypatch, emulator, quota="1000000/minute")
-    monkeypatch.setattr("airflow_provider_trim.hooks.trim.process_metrics", lambda: ProcessMetrics(measured))
+    monkeypatch.setattr("airflow_provider_trim.hooks.trim.process_metrics", lambda: measured)
     hook = TrimApiHook()
     hook._sleep = lambda _: None
     return hook
@@ -379,5 +379,5 @@ def test_nothing_is_measured_unless_airflows_metrics_are_on(
     if switch is not None:
         monkeypatch.setenv(f"AIRFLOW__METRICS__{switch}", "True")
     process_metrics.cache_clear()
-    assert (process_metrics().metrics is NO_METRICS) == (switch is None)
+    assert (process_metrics() is NO_METRICS) == (switch is None)
     process_metrics().flush()

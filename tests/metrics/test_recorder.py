@@ -77,7 +77,8 @@ def test_a_gauge_that_raises_costs_that_gauge() -> None:
 
 def test_it_says_once_that_there_is_something_to_export() -> None:
     calls: list[str] = []
-    recorder = Recorder(lambda: calls.append("active"))
+    recorder = Recorder()
+    recorder.on_active = lambda: calls.append("active")
     recorder.count("trim.cooldowns", "host/1")
     recorder.time("trim.poll.duration", 1.0, "host/1")
     assert (calls, recorder.rest(), recorder.active) == (["active"], False, True)
@@ -90,7 +91,7 @@ def test_it_says_once_that_there_is_something_to_export() -> None:
     assert (len(calls), recorder.rest()) == (2, True)
 
 
-@pytest.mark.parametrize("method", ["count", "time", "watch", "unwatch"])
+@pytest.mark.parametrize("method", ["count", "time", "watch", "unwatch", "flush"])
 def test_without_metrics_nothing_happens(method: str) -> None:
-    arguments = {"time": ("trim.poll.duration", 1.0)}.get(method, ("trim.cooldowns",))
+    arguments = {"time": ("trim.poll.duration", 1.0), "flush": ()}.get(method, ("trim.cooldowns",))
     assert getattr(NO_METRICS, method)(*arguments) is None
