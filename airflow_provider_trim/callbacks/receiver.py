@@ -43,7 +43,7 @@ log = contained_logger(__name__)
 
 
 class CallbackReceiver:
-    """Receives one connection's callbacks.
+    """Receives one connection's callbacks. Its parts come and go together, when the connection changes.
 
     :param clock: seconds, monotonic
     :param on_callback: is given the transNo of a trim that may be done

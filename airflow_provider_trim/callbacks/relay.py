@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_trim.logs import contained_logger
-from airflow_provider_trim.supervision import supervise
+from airflow_provider_trim.supervision import is_cancelled, supervise
 from airflow_provider_trim.vod.callbacks import Claim, read_claim
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -131,10 +131,7 @@ class CallbackRelay:
 
     def _on_disconnected(self, error: BaseException) -> None:
         if not self._disconnected:
-            log.warning(
-                "Callback relay down: Redis unreachable (%s)",
-                type(error).__name__,
-            )
+            log.warning("Callback relay down: Redis unreachable (%s)", type(error).__name__)
         self._disconnected = True
 
     def _on_reconnected(self) -> None:
@@ -148,6 +145,5 @@ class CallbackRelay:
 
 def _reraise_cancellation() -> None:
     """Make up for a cancellation that redis-py (8.1) has swallowed, as it does while it connects."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if is_cancelled():
         raise asyncio.CancelledError

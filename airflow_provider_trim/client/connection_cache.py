@@ -41,7 +41,7 @@ class ConnectionCache:
     """The Airflow connection, loaded when it is needed, and its session.
 
     A reload runs in the background while the session that is there serves, unless the service has refused its
-    credentials.
+    credentials. Loading, expiry and retries are in one class, since the next load depends on all of them.
 
     :param load: loads the connection
     :param clock: seconds, monotonic

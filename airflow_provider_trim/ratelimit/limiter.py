@@ -30,6 +30,8 @@ from airflow_provider_trim.vod.settings import TrimSettings
 class RateLimiter:
     """Permits for the calls of one account. Thread-safe; serves any number of event loops.
 
+    All that is known of an account's limits is here, so that no caller has to know which part of it counts.
+
     :param settings: of a connection to the account
     :param clock: monotonic seconds
     :param jitter: returns a number from 0.0 to 1.0, by which waits are spread

@@ -136,6 +136,7 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self._check_own_values()
         self._check_without_workers()
         _ = self.start_trigger_args  # what can't be a trigger's argument is an error now
+        # What poke and reschedule mode keep, in one process, from one poke to the next.
         self._started: float | None = None
         self._trans_nos: TransNos | None = None
         self._group: WaitGroup | None = None

@@ -134,18 +134,16 @@ class ParsedResponse:
 
         A date counts from the response's own ``Date``, since clocks differ.
         """
-        seconds = self._given_retry_after()
-        return None if seconds is None else min(seconds, self._settings.max_retry_after)
-
-    def _given_retry_after(self) -> float | None:
         value = self.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
-            return float(value[:9])
-        try:
-            until, now = parsedate_to_datetime(value), parsedate_to_datetime(self.headers["date"])
-            return max(0.0, (until - now).total_seconds())
-        except (ValueError, TypeError, KeyError, OverflowError):
-            return None
+            seconds = float(value[:9])
+        else:
+            try:
+                until, now = parsedate_to_datetime(value), parsedate_to_datetime(self.headers["date"])
+                seconds = max(0.0, (until - now).total_seconds())
+            except (ValueError, TypeError, KeyError, OverflowError):
+                return None
+        return min(seconds, self._settings.max_retry_after)
 
     def error(self, kind: type[TrimError], message: str) -> TrimError:
         """Return an error with this response's context; the secret is masked in its message."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 _Value = TypeVar("_Value")
 
@@ -55,6 +56,7 @@ def lower(value: object) -> object:
 
 
 def number(value: object) -> object:
-    """Refuse what Python counts as a number, or a number as 1."""
-    assert not isinstance(value, bool)  # pydantic's own kind of error, which has no words
+    """Refuse True and False, which Python counts as numbers."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("bool_type", "must be a number")
     return value
