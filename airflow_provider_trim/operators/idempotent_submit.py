@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_trim.metrics.catalog import SUBMISSIONS, Outcome
 from airflow_provider_trim.waiting import lazy
 
 if TYPE_CHECKING:
@@ -93,14 +94,12 @@ def submit_once(
     query_first: bool,
     reuse_finished: bool,
     notify_url_of: Callable[[str], str | None] = lambda _: None,
-    on_adopted: Callable[[], object] = lambda: None,
 ) -> tuple[str, TrimTask | None]:
     """See to it that exactly one trim runs or has run.
 
     :param query_first: whether an earlier try may have submitted it; the very first try saves that call
     :param reuse_finished: whether a finished trim of an earlier try is good enough
     :param notify_url_of: the address that is called when the trim of a transNo is done, or None
-    :param on_adopted: called when it is one that was submitted before
     :returns: its transNo, and the trim if it is done already
     :raises TrimTaskFailedError: the last attempt has failed
     :raises TrimError: any other error of the service or on the way
@@ -127,7 +126,7 @@ def submit_once(
             continue
         is_done = found.status is lazy.TrimStatus.SUCCESSFUL
         if reuse_finished or not is_done:
-            on_adopted()
+            hook.metrics.count(SUBMISSIONS.name, Outcome.ADOPTED)
             return trans_no, found if is_done else None
     if isinstance(found, lazy.TrimTaskFailedError):
         raise found

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowFailException, conf
 from airflow_provider_trim.links.trim import TrimVideoLink
-from airflow_provider_trim.metrics.catalog import SUBMISSIONS, Outcome
 from airflow_provider_trim.operators.idempotent_submit import SUBMISSION_FIELDS, TrimRequest, submit_once
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
@@ -259,7 +258,6 @@ class TrimVideoOperator(TrimWaitingMixin):
                     query_first=ti.try_number > 1,
                     reuse_finished=self.reuse_finished,
                     notify_url_of=notify_url_of,
-                    on_adopted=lambda: hook.metrics.count(SUBMISSIONS.name, Outcome.ADOPTED),
                 )
                 # One that is adopted was submitted by an earlier try, but a transNo of one's own may be anybody's.
                 ours = request.derived or ti.try_number == 1

@@ -54,6 +54,7 @@ class Mortal:
 
     def __init__(self, hook: TrimApiHook, dies_at: int | None) -> None:
         self.hook = hook
+        self.metrics = hook.metrics
         self.left = math.inf if dies_at is None else dies_at
         hook._sleep = self.sleep
 
