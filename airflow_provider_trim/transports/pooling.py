@@ -14,7 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import requests.adapters
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from airflow_provider_trim.transports.failures import Failures, MalformedResponseError
 from airflow_provider_trim.transports.framing import Head, check_head, combined
 from airflow_provider_trim.transports.network import MAX_IDLE
-from airflow_provider_trim.transports.reading import SocketReader, chunked_body, read_head
+from airflow_provider_trim.transports.reading import ChunkStream, SocketReader, read_head
 from airflow_provider_trim.transports.sockets import AnySocket, Deadline, connect, translated
 from airflow_provider_trim.vod.addresses import ProxyAddress
 from airflow_provider_trim.vod.http import Request
@@ -70,23 +70,6 @@ class Exchange:
             return min(self.failures.connect_timeout, self.deadline.left())
 
 
-class _Reader(SocketReader):
-    """Tells, as it is closed, what came after the response."""
-
-    def __init__(self, sock: AnySocket, exchange: Exchange) -> None:
-        super().__init__(sock, exchange.deadline, exchange.failures)
-        self._exchange = exchange
-
-    def makefile(self, _: str) -> Self:
-        """Return what ``http.client`` reads from, which takes this for a socket."""
-        return self
-
-    def close(self) -> None:
-        if not self.closed:
-            self._exchange.end(self.unread())
-        super().close()
-
-
 class _Response(http.client.HTTPResponse):
     """Has its head checked before ``http.client`` reads it, which then sees of it only what frames the body.
 
@@ -95,7 +78,7 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, exchange: Exchange, sock: AnySocket, *_: Any, method: str | None = None) -> None:
         self._exchange = exchange
-        self._reader = _Reader(sock, exchange)
+        self._reader = SocketReader(sock, exchange.deadline, exchange.failures, exchange.end)
         super().__init__(cast(Any, self._reader), method=method)
 
     def begin(self) -> None:
@@ -114,7 +97,7 @@ class _Response(http.client.HTTPResponse):
         if self.chunked:
             self.chunked = False
             del self.headers["transfer-encoding"]
-            self.fp = cast(Any, chunked_body(self._reader))
+            self.fp = cast(Any, io.BufferedReader(ChunkStream(self._reader)))
 
 
 class _Connection(HTTPConnection):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 from airflow_provider_trim.transports.decoding import MAX_BODY
 from airflow_provider_trim.transports.failures import Failures, MalformedResponseError, PeerClosedError
@@ -35,16 +35,27 @@ class SocketReader(io.BufferedReader):
     """Reads from a socket and waits for no bytes beyond a deadline.
 
     Reading raises what :func:`.translated` makes of a socket's errors.
+
+    :param on_close: is given what was received and not read
     """
 
-    def __init__(self, sock: AnySocket, deadline: Deadline, failures: Failures) -> None:
+    def __init__(
+        self, sock: AnySocket, deadline: Deadline, failures: Failures, on_close: Callable[[bytes], object]
+    ) -> None:
         self._stream = _DeadlineStream(sock, deadline, failures)
         super().__init__(self._stream, _BUFFER)
+        self._on_close = on_close
 
-    def unread(self) -> bytes:
-        """Return what was received and not read; nothing is received any more."""
-        self._stream.is_ended = True
-        return self.peek()
+    def makefile(self, _: str) -> Self:
+        """Return what ``http.client`` reads from, which takes this for a socket."""
+        return self
+
+    def close(self) -> None:
+        """Close it, whatever is unread; nothing is received any more."""
+        if not self.closed:
+            self._stream.is_ended = True
+            self._on_close(self.peek())
+        super().close()
 
 
 class _DeadlineStream(io.RawIOBase):
@@ -72,21 +83,10 @@ class _DeadlineStream(io.RawIOBase):
         super().close()
 
 
-class StatusAndHead(NamedTuple):
-    """The head of a response.
-
-    :param version: of HTTP, such as ``1.1``
-    :param head: names and values of the header lines
-    """
-
-    version: str
-    status: int
-    head: Head
-
-
-def read_head(stream: io.BufferedIOBase) -> StatusAndHead:
+def read_head(stream: io.BufferedIOBase) -> tuple[str, int, Head]:
     """Read the head of a response, and pass over interim ones (RFC 9110 §15.2).
 
+    :returns: the version of HTTP, such as ``1.1``, the status, and the header lines
     :raises PeerClosedError: the stream ended before the head did
     :raises MalformedResponseError: it is none, or larger than allowed
     """
@@ -97,7 +97,7 @@ def read_head(stream: io.BufferedIOBase) -> StatusAndHead:
             raise MalformedResponseError
         head = _header_lines(lines)
         if not 100 <= int(match[2]) < 200 or int(match[2]) == 101:
-            return StatusAndHead(match[1].decode(), int(match[2]), head)
+            return match[1].decode(), int(match[2]), head
 
 
 def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
@@ -132,15 +132,12 @@ def _header_lines(lines: Iterator[bytes]) -> Head:
     return head
 
 
-def chunked_body(stream: io.BufferedIOBase) -> io.BufferedReader:
-    """Return a body that is sent in chunks (RFC 9112 §7.1); closing it closes the stream beneath.
+class ChunkStream(io.RawIOBase):
+    """A body that is sent in chunks (RFC 9112 §7.1); closing it closes the stream beneath.
 
     Reading it raises :exc:`.MalformedResponseError` for what is no chunk, and for an end within the chunks.
     """
-    return io.BufferedReader(_ChunkStream(stream))
 
-
-class _ChunkStream(io.RawIOBase):
     def __init__(self, stream: io.BufferedIOBase) -> None:
         super().__init__()
         self._stream = stream
@@ -149,9 +146,11 @@ class _ChunkStream(io.RawIOBase):
         self._is_over = False
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Read a part of a chunk."""
         if not self._chunk_left and not self._is_over:
             self._begin_chunk()
         if self._is_over:
@@ -185,5 +184,6 @@ class _ChunkStream(io.RawIOBase):
                 raise MalformedResponseError
 
     def close(self) -> None:
+        """Close the stream beneath as well."""
         self._stream.close()
         super().close()
