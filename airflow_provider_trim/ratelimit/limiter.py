@@ -22,7 +22,7 @@ from airflow_provider_trim.ratelimit.shared_window import SharedWindow
 from airflow_provider_trim.ratelimit.signatures import SharedSignatures
 from airflow_provider_trim.ratelimit.storage import Storages
 from airflow_provider_trim.ratelimit.terms import ConnectionsInUse, Terms
-from airflow_provider_trim.ratelimit.window import LocalWindow, Unlimited, Window
+from airflow_provider_trim.ratelimit.window import LocalWindow, Window
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimQuotaExceededError
 from airflow_provider_trim.vod.settings import TrimSettings
 
@@ -60,7 +60,7 @@ class RateLimiter:
         self._cooldown = Cooldown(initial_delay=initial_cooldown, clock=clock, jitter=jitter)
         self._waiting: dict[object, int] = {}
         self._terms = Terms()
-        self._window: Window = Unlimited()
+        self._window = Window()
         self._share: FairShare | None = None
         self._signatures: SharedSignatures | None = None
         self.credentials_refused = False
@@ -218,10 +218,9 @@ class RateLimiter:
         self._cooldown.set_max_delay(terms.window)
         self._share = self._signatures = self.knowledge = None
         if terms.calls is None:
-            self._window = Unlimited()
+            self._window = Window()
             return
-        made = self._window.made() if isinstance(self._window, LocalWindow | SharedWindow) else ()
-        local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=made)
+        local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=self._window.made())
         if terms.storage_url is None:
             self._window = local
             return

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.ratelimit.storage import RedisStorage, StorageUnavailableError, key_of
-from airflow_provider_trim.ratelimit.window import Call, FallbackPace, LocalWindow
+from airflow_provider_trim.ratelimit.window import Call, FallbackPace, LocalWindow, Window
 
 MIN_WAIT = 0.01
 """Seconds; the least wait that is returned, since 0.0 stands for a permit."""
@@ -67,7 +67,7 @@ RELEASE = "return redis.call('ZREM', KEYS[1], ARGV[1])"
 log = contained_logger(__name__)
 
 
-class SharedWindow:
+class SharedWindow(Window):
     """The calls of all processes, counted in Redis, and those of this process. Thread-safe.
 
     :param local: this process's calls; has the quota's calls and window
@@ -101,11 +101,6 @@ class SharedWindow:
         self._generation: bytes | None = None
         """Changes when Redis has lost its data. None: this process's calls have to be recorded again."""
 
-    @property
-    def used(self) -> int:
-        """Calls of this process that still count."""
-        return self._local.used
-
     def made(self) -> tuple[Call, ...]:
         """Return this process's calls that still count, the oldest first."""
         return self._local.made()
@@ -135,10 +130,11 @@ class SharedWindow:
             return self._fall_back(call, error)
         return self._settle(call, wait)
 
-    def release(self) -> None:
-        """Give back the last permit, with which no call is made."""
+    def release(self) -> Call | None:
+        """Give back the last permit."""
         if (call := self._local.release()) is not None:
             self._storage.submit(lambda: self._release_script(self._keys[:1], [call.name]))
+        return call
 
     def _acquire(self, call: Call, fraction: float = 1.0) -> float:
         """Request a permit from Redis; returns 0.0, or the seconds until one may be free."""

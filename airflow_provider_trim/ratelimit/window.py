@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 WINDOW_MARGIN = 0.5
 """Seconds by which a window is longer than the service's, in addition to :data:`WINDOW_MARGIN_FRACTION` of it. A call
@@ -34,45 +34,32 @@ class Call(NamedTuple):
     """Unique over all processes, so that recording a call twice changes nothing."""
 
 
-class Window(Protocol):
-    """What counts the calls of an account."""
+class Window:
+    """What counts the calls of an account. This one is for an account whose quota is off: it permits all."""
 
     @property
     def used(self) -> int:
         """Calls of this process that still count."""
-        ...
+        return len(self.made())
+
+    def made(self) -> tuple[Call, ...]:
+        """Return the calls of this process that still count, the oldest first."""
+        return ()
 
     def acquire(self, fraction: float = 1.0) -> float:
         """Take a permit while less than that part of the quota is used. Returns 0.0, or the seconds until it may be."""
-        ...
+        return 0.0
 
     async def aacquire(self) -> float:
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
-        ...
+        return self.acquire()
 
-    def release(self) -> object:
-        """Give back the last permit, with which no call is made."""
-        ...
-
-
-class Unlimited:
-    """The window of an account whose quota is off."""
-
-    used = 0
-
-    def acquire(self, fraction: float = 1.0) -> float:
-        """Return 0.0."""
-        return 0.0
-
-    async def aacquire(self) -> float:
-        """Return 0.0."""
-        return 0.0
-
-    def release(self) -> None:
-        """Do nothing."""
+    def release(self) -> Call | None:
+        """Give back the last permit, with which no call is made, and return what was counted for it."""
+        return None
 
 
-class LocalWindow:
+class LocalWindow(Window):
     """An exact moving window: each call counts for one period. Thread-safe.
 
     :param calls: the most calls in any period, at least 1
@@ -90,13 +77,6 @@ class LocalWindow:
         self._clock = clock
         self._made = deque(made)
         self._lock = threading.Lock()
-
-    @property
-    def used(self) -> int:
-        """Calls that still count."""
-        with self._lock:
-            self._expire(self._clock())
-            return len(self._made)
 
     def made(self) -> tuple[Call, ...]:
         """Return the calls that still count, the oldest first."""
@@ -133,12 +113,8 @@ class LocalWindow:
         reserved = self.reserve(fraction)
         return 0.0 if isinstance(reserved, Call) else reserved
 
-    async def aacquire(self) -> float:
-        """Do as :meth:`acquire`, which never blocks."""
-        return self.acquire()
-
     def release(self) -> Call | None:
-        """Give back the last permit, with which no call is made, and return the call."""
+        """Give back the last permit."""
         with self._lock:
             return self._made.pop() if self._made else None
 
