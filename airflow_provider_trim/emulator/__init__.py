@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A local emulator of the Cloud VoD trimming service, for experiments without an account and for tests.
 
+::
+
+    with TrimEmulator() as emulator:
+        emulator.add_trim("clip-1", seconds=5)
+        ...  # a connection with the host emulator.url, the login emulator.user and the password emulator.token
+
 It follows the service's documentation and shares no code with this package's client, so a bug in one cannot hide in
 the other. From a shell: ``python -m airflow_provider_trim.emulator --help``.
 """

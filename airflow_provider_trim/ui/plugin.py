@@ -8,15 +8,14 @@ Every process of Airflow imports this module, since it is an entry point; only t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowPlugin, conf
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from fastapi import FastAPI, Request, Response
 
 STATIC = Path(__file__).with_name("static")
 PREFIX = "/trims"
@@ -36,28 +35,19 @@ def is_enabled() -> bool:
     return hasattr(AirflowPlugin, "external_views") and conf.getboolean("trim", "ui_page", fallback=True)
 
 
-def with_headers(app: ASGIApp) -> ASGIApp:
-    """Return an app whose responses, errors included, have :data:`HEADERS`."""
-    headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-
-    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *headers]
-            await send(message)
-
-        await app(scope, receive, send_with_headers)
-
-    return respond
-
-
 def create_app() -> FastAPI:
     """Return the app that serves the page's files. They hold no data, so it asks for no login."""
     from fastapi import FastAPI
     from fastapi.staticfiles import StaticFiles
 
     app = FastAPI(title="Trims", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(with_headers)
+
+    @app.middleware("http")
+    async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)  # an error's, too
+        response.headers.update(HEADERS)
+        return response
+
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return app
 
