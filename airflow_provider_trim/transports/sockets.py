@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPException
 from typing import Any
 
@@ -28,19 +28,17 @@ class Deadline:
     """When something must be over as a whole: a socket only knows how long to wait for its next bytes.
 
     :param seconds: from now on
-    :param clock: seconds, monotonic
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._at = clock() + seconds
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
 
     def left(self) -> float:
         """Return the seconds that are left.
 
         :raises TimeoutError: there are none
         """
-        seconds = self._at - self._clock()
+        seconds = self._at - time.monotonic()
         if seconds <= 0:
             raise TimeoutError
         return seconds
