@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from airflow_provider_trim.ratelimit.storage import Exchange, RedisStorage, key_of
+from airflow_provider_trim.ratelimit.storage import BackgroundScript, RedisStorage, key_of
 
 REPORT_INTERVAL = 5.0
 """Seconds between two reports of one process."""
@@ -66,7 +66,7 @@ class FairShare:
         self.share = 1.0
         """Part of the quota, above 0.0 and at most 1.0."""
         key = key_of(account, "waiting")
-        self._exchange = Exchange(storage, EXCHANGE, key, interval=REPORT_INTERVAL, clock=clock)
+        self._exchange = BackgroundScript(storage, EXCHANGE, key, interval=REPORT_INTERVAL, clock=clock)
         self._name = uuid.uuid4().hex
 
     def publish_soon(self, waiting: int) -> None:

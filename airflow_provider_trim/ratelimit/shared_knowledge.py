@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_trim.ratelimit.storage import Exchange, RedisStorage, key_of
+from airflow_provider_trim.ratelimit.storage import BackgroundScript, RedisStorage, key_of
 
 EXCHANGE_INTERVAL = 30.0
 """Seconds between two exchanges of one process."""
@@ -55,7 +55,7 @@ class SharedKnowledge:
 
     def __init__(self, storage: RedisStorage, account: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         key = key_of(account, PURPOSE)
-        self._exchange = Exchange(storage, EXCHANGE, key, interval=EXCHANGE_INTERVAL, clock=clock)
+        self._exchange = BackgroundScript(storage, EXCHANGE, key, interval=EXCHANGE_INTERVAL, clock=clock)
         self._max_weight = MAX_WEIGHT
         self._received: bytes | None = None
 

@@ -150,7 +150,7 @@ class RedisStorage:
         return StorageUnavailableError(self._error)
 
 
-class Exchange:
+class BackgroundScript:
     """A script that exchanges advice between processes: it runs in the background, and nothing waits for it.
 
     Only one run at a time: advice that hangs must not take the threads that permits need.
