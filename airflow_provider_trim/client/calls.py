@@ -20,7 +20,13 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.http import Request, Response
 from airflow_provider_trim.vod.models import TrimStatus, TrimTask
-from airflow_provider_trim.vod.protocol import build_query, build_submission, parse_submission, parse_task
+from airflow_provider_trim.vod.protocol import (
+    build_query,
+    build_submission,
+    check_trans_no,
+    parse_submission,
+    parse_task,
+)
 from airflow_provider_trim.vod.settings import TrimSettings
 
 T = TypeVar("T")
@@ -52,7 +58,11 @@ class Call(Generic[T]):
 
 
 def query(trans_no: str) -> Call[TrimTask]:
-    """Return the query of a trim's status; its result is a trim that is processing or successful."""
+    """Return the query of a trim's status; its result is a trim that is processing or successful.
+
+    :raises TransNoEmptyError, TransNoIllegalError: see :func:`~airflow_provider_trim.vod.protocol.check_trans_no`
+    """
+    trans_no = check_trans_no(trans_no)
     return Call(
         build=lambda settings, now: build_query(settings, trans_no, now),
         parse=partial(parse_task, trans_no=trans_no),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connection form, which Airflow 2.11 gets from the hook; Airflow 3 reads the provider info instead.
 
-Delete this module when Airflow 2.11 is no longer supported.
+Delete this module, and the hook's two attributes of these names, when Airflow 2.11 is no longer supported.
 """
 
 from __future__ import annotations
@@ -11,21 +11,17 @@ from typing import Any
 from airflow_provider_trim.get_provider_info import CONNECTION_TYPE
 
 
-class ConnectionForm:
-    """The hook, as far as the form of Airflow 2.11 asks it."""
+def get_ui_field_behaviour() -> dict[str, Any]:
+    """Return which standard fields the form of Airflow 2.11 hides, and what it calls the others."""
+    return {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return which standard fields the form hides, and what it calls the others."""
-        return {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
 
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the extras' fields, made from the provider info.
+def get_connection_form_widgets() -> dict[str, Any]:
+    """Return the extras' fields for the form of Airflow 2.11, made from the provider info.
 
-        That form knows four kinds of fields and none of choices: those are named in the description, and checked.
-        """
-        return {name: _widget(definition) for name, definition in CONNECTION_TYPE["conn-fields"].items()}
+    That form knows four kinds of fields and none of choices: those are named in the description, and checked.
+    """
+    return {name: _widget(definition) for name, definition in CONNECTION_TYPE["conn-fields"].items()}
 
 
 def _widget(definition: dict[str, Any]) -> Any:

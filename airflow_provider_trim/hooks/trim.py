@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_trim.client.calls import Call, query, submission
 from airflow_provider_trim.client.flow import adrive, drive, permitted_exchange
 from airflow_provider_trim.compat import BaseHook
-from airflow_provider_trim.hooks.airflow2 import ConnectionForm
+from airflow_provider_trim.hooks import airflow2
 from airflow_provider_trim.hooks.connections import connection_errors, load_settings, parse_settings
 from airflow_provider_trim.hooks.metrics import process_metrics
 from airflow_provider_trim.hooks.naming import naming
@@ -35,14 +35,13 @@ from airflow_provider_trim.vod.errors import (
     VideoProcessingError,
 )
 from airflow_provider_trim.vod.models import TrimTask
-from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission
 
 _Result = TypeVar("_Result")
 
 
-class TrimApiHook(ConnectionForm, BaseHook):
+class TrimApiHook(BaseHook):
     """Calls the trimming API over an Airflow connection.
 
     It keeps one HTTP session; use it as a context manager, or call :meth:`close`.
@@ -58,6 +57,9 @@ class TrimApiHook(ConnectionForm, BaseHook):
     default_conn_name = "trim_default"
     conn_type = "trim"
     hook_name = "Cloud VoD Trim"
+    # Airflow 2.11 asks the hook's own class for these, and none that it inherits from.
+    get_ui_field_behaviour = staticmethod(airflow2.get_ui_field_behaviour)
+    get_connection_form_widgets = staticmethod(airflow2.get_connection_form_widgets)
 
     def __init__(
         self,
@@ -140,7 +142,7 @@ class TrimApiHook(ConnectionForm, BaseHook):
         :param quota_timeout: seconds to wait at most for a permit of the account's rate limiter
         :raises TrimQuotaExceededError: there is no permit so soon; no call was made
         """
-        return self._call(query(check_trans_no(trans_no)), quota_timeout)
+        return self._call(query(trans_no), quota_timeout)
 
     def submit_trim(self, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
@@ -208,7 +210,7 @@ class TrimApiHook(ConnectionForm, BaseHook):
 
     async def _aquery_once(self, trans_no: str) -> TrimTask:
         settings = self._settings or self._use(await load_settings(self.trim_conn_id))
-        call = query(check_trans_no(trans_no))
+        call = query(trans_no)
         loop = asyncio.get_running_loop()
         if self._aio_transport is None:
             self._aio_transport, self._aio_loop = AioTransport(settings), loop
