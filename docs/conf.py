@@ -35,3 +35,13 @@ html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", addresses["Documentat
 html_title = f"{project} {version}"
 html_copy_source = False
 html_show_sphinx = False
+
+
+def setup(app):
+    """Show a model's fields without its constructor, which repeats them with pydantic's validators."""
+
+    def signature(_app, what, name, _obj, _options, arguments, _returns):
+        is_model = what == "class" and name.startswith("airflow_provider_trim.vod.models.")
+        return ("", None) if is_model and arguments else None
+
+    app.connect("autodoc-process-signature", signature)

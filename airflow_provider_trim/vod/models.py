@@ -17,7 +17,7 @@ import pendulum
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_trim.vod.validation import EmptyIsNone
+from airflow_provider_trim.vod.validation import Optional
 
 MAX_RESOLUTIONS = 100
 """Renditions of a video; the vendor's documentation has six kinds."""
@@ -184,13 +184,13 @@ class _WireModel(BaseModel):
 class VideoResolution(_WireModel):
     """One rendition of a video (an element of ``videoResolutions``)."""
 
-    clarity: EmptyIsNone[Clarity] = None
-    server_type: EmptyIsNone[ServerType] = None
-    width: EmptyIsNone[Integer] = None
+    clarity: Optional[Clarity] = None
+    server_type: Optional[ServerType] = None
+    width: Optional[Integer] = None
     """Pixels."""
-    height: EmptyIsNone[Integer] = None
+    height: Optional[Integer] = None
     """Pixels."""
-    file_size: EmptyIsNone[Integer] = None
+    file_size: Optional[Integer] = None
     """Bytes. The page says bits, but the sizes in its example add up to ``videoSize`` and make sense only as bytes."""
 
 
@@ -199,8 +199,8 @@ class VideoInfo(_WireModel):
 
     video_id: _Text = ""
     video_name: _Text = ""
-    encrypt: EmptyIsNone[Encryption] = None
-    video_size: EmptyIsNone[Integer] = None
+    encrypt: Optional[Encryption] = None
+    video_size: Optional[Integer] = None
     """Bytes, of the original and all transcoded videos together."""
     duration: _Duration = Field(default=None, validation_alias="videoDuration")
     upload_time: _Time = None
@@ -214,9 +214,9 @@ class VideoInfo(_WireModel):
     publish_domain: _Text = ""
     player_name: _Text = ""
     player_id: _Text = ""
-    video_state: EmptyIsNone[VideoState] = None
-    transcode_state: EmptyIsNone[TranscodeState] = None
-    video_source_code: EmptyIsNone[VideoSource] = None
+    video_state: Optional[VideoState] = None
+    transcode_state: Optional[TranscodeState] = None
+    video_source_code: Optional[VideoSource] = None
     video_resolutions: Annotated[tuple[VideoResolution, ...], BeforeValidator(_bounded_list)] = ()
 
     @classmethod
@@ -237,7 +237,7 @@ class TrimTask(_WireModel):
     trans_no: _Text = ""
     """The caller's id of the trim, at most 32 characters."""
     status: Annotated[TrimStatus, BeforeValidator(_not_bool)]
-    video_info: EmptyIsNone[VideoInfo] = None
+    video_info: Optional[VideoInfo] = None
     """The resulting video; None unless ``status`` is ``SUCCESSFUL``."""
     request_id: str | None = None
     """The service's id of the request, for its support."""

@@ -34,7 +34,7 @@ from airflow_provider_trim.vod.protocol import check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable_character
-from airflow_provider_trim.vod.validation import EmptyIsNone, first_problem, lower, number
+from airflow_provider_trim.vod.validation import Optional, first_problem, lower, number
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
@@ -147,19 +147,19 @@ class TrimSubmission(BaseModel):
     duration: _Time
     """Seconds."""
     filename: _Text
-    resolution: EmptyIsNone[Annotated[str, BeforeValidator(_as_text), AfterValidator(_size)]] = None
-    frame_rate: EmptyIsNone[_Positive] = None
+    resolution: Optional[Annotated[str, BeforeValidator(_as_text), AfterValidator(_size)]] = None
+    frame_rate: Optional[_Positive] = None
     """Hz."""
-    video_bit_rate: EmptyIsNone[_Positive] = None
+    video_bit_rate: Optional[_Positive] = None
     """kbit/s."""
-    audio_bit_rate: EmptyIsNone[_Positive] = None
+    audio_bit_rate: Optional[_Positive] = None
     """kbit/s."""
-    sampling_rate: EmptyIsNone[_Positive] = None
+    sampling_rate: Optional[_Positive] = None
     """Hz; for flv one of 44100, 22050, 11025."""
-    notify_url: EmptyIsNone[Annotated[str, AfterValidator(_web_address)]] = None
-    suffix: EmptyIsNone[Annotated[Literal["flv", "mp4"], BeforeValidator(lower)]] = None
+    notify_url: Optional[Annotated[str, AfterValidator(_web_address)]] = None
+    suffix: Optional[Annotated[Literal["flv", "mp4"], BeforeValidator(lower)]] = None
     """Container; the service's default is flv."""
-    enable_video_transcode: EmptyIsNone[bool] = None
+    enable_video_transcode: Optional[bool] = None
     """Transcode even where that is not needed."""
 
     @model_validator(mode="after")

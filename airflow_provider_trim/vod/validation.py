@@ -46,7 +46,7 @@ def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
-EmptyIsNone = Annotated[_Value | None, BeforeValidator(_empty_is_none)]
+Optional = Annotated[_Value | None, BeforeValidator(_empty_is_none)]
 """A value that may be None, or an empty text, which is None."""
 
 
