@@ -20,7 +20,7 @@ MAX_EXPIRY_GRACE = 90.0
 """The same while that poll is in flight; it is not waited for any longer."""
 
 PORTION = 250
-"""Waits that end in one go of the event loop, which takes some milliseconds."""
+"""Waits that end, or take note of an error, in one go of the event loop, which takes some milliseconds."""
 
 
 def _expire(waiter: Waiter, in_flight: bool, quota_exhausted: bool) -> None:

@@ -36,7 +36,7 @@ from airflow_provider_trim.client.session import Session
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.metrics import AccountMetrics, Sample
 from airflow_provider_trim.metrics.catalog import WAITS_OPEN
-from airflow_provider_trim.polling.expiry import Expiry
+from airflow_provider_trim.polling.expiry import PORTION, Expiry
 from airflow_provider_trim.polling.in_flight import Poll, PollsInFlight
 from airflow_provider_trim.polling.observing import record_end
 from airflow_provider_trim.polling.permits import Permits
@@ -207,6 +207,7 @@ class Poller:
         """Return which trim to poll, when it is due and a permit is acquired for it."""
         while True:
             self._wakeup.clear()
+            await self._settle()
             now = self._clock()
             hold = self._hold(now)
             if (due := self._next_due_at(now, hold)) > now:
@@ -218,16 +219,25 @@ class Poller:
                 await self._ensure_listening(session)
                 pause = await self._permits.acquire(session.limiter, len(self._subscriptions))
             except TrimError as error:
-                self._record_for_all_due(error, last_polls_only=hold > 0.0)
+                await self._record_for_all_due(error, last_polls_only=hold > 0.0)
                 continue
             if pause:
                 await asyncio.sleep(pause)
-            elif not self._connection.is_current(session):  # replaced meanwhile, and closed
+                continue
+            await self._settle()
+            if not self._connection.is_current(session):  # replaced meanwhile, and closed
                 self._permits.release()
             elif (poll := self._pop_due(session, version)) is not None:
                 return poll
             else:
                 self._permits.release()
+
+    async def _settle(self) -> None:
+        """Bring the schedule up to date, in portions between which the event loop serves others."""
+        while True:
+            if self._schedule.settle(self._clock()):
+                return
+            await asyncio.sleep(0)
 
     def _hold(self, now: float) -> float:
         """Return the seconds for which refused credentials hold all polls but last ones; infinite until an outcome."""
@@ -277,11 +287,15 @@ class Poller:
         if poll.outdated:
             self._expedite(poll.trans_no)
 
-    def _record_for_all_due(self, error: TrimError, *, last_polls_only: bool) -> None:
+    async def _record_for_all_due(self, error: TrimError, *, last_polls_only: bool) -> None:
         """Pass an error that keeps all trims from being polled on to those that are due."""
-        now = self._clock()
+        now, recorded = self._clock(), 0
         while (trans_no := self._schedule.pop_due(now, call=False, last_polls_only=last_polls_only)) is not None:
             self._record(trans_no, error, self._connection.version, now)
+            recorded += 1
+            if not recorded % PORTION:
+                await asyncio.sleep(0)
+                await self._settle()
 
     def _record(
         self, trans_no: str, outcome: TrimTask | TrimError, version: int, sent_at: float, *, held: bool = False

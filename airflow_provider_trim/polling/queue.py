@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+
+MAX_SKIPPED = 1000
+"""Old entries that are skipped one by one; for more, it costs less to rebuild the heap."""
 
 
 class TimeQueue:
     """Keys in the order of their times; of equal times, the key that was put first comes first.
 
     A key that is moved or removed leaves its old entry in the heap, where it is skipped when its turn comes. The heap
-    is rebuilt when such entries outnumber the others.
+    is rebuilt when such entries outnumber the others, or there are many to skip.
     """
 
     def __init__(self) -> None:
@@ -31,20 +34,25 @@ class TimeQueue:
     def put(self, key: str, time: float) -> None:
         """Add a key, or move it to another time."""
         self._ticket += 1
-        self._entries[key] = (time, self._ticket)
-        heapq.heappush(self._heap, (time, self._ticket, key))
-        if len(self._heap) > 2 * len(self._entries) + 16:
-            self._heap = [(*entry, key) for key, entry in self._entries.items()]
-            heapq.heapify(self._heap)
+        self._enter(key, time, self._ticket)
+
+    def move(self, key: str, time: float) -> None:
+        """Move a key that is there to another time; its place among equal times stays."""
+        before, ticket = self._entries[key]
+        if time != before:
+            self._enter(key, time, ticket)
 
     def remove(self, key: str) -> None:
         """Remove a key, if it is there."""
         self._entries.pop(key, None)
 
-    def reorder(self, times: Iterable[tuple[str, float]]) -> None:
-        """Move keys that are there to other times, all at once; their order among equal times stays."""
-        for key, time in times:
-            self._entries[key] = (time, self._entries[key][1])
+    def _enter(self, key: str, time: float, ticket: int) -> None:
+        self._entries[key] = (time, ticket)
+        heapq.heappush(self._heap, (time, ticket, key))
+        if len(self._heap) > 2 * len(self._entries) + 16:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
         self._heap = [(*entry, key) for key, entry in self._entries.items()]
         heapq.heapify(self._heap)
 
@@ -54,5 +62,8 @@ class TimeQueue:
             time, ticket, key = self._heap[0]
             if self._entries.get(key) == (time, ticket):
                 return time, key
-            heapq.heappop(self._heap)
+            if len(self._heap) - len(self._entries) > MAX_SKIPPED:
+                self._rebuild()
+            else:
+                heapq.heappop(self._heap)
         return None

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
+from airflow_provider_trim.polling.entry import Entry
 from airflow_provider_trim.polling.plan import MAX_POLL_INTERVAL
 from airflow_provider_trim.polling.policy import PollingPolicy
 from airflow_provider_trim.polling.queue import TimeQueue
@@ -31,25 +32,10 @@ from airflow_provider_trim.polling.turns import TurnQueue
 MAX_ROUNDS, MIN_OVERDUE_WINDOWS = 2.0, 2.0
 """Rounds of its task after which a trim that was not polled is overdue, and the windows that this is at least."""
 
+PORTION = 1000
+"""Trims that :meth:`Schedule.settle` moves in one step, which takes some milliseconds."""
+
 log = contained_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class _Entry(WaitingTrim):
-    deadline: float = math.inf
-    expedited_at: float = math.inf
-    task: str = ""
-    known_since: float = -math.inf
-
-    @property
-    def last_poll_at(self) -> float:
-        """When its last poll is made, or repeated; infinite where it has no deadline."""
-        return self.deadline if self.polled_at < self.deadline else self.not_before
-
-    @property
-    def urgent_at(self) -> float:
-        """When it is polled ahead of others."""
-        return min(self.expedited_at, self.last_poll_at)
 
 
 class Schedule:
@@ -61,11 +47,13 @@ class Schedule:
     def __init__(self, policy: PollingPolicy) -> None:
         self._policy = policy
         self._budget = CallBudget()
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._sizes: dict[str, int] = {}
         self._queue, self._overdue = TurnQueue(), TurnQueue()
-        self._overdue_next = False
+        self._overdue_next = self._overdue_outdated = False
         self._overdue_version = 0
+        self._untimed: deque[str] = deque()
+        """Trims that are in the queues by an older plan."""
         self._urgent = TimeQueue()
         self._last_polls = TimeQueue()
 
@@ -112,7 +100,7 @@ class Schedule:
         self._budget.advance(started_at)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(
+            entry = self._entries[key] = Entry(
                 started_at, interval, not_before, kind=kind, deadline=limit, known_since=not_before
             )
             self._budget.add(entry)
@@ -154,9 +142,26 @@ class Schedule:
         entry = self._entries.get(key)
         return None if entry is None else min(self._due_at(entry), max(entry.deadline, entry.not_before))
 
+    def settle(self, now: float) -> bool:
+        """Take a step towards being up to date: plan again, if enough has changed, and move trims to other times.
+
+        The other methods take all steps that are left. With thousands of trims, an event loop takes them one by one, so
+        that others have their turns.
+
+        :returns: whether no step is left
+        """
+        self._budget.advance(now)
+        begins = not self._untimed
+        if begins and self._ask(lambda policy: policy.replan(self._entries.values(), self._budget)):
+            self._begin_to_retime()
+        elif begins:
+            return self._line_up(now)
+        self._retime(PORTION)
+        return begins and not self._untimed and self._line_up(now)
+
     def next_due_at(self) -> float | None:
         """Return when :meth:`pop_due` has a trim as things stand, or None for never."""
-        self._replan()
+        self._settle_all(self._budget.now)
         first = self._next()
         return None if math.isinf(first) else first
 
@@ -171,8 +176,7 @@ class Schedule:
         :param call: whether a call is made, with a permit; otherwise its waits only learn why not
         :param last_polls_only: leave all trims but those whose last poll is due
         """
-        self._budget.advance(now)
-        self._replan()
+        self._settle_all(now)
         if (self.next_last_poll_at() if last_polls_only else self._next()) > now:
             return None
         key = self._first(self._last_polls, now) if last_polls_only else self._choose(now)
@@ -184,6 +188,13 @@ class Schedule:
         if call:
             self._budget.spend(now)
         return key
+
+    def _settle_all(self, now: float) -> None:
+        while not self.settle(now):
+            pass
+
+    def _line_up(self, now: float) -> bool:
+        return self._queue.line_up(now, PORTION) and self._overdue.line_up(now, PORTION)
 
     def _choose(self, now: float) -> str | None:
         """Return which trim is polled: one that is urgent, due (by turns) or next; every other time, an overdue one."""
@@ -202,13 +213,13 @@ class Schedule:
         first = queue.peek()
         return first[1] if first is not None and first[0] <= now else None
 
-    def _count(self, entry: _Entry, change: int) -> None:
+    def _count(self, entry: Entry, change: int) -> None:
         """Count a trim of a task in or out."""
         size = self._sizes.pop(entry.task, 0) + change
         if size:
             self._sizes[entry.task] = size
 
-    def _overdue_at(self, entry: _Entry) -> float:
+    def _overdue_at(self, entry: Entry) -> float:
         """Return when a trim is overdue, by the tasks and trims that there are now."""
         budget = self._budget
         if not budget.calls:
@@ -228,7 +239,7 @@ class Schedule:
         early = max(entry.not_before, self._ask(lambda policy: policy.early_at(entry, budget)))
         return min(next_urgent, paced, early, overdue[0])
 
-    def _enqueue(self, key: str, entry: _Entry) -> None:
+    def _enqueue(self, key: str, entry: Entry) -> None:
         self._queue.put(key, self._due_at(entry), entry.task)
         self._overdue.put(key, self._overdue_at(entry), entry.task)
         for queue, time in ((self._urgent, entry.urgent_at), (self._last_polls, entry.last_poll_at)):
@@ -241,20 +252,26 @@ class Schedule:
         for queue in (self._queue, self._overdue, self._urgent, self._last_polls):
             queue.remove(key)
 
-    def _due_at(self, entry: _Entry) -> float:
+    def _due_at(self, entry: Entry) -> float:
         due = min(self._ask(lambda policy: policy.due_at(entry)), entry.not_before + MAX_POLL_INTERVAL)
         return max(due, entry.not_before)
 
-    def _replan(self) -> None:
-        if self._ask(lambda policy: policy.replan(self._entries.values(), self._budget)):
-            self._reorder()
+    def _retime(self, most: float) -> None:
+        """Move trims to the times at which they are due by the plan, until all or a number of them are done."""
+        while self._untimed and most > 0:
+            key, most = self._untimed.popleft(), most - 1
+            if key in self._queue:
+                entry = self._entries[key]
+                self._queue.move(key, self._due_at(entry))
+                if self._overdue_outdated:
+                    self._overdue.move(key, self._overdue_at(entry))
+        self._overdue_outdated &= bool(self._untimed)
 
-    def _reorder(self) -> None:
-        self._queue.reorder((key, self._due_at(self._entries[key])) for key in self._queue)
+    def _begin_to_retime(self) -> None:
+        self._untimed = deque(self._queue)
         # The times at which they are overdue are right as they were, except under another quota.
-        if self._overdue_version != self._budget.version:
-            self._overdue_version = self._budget.version
-            self._overdue.reorder((key, self._overdue_at(self._entries[key])) for key in self._overdue)
+        self._overdue_outdated |= self._overdue_version != self._budget.version
+        self._overdue_version = self._budget.version
 
     def _ask(self, question: Callable[[PollingPolicy], float]) -> float:
         """Query the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""
@@ -268,7 +285,8 @@ class Schedule:
             log.exception("The polling policy failed; polling the least recently polled trims first from now on")
             self._policy = RoundRobinPolicy()
             self._policy.replan(self._entries.values(), self._budget)
-            self._reorder()
+            self._begin_to_retime()
+            self._retime(math.inf)
             return question(self._policy)
 
 

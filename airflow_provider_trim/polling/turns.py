@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from airflow_provider_trim.polling.queue import TimeQueue
 
@@ -25,7 +25,7 @@ class TurnQueue:
         """Keys that are due by owners, who stand in the order of their turns."""
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._owners))
+        return iter([*self._due, *self._upcoming])
 
     def __contains__(self, key: str) -> bool:
         return key in self._owners
@@ -48,27 +48,37 @@ class TurnQueue:
             if not self._lines[owner]:
                 del self._lines[owner]
 
-    def reorder(self, times: Iterable[tuple[str, float]]) -> None:
-        """Move all keys to other times, at once. An owner that still has a key that is due keeps its turn."""
-        times = list(times)
-        for key in self._due:
-            self._upcoming.put(key, math.inf)
+    def move(self, key: str, time: float) -> None:
+        """Move a key that is there to another time; :meth:`line_up` puts it into its line again.
+
+        An owner keeps its turn meanwhile, if it still has a key that is due.
+        """
+        if key in self._due:
             self._due.remove(key)
-        for line in self._lines.values():
-            line.clear()
-        self._upcoming.reorder(times)
+            del self._lines[self._owners[key]][key]
+            self._upcoming.put(key, time)
+        else:
+            self._upcoming.move(key, time)
 
     def first(self) -> tuple[float, str] | None:
         """Return the first key by time, and its time, or None."""
         return min(filter(None, (self._due.peek(), self._upcoming.peek())), default=None)
 
-    def pop_due(self, now: float) -> str | None:
-        """Take the key whose turn it is out of those that are due, or return None if none is."""
+    def line_up(self, now: float, most: float) -> bool:
+        """Put keys that are due into their lines, a number of them at most, and return whether those were all."""
         while (first := self._upcoming.peek()) is not None and first[0] <= now:
+            if not most:
+                return False
             time, key = first
             self._upcoming.remove(key)
             self._due.put(key, time)
             self._lines.setdefault(self._owners[key], OrderedDict())[key] = None
+            most -= 1
+        return True
+
+    def pop_due(self, now: float) -> str | None:
+        """Take the key whose turn it is out of those that are due, or return None if none is."""
+        self.line_up(now, math.inf)
         while self._lines:
             owner, line = next(iter(self._lines.items()))
             if line:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import selectors
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -25,21 +26,18 @@ SETTLE = 3.0
 """Seconds in which the first calls are made."""
 
 
-class Blocks:
-    """Watches the event loop."""
+class Blocks(selectors.DefaultSelector):
+    """The event loop's selector: from the end of one selection to the next, the loop's thread takes one go."""
 
     def __init__(self) -> None:
-        self._longest = 0.0
+        super().__init__()
+        self._longest, self._began = 0.0, time.thread_time()
 
-    async def watch(self) -> None:
-        before = time.thread_time()
-        while True:
-            await asyncio.sleep(0)
-            now = time.thread_time()
-            self._longest = max(self._longest, now - before)
-            before = now
-            await asyncio.sleep(0.001)
-            before = min(before, time.thread_time())
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._longest = max(self._longest, time.thread_time() - self._began)
+        found = super().select(timeout)
+        self._began = time.thread_time()
+        return found
 
     def take(self) -> float:
         longest, self._longest = self._longest, 0.0
@@ -57,10 +55,9 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def measure(arguments: argparse.Namespace) -> dict[str, float]:
+async def measure(arguments: argparse.Namespace, blocks: Blocks) -> dict[str, float]:
     found: dict[str, float] = {}
-    blocks, before = Blocks(), descriptors()
-    watching = asyncio.create_task(blocks.watch())
+    before = descriptors()
     deadline = time.time() + arguments.deadline
     waits = []
     for account in range(arguments.accounts):
@@ -83,7 +80,6 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
         found["cancellation"] = blocks.take()
-    watching.cancel()
     return found
 
 
@@ -96,7 +92,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of waiting that are measured")
     parser.add_argument("--deadline", type=float, default=3600.0, help="seconds until the waits time out")
     parser.add_argument("--expire", action="store_true", help="wait until they have")
-    print(json.dumps(asyncio.run(measure(parser.parse_args()))))
+    blocks = Blocks()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(blocks)) as runner:
+        print(json.dumps(runner.run(measure(parser.parse_args(), blocks))))
 
 
 if __name__ == "__main__":

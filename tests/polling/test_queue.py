@@ -36,11 +36,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.remove(key)
         self.model.pop(key, None)
 
-    @rule(times=st.dictionaries(KEYS, TIMES))
-    def reorder(self, times: dict[str, float]) -> None:
-        known = {key: time for key, time in times.items() if key in self.model}
-        self.queue.reorder(known.items())
-        for key, time in known.items():
+    @rule(key=KEYS, time=TIMES)
+    def move(self, key: str, time: float) -> None:
+        if key in self.model:
+            self.queue.move(key, time)
             self.model[key] = (time, self.model[key][1])
 
     @rule()
@@ -75,6 +74,6 @@ def test_moved_and_removed_keys_leave_nothing_behind() -> None:
     assert len(pickle.dumps(queue)) < 2000
 
 
-def test_only_keys_that_are_there_can_be_reordered() -> None:
+def test_only_keys_that_are_there_can_be_moved() -> None:
     with pytest.raises(KeyError):
-        TimeQueue().reorder([("t1", 1.0)])
+        TimeQueue().move("t1", 1.0)

@@ -43,7 +43,8 @@ def test_an_owner_that_joins_waits_for_one_turn_of_the_others() -> None:
 def test_owners_keep_their_turns_when_times_change() -> None:
     queue = queue_of(*((key, 1.0, "x") for key in "abc"), *((key, 2.0, "y") for key in "de"))
     assert queue.pop_due(2) == "a"
-    queue.reorder((key, 0.0 if key in "bc" else 1.0) for key in queue)
+    for key in queue:
+        queue.move(key, 0.0 if key in "bc" else 1.0)
     assert taken(queue, 2) == "dbec"
 
 
@@ -78,7 +79,12 @@ class Turns(RuleBasedStateMachine):
     @rule(shift=st.integers(-3, 3))
     def reorder(self, shift: int) -> None:
         self.entries = {key: (time + shift, owner) for key, (time, owner) in self.entries.items()}
-        self.queue.reorder((key, self.entries[key][0]) for key in self.queue)
+        for key in self.queue:
+            self.queue.move(key, self.entries[key][0])
+
+    @rule(most=st.integers(0, 3))
+    def line_up(self, most: int) -> None:
+        assert self.queue.line_up(self.now, most) or most < len(self.entries)
 
     @invariant()
     def the_earliest_is_first(self) -> None:
