@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 
 from airflow_provider_trim.ratelimit.storage import BackgroundScript, RedisStorage, key_of
+from airflow_provider_trim.ratelimit.window import process_name
 
 REPORT_INTERVAL = 5.0
 """Seconds between two reports of one process."""
@@ -75,7 +76,7 @@ class FairShare:
         :param waiting: trims, at least 1
         """
         self._exchange.run_soon(
-            lambda: [self._name, waiting, round(PEER_TTL), MAX_WAITING, MAX_PEERS],
+            lambda: [f"{process_name.value}:{self._name}", waiting, round(PEER_TTL), MAX_WAITING, MAX_PEERS],
             lambda others: self._update(waiting, int(others)),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import threading
 import time
 import uuid
@@ -21,8 +22,21 @@ WINDOW_MARGIN_FRACTION = 0.005
 FALLBACK_FRACTION = 0.1
 """Part of the quota that one process takes while the shared storage is unreachable."""
 
-_process = uuid.uuid4().hex
 _serials = itertools.count()
+
+
+class ProcessName:
+    """A name that no other process has, forked ones included: Celery and Airflow fork workers that have imported this."""
+
+    def __init__(self) -> None:
+        self.value = uuid.uuid4().hex
+        os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self.value = uuid.uuid4().hex
+
+
+process_name = ProcessName()
 
 
 class Call(NamedTuple):
@@ -96,7 +110,7 @@ class LocalWindow(Window):
             self._expire(now)
             if len(self._made) >= limit:
                 return self._made[-limit].made_at + self.period - now
-            call = Call(now, f"{_process}:{next(_serials)}")
+            call = Call(now, f"{process_name.value}:{next(_serials)}")
             self._made.append(call)
             return call
 

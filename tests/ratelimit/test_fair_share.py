@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import multiprocessing
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,18 @@ def test_each_has_as_much_as_it_waits_for(redis: RedisServer) -> None:
     assert stranger.share(5) == 1
     assert other.share(90) == 0.75
     assert one.share(30) == 0.25
+
+
+def test_a_forked_process_is_another_one(redis: RedisServer) -> None:
+    process = Process(redis)
+    process.share(30)
+    context = multiprocessing.get_context("fork")
+    shares = context.SimpleQueue()
+    forked = context.Process(target=lambda: shares.put(process.share(30)))
+    forked.start()
+    assert shares.get() == 0.5
+    forked.join()
+    assert process.share(90) == 0.75
 
 
 @pytest.mark.parametrize("age", [PEER_TTL, 10 * PEER_TTL, -3600.0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import time
 from collections.abc import Callable
 
@@ -42,6 +43,27 @@ def test_processes_share_it(redis: RedisServer, settings: Settings) -> None:
     assert one.usage() == "quota 18/30 used by this process"
     another = settings("30/minute", login="another", quota_storage=redis.url)
     assert granted(RateLimiter(another), 5) == 5
+
+
+def test_forked_processes_share_it(redis: RedisServer, settings: Settings) -> None:
+    """As Celery and Airflow fork their workers, from a process that has imported this package and may have called."""
+    shared = settings("30/minute", login="forked", quota_storage=redis.url)
+    context = multiprocessing.get_context("fork")
+    counts = context.SimpleQueue()
+    parent = RateLimiter(shared, jitter=no_jitter)
+    assert granted(parent, 3) == 3
+
+    def child() -> None:
+        counts.put((granted(parent, 10), granted(RateLimiter(shared, jitter=no_jitter), 10)))
+
+    found = []
+    for _ in range(2):
+        forked = context.Process(target=child)
+        forked.start()
+        found.append(counts.get())
+        forked.join()
+    assert found == [(10, 10), (7, 0)]
+    assert granted(parent, 10) == 0
 
 
 def test_a_redis_that_is_far_away_counts_every_call(
