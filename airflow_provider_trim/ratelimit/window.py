@@ -26,7 +26,7 @@ _serials = itertools.count()
 
 
 class ProcessName:
-    """A name that no other process has, a forked one included: Celery and Airflow fork workers that have imported it."""
+    """A name that no other process has, even a forked one: Celery and Airflow fork workers that have imported this."""
 
     def __init__(self) -> None:
         self.value = uuid.uuid4().hex
