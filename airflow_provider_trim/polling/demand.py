@@ -15,6 +15,9 @@ PLANNING_HORIZONS, STEADY_HORIZONS = (0.25, 0.5, 1.0), (0.5,)
 STEADY = 0.9
 """Share of finished trims that are replaced from which a load counts as steady."""
 
+UNKNOWN_MARGIN, PRIOR_WORTH = 0.75, 2.0
+"""Part of the wasted calls that is added while nothing is known, and finished trims at which it has halved."""
+
 MAX_EXPECTED_DELAY = 1.0
 """Windows of expected delay at which a trim is due at any price."""
 
@@ -49,7 +52,15 @@ class Demand:
         steady = all(kind.replaced >= 1.0 for kind in self._kinds)
         parts = STEADY_HORIZONS if steady else PLANNING_HORIZONS
         self._horizons = [part * budget.window for part in parts]
-        self._supplies = [budget.supply(seconds) for seconds in self._horizons]
+        # A trim takes one call when it is done, for sure. How many it wastes before varies by chance, the less the more
+        # trims there are, and the forecast itself may be wrong. In a steady load, both even out.
+        known = sum(model.finished for model in sums)
+        margin = len(trims) ** -0.5 + UNKNOWN_MARGIN / (1.0 + known / PRIOR_WORTH)
+        margin *= 1.0 - sum(kind.replaced * kind.count for kind in self._kinds) / len(trims)
+        self._supplies = [
+            (budget.supply(seconds) + margin * sum(kind.finishing(seconds) for kind in self._kinds)) / (1.0 + margin)
+            for seconds in self._horizons
+        ]
 
     def fits(self, price: float) -> bool:
         """Return whether there are enough calls at a price of one, in seconds of delay."""
@@ -71,8 +82,19 @@ class _KindDemand:
             for index, (count, ages, pauses) in sorted(bins.items())
         ]
         """By the bin of the last poll: trims, their mean ages at it and now, and the survival until it."""
+        self.count = sum(group[1] for group in self._groups)
         self._youngest = self._groups[0][2]
         self._oldest = max(group[3] for group in self._groups)
+
+    def finishing(self, seconds: float) -> float:
+        """Return how many trims are expected to finish within a number of seconds."""
+        total = 0.0
+        for _, count, _, now, alive in self._groups:
+            steady = self.replaced if alive > MIN_SURVIVAL else 1.0
+            total += steady * count * seconds / self.model.area[-1]
+            if steady < 1.0:
+                total += (1.0 - steady) * count * (1.0 - self.model.survival_at(now + seconds) / alive)
+        return total
 
     def add_to(self, needed: list[float], horizons: list[float], polls: PollAges) -> None:
         """Add the calls that are needed within each horizon.
@@ -91,7 +113,9 @@ class _KindDemand:
                 share, before = (1.0 - steady) * count / alive, made.by(now)
                 overdue = min((before - made.by(last)) * share, (1.0 - steady) * count)
                 for number, seconds in enumerate(horizons):
-                    needed[number] += overdue + (made.by(now + seconds) - before) * share
+                    # The next poll counts in part as its time comes nearer: on average by a half, and it is not made.
+                    begun = 0.5 * self.model.survival_at(now + seconds) * share
+                    needed[number] += max(overdue + (made.by(now + seconds) - before) * share - begun, 0.0)
         for number, seconds in enumerate(horizons):
             needed[number] += rate * seconds
 

@@ -3,7 +3,7 @@
 
 :class:`ExpectedDelayPolicy`:
 
-1. Where the quota has a call for every trim at its interval, or there is no quota, each is polled at its interval.
+1. Where the calls that are left suffice for every trim at its interval, or there is no quota, each is polled at it.
 2. Otherwise a call has a *shadow price* (a Lagrange multiplier of the quota): the seconds of one trim's delay that a
    call may cost which finds nothing.
 3. A trim is due when the delay that is expected to have built up unseen since its last poll, by what is known of
@@ -12,7 +12,8 @@
    quarter, half and whole window. How many they need depends on what follows. In a burst, trims need calls until they
    are done; in a steady load, others take their places, and calls go on at the rate of now. Both are weighed by the
    share of the finished trims that were replaced. A wasted call delays each trim, and those that follow, by one call
-   at most: no price is higher than that.
+   at most: no price is higher than that. In a burst, more wasted calls are expected than the forecast says: by the
+   root of one for each trim, and by what part of the forecast is the prior's.
 5. The price is set again when a twentieth of the trims has come or gone, or a twentieth of the quota is spent, or much
    was learned. The steadier the load, the less it follows each trim.
 6. Unused calls are spent early on the next trim due, from a tenth of the price on, or when waiting on would add less to
@@ -36,7 +37,7 @@ from typing import Protocol
 
 from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
-from airflow_provider_trim.polling.demand import Demand
+from airflow_provider_trim.polling.demand import PLANNING_HORIZONS, Demand
 from airflow_provider_trim.polling.duration_model import DurationModel
 from airflow_provider_trim.polling.plan import KindPlan
 
@@ -48,6 +49,9 @@ LEARNING_THRESHOLD = 0.5
 
 MAX_PLANNED_KINDS = 16
 """Kinds that are distinguished at a time, since a price costs time for each; others count as any trims."""
+
+STEADINESS = 0.9
+"""Part of the last price that is kept in a steady load, on a logarithmic scale."""
 
 MIN_PRICE, PRICE_STEP = 1e-3, 1.1
 """Seconds of the lowest price, and how closely one is set."""
@@ -131,7 +135,9 @@ class ExpectedDelayPolicy:
         if budget.changes != self._changes:
             self._count_replaced(budget)
         count, calls = len(trims), budget.calls
-        scarce = calls is not None and budget.demand * budget.window > calls
+        scarce = calls is not None and any(
+            budget.demand * part * budget.window > budget.supply(part * budget.window) for part in PLANNING_HORIZONS
+        )
         if scarce == self._scarce and not (scarce and self._is_outdated(count, budget)):
             return False
         self._scarce = scarce
@@ -178,7 +184,8 @@ class ExpectedDelayPolicy:
         highest = max(followed * budget.window / (budget.calls or 1), 2.0 * MIN_PRICE)
         demand = Demand({kind: plan.durations for kind, plan in plans.items()}, trims, budget)
         self._fitting = fitting = lowest_price(demand, highest, self._fitting)
-        self._price = fitting ** (1.0 - replaced / 2.0) * (self._price or fitting) ** (replaced / 2.0)
+        kept = STEADINESS * replaced
+        self._price = fitting ** (1.0 - kept) * (self._price or fitting) ** kept
         self._window, self._crowd = budget.window, len(trims) / (budget.calls or 1)
         for plan in plans.values():
             plan.set_price(self._price, budget.window)
