@@ -87,6 +87,7 @@ class TrimRequest:
         return cls(parameters, lambda _: given.names[0], derived=False)
 
 
+# Longer than other functions: what each step does depends on what all before it have shown.
 def submit_once(
     hook: TrimApiHook,
     request: TrimRequest,

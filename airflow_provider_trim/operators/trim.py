@@ -153,6 +153,7 @@ class TrimVideoOperator(TrimWaitingMixin):
     operator_extra_links = (TrimVideoLink(),)
     ui_color = "#f0e6f2"
 
+    # Longer than other functions: each argument takes a line.
     def __init__(
         self,
         *,

@@ -101,6 +101,13 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     operator_extra_links = (TrimVideoLink(),)
     start_trigger_args = StartTriggerArgsWhenRead()
 
+    # What poke and reschedule mode keep, in one process, from one poke to the next.
+    _started: float | None = None
+    _trans_nos: TransNos | None = None
+    _group: WaitGroup | None = None
+    _open_hook: TrimApiHook | None = None
+    _poller: SyncPoller | None = None
+
     def __init__(
         self,
         *,
@@ -136,12 +143,6 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         self._check_own_values()
         self._check_without_workers()
         _ = self.start_trigger_args  # what can't be a trigger's argument is an error now
-        # What poke and reschedule mode keep, in one process, from one poke to the next.
-        self._started: float | None = None
-        self._trans_nos: TransNos | None = None
-        self._group: WaitGroup | None = None
-        self._open_hook: TrimApiHook | None = None
-        self._poller: SyncPoller | None = None
 
     @classmethod
     def _check_mapped(cls, arguments: Mapping[str, Any]) -> None:

@@ -86,6 +86,7 @@ def checked_partial(partial: Any, given: Mapping[str, Any], check: Check) -> Any
     return checked
 
 
+# Longer than other functions: the base of the class is known only when a DAG is read.
 def _checked_class(base: Any) -> Any:
     class CheckedOperatorPartial(base):  # type: ignore[misc]
         """Airflow has no hook for this: its ``MappedOperator`` makes the first task in a worker (2.11.2, 3.3.2)."""
