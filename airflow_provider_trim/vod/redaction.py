@@ -28,7 +28,18 @@ quote is masked with them."""
 _MAX_ESCAPED_LENGTH = 26
 """Upper bound on the length of one escaped character with a line break before it."""
 
-_BREAK = r"(?:=?\s|\\{1,2}[rnt]){0,4}"
+_BREAK = r"(?:=?\s|\\{1,2}[rnt]){0,4}+"
+_BREAKS_BEFORE = {
+    " ": r"(?:=?[^\S ]|\\{1,2}[rnt]){0,4}+",
+    "=": r"(?:=?\s|\\{1,2}[rnt]){0,4}",
+    "\\": r"(?:=?\s){0,4}+",
+}
+"""Line breaks between two characters of a secret; before some, such that the character itself is left.
+
+Nothing is matched in two ways, here and below. Otherwise a text that has all but the last character of a secret would
+take twice as long for each character.
+"""
+
 _MASK = "***"
 
 
@@ -96,7 +107,7 @@ def _secret_pattern(secret: str) -> re.Pattern[str]:
     spelled = secret[:_MAX_SPELLED]
     rest = rf"(?:[^\s\"'<>]|\r?\n){{0,{8 * len(secret)}}}" if len(secret) > _MAX_SPELLED else ""
     encoded = spelled.encode("utf-8", "surrogatepass")
-    forms = [_BREAK.join(map(_character_pattern, spelled)), _BREAK.join(f"{byte:02x}" for byte in encoded)]
+    forms = [_spelled_pattern(spelled), _BREAK.join(f"{byte:02x}" for byte in encoded)]
     forms += [f"{_base64_pattern(encoded, offset)}={{0,2}}" for offset in range(3)]
     return re.compile(f"(?:{'|'.join(forms)}){rest}", re.IGNORECASE)
 
@@ -113,20 +124,43 @@ def _base64_pattern(encoded: bytes, offset: int) -> str:
     return _BREAK.join((shared if offset else []) + own + (shared if bits % 6 else []))
 
 
-def _character_pattern(character: str) -> str:
-    """Match a character as any writer may spell it: some escape more than they have to."""
+def _spelled_pattern(text: str) -> str:
+    """Match a text as any writer may spell it, with line breaks in it."""
+    parts = []
+    for backslashes, character in re.findall(r"(?s)(\\*)(.?)", text):
+        forms = _character_forms(character) if character else [""]
+        before = between = _BREAKS_BEFORE.get(character, _BREAK) if character else ""
+        if backslashes:
+            run = _run_pattern(len(backslashes))
+            before = _BREAKS_BEFORE["\\"] if character.lower() in {"", "r", "n", "t"} else _BREAK
+            forms = [f"(?>{run}{between}{form})" for form in forms]
+        if backslashes or character:
+            parts += [before if parts else "", f"(?:{'|'.join(forms)})"]
+    return "".join(parts)
+
+
+def _run_pattern(count: int) -> str:
+    """Match a number of backslashes, all of which are written in the same way."""
+    units = [(rf"\\{{{times}}}", _BREAKS_BEFORE["\\"]) for times in (4, 2, 1)]
+    units += [(form, _BREAK) for form in (r"[%=]5c", r"\\{1,2}u005c", r"\\{1,2}x5c", r"&#(?:0{0,4}92|x0{0,4}5c);?")]
+    return f"(?:{'|'.join(f'(?:{unit}{between}){{{count - 1}}}{unit}' for unit, between in units)})"
+
+
+def _character_forms(character: str) -> list[str]:
+    """Return patterns of a character as any writer may spell it: some escape more than they have to."""
     encoded = character.encode("utf-8", "surrogatepass")
     units = character.encode("utf-16-be", "surrogatepass").hex()
     number = ord(character)
     forms = [
-        # Quotes and slashes are escaped once or twice.
-        rf"\\{{0,3}}{re.escape(character)}",
+        # Quotes and slashes are escaped once or twice; before a letter, a backslash is something else.
+        re.escape(character) if character.isalnum() else rf"\\{{0,3}}{re.escape(character)}",
         _BREAK.join(f"[%=]{byte:02x}" for byte in encoded),
         "".join(rf"\\{{1,2}}u{units[at : at + 4]}" for at in range(0, len(units), 4)),
         "".join(rf"\\{{1,2}}x{byte:02x}" for byte in encoded),
         rf"&#(?:0{{0,4}}{number}|x0{{0,4}}{number:x});?",
-        re.escape(html.escape(character)),
     ]
+    if (named := html.escape(character)) != character:
+        forms.append(re.escape(named))
     if character == " ":
         forms.append(r"\+")
-    return f"(?:{'|'.join(dict.fromkeys(forms))})"
+    return forms

@@ -19,7 +19,23 @@ from tests.support.parsing import parse_task
 MAX_MEMORY = 8 * 2**20
 """Bytes: the body with its texts decoded, and ten thousand values."""
 
-UNITS = ("[]", "{}", '{"":0}', '{"a":{"b":[]}}', "0", "0.5", "1" * 18, "null", '""', '"\\u4e00"', '"x,y"')
+SECRET = "0123456789abcdef" * 3
+
+UNITS = (
+    f'"{SECRET}"',
+    f'"{SECRET[:-1]}"',
+    "[]",
+    "{}",
+    '{"":0}',
+    '{"a":{"b":[]}}',
+    "0",
+    "0.5",
+    "1" * 18,
+    "null",
+    '""',
+    '"\\u4e00"',
+    '"x,y"',
+)
 PLACES = ("message", "data", "videoInfo", "videoResolutions", "raw")
 
 
@@ -43,7 +59,7 @@ def test_memory_is_bounded(body: bytes, compressed: bool) -> None:
     tracemalloc.start()
     try:
         with contextlib.suppress(TrimError):
-            parse_task(200, headers, decode(headers, sent, "secret-secret"), trans_no="T")
+            parse_task(200, headers, decode(headers, sent, SECRET), SECRET, trans_no="T")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

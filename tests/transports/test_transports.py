@@ -336,11 +336,12 @@ def test_a_body_of_just_a_mebibyte_is_read(connect: Connect) -> None:
         (deflated(random.Random(1).randbytes(700_000).hex().encode(), 31), ["Content-Encoding: gzip"], "decompressed"),
         (b"{}", ["Content-Encoding: gzip"], "cannot be decompressed"),
         (b"", ["Content-Encoding: gzip"], None),
+        (deflated(b"", 31) * 50_000, ["Content-Encoding: gzip"], "cannot be decompressed"),
         (deflated(JSON, 31)[:-9], ["Content-Encoding: gzip"], "compressed response is incomplete"),
         (b"{}", ["Content-Encoding: br"], "unexpected Content-Encoding 'br'"),
         (b"{}", ["Content-Encoding: gzip, gzip"], "unexpected Content-Encoding 'gzip, gzip'"),
     ],
-    ids=["one too many", "50 MB", "chunked", "bomb", "long", "no gzip", "empty", "half", "br", "twice"],
+    ids=["one too many", "50 MB", "chunked", "bomb", "long", "no gzip", "empty", "members", "half", "br", "twice"],
 )
 def test_a_body_beyond_reason_is_cut_off(connect: Connect, body: bytes, head: list[str], why: str | None) -> None:
     if why is None:
