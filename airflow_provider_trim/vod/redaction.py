@@ -126,7 +126,7 @@ def _base64_pattern(encoded: bytes, offset: int) -> str:
 
 def _spelled_pattern(text: str) -> str:
     """Match a text as any writer may spell it, with line breaks in it."""
-    parts = []
+    parts: list[str] = []
     for backslashes, character in re.findall(r"(?s)(\\*)(.?)", text):
         forms = _character_forms(character) if character else [""]
         before = between = _BREAKS_BEFORE.get(character, _BREAK) if character else ""
