@@ -19,6 +19,9 @@ EARLY_PACING = 0.1
 SCOUTING_RATIO = 0.5
 """Growth of the trims' age between two scouting calls while nothing is known and there are as many trims as calls."""
 
+SCOUTING_CALLS = 20.0
+"""Calls in a window with which the age at least doubles between two scouting calls; with more, it grows by less."""
+
 FIRST_SCOUTS_GROWTH, MAX_RANK = 1.5, 60
 """Growth of the ages at which the trims of a kind are polled first while none of it has finished, by their rank."""
 
@@ -79,6 +82,7 @@ class KindPlan:
         """
         last, model = budget.last_call, self.durations
         growth = 1.0 + SCOUTING_RATIO * min(math.sqrt(crowd), 1.0) * (1.0 + model.finished)
+        growth = max(growth, 1.0 + SCOUTING_CALLS / (budget.calls or 1))
         scout = trim.started_at + max((last - trim.started_at) * growth, AGES[1])
         early = _time_of(self._early, trim)
         wasted = model.survival_at(max(last, early) - trim.started_at) / model.survival_at(trim.age)

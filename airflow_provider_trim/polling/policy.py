@@ -20,9 +20,9 @@
    the chance that it is done than it takes away from the window; at an even pace, faster the less are wasted.
 7. *Kinds*: trims of one DAG task, with clips about as long, are one kind. Durations, and how many trims are replaced,
    are learned for each kind; the price of a call is the same for all.
-8. *Scouts*: while little is known, one trim is polled each time that all have grown older by a part. Of a kind of
-   which none has finished, the nth trim is polled first at an age of 1.5^n seconds. A few calls tell the scale of
-   durations for all, be it seconds or hours.
+8. *Scouts*: while little is known, one trim is polled each time that all have grown older by a part, by more where
+   the quota is small. Of a kind of which none has finished, the nth trim is polled first at an age of 1.5^n seconds.
+   A few calls tell the scale of durations for all, be it seconds or hours.
 9. Nothing starves: a trim is due after an hour at the latest.
 
 No number of seconds fits one scale of durations only. What is learned

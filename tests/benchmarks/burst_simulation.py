@@ -90,11 +90,20 @@ def warmed(distribution: str, seed: int) -> Callable[[], PollingPolicy]:
     return lambda: ExpectedDelayPolicy(model)
 
 
-def mixed(seed: int) -> tuple[float, float]:
-    """Return the mean delay of a burst of 60 of 10 s: during a steady 30 of two minutes, and alone."""
+Trims = list[tuple[float, float]]
+"""Begins and durations."""
+
+
+def mixed_trims(seed: int) -> tuple[Trims, Trims]:
+    """Return a steady 30 of two minutes, and a burst of 60 of 10 s."""
     random = np.random.default_rng(seed)
     long = _steady(random, 30, lambda begin: 120.0 * random.lognormal(0.0, 0.8), 5400.0)
-    return _short_ones(long, [_spread(random, 3600.0, 10.0) for _ in range(60)])
+    return long, [_spread(random, 3600.0, 10.0) for _ in range(60)]
+
+
+def mixed(seed: int) -> tuple[float, float]:
+    """Return the mean delay of a burst of 60 of 10 s: during a steady 30 of two minutes, and alone."""
+    return _short_ones(*mixed_trims(seed))
 
 
 def two_dags(seed: int, *, bursts: bool) -> tuple[float, float]:
@@ -146,9 +155,15 @@ def _spread(random: Any, begin: float, median: float) -> tuple[float, float]:
     return begin + random.uniform(0.0, 20.0), median * random.lognormal(0.0, 0.6)
 
 
-def _short_ones(long: Any, short: Any) -> tuple[float, float]:
-    both = sorted([*((*trim, "long") for trim in long), *((*trim, "short") for trim in short)])
-    begins, lasts, kinds = zip(*both, strict=True)
+def both(long: Trims, short: Trims) -> tuple[Any, ...]:
+    """Return begins, durations and kinds of the trims of two tasks."""
+    return tuple(
+        zip(*sorted([*((*trim, "long") for trim in long), *((*trim, "short") for trim in short)]), strict=True)
+    )
+
+
+def _short_ones(long: Trims, short: Trims) -> tuple[float, float]:
+    begins, lasts, kinds = both(long, short)
     delays = simulate(begins, lasts, QUOTA, kinds=kinds)
     together = [delay for delay, kind in zip(delays, kinds, strict=True) if kind == "short"]
     begins, lasts = zip(*sorted(short), strict=True)

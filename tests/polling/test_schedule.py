@@ -220,6 +220,15 @@ def test_burst_of_any_scale_is_found_about_as_soon_as_by_the_best_fixed_poll(
     assert statistics.mean(means) <= most
 
 
+@pytest.mark.parametrize(("count", "seconds"), [(15, 60.0), (10, 90.0)])
+def test_the_last_trims_of_a_burst_do_not_run_out_of_calls(count: int, seconds: float) -> None:
+    """There are few enough of them for the quota, but not for what the others have left of it."""
+    chance = random.Random(1)
+    durations = [seconds * chance.uniform(0.8, 1.2) for _ in range(count)]
+    durations += [250.0 * chance.uniform(0.9, 1.1) for _ in range(5)]
+    assert max(simulation.simulate([0.0] * len(durations), durations, simulation.Quota(300))) < 25.0
+
+
 def test_burst_of_short_trims_of_one_task_does_not_wait_for_the_long_ones_of_another() -> None:
     """40 of 12 s during a steady 40 of 10 min; where tasks are not distinguished, a minute goes by."""
     chance = random.Random(1)
