@@ -126,7 +126,8 @@ class DurationModel:
     def dump(self) -> list[float]:
         """Return what is known as numbers, for :meth:`load`."""
         self._fade()
-        seen = [index for index, seconds in enumerate(self._seconds) if seconds > 0.0]
+        observed = zip(self._finished, self._seconds, strict=True)
+        seen = [index for index, figures in enumerate(observed) if any(figures)]
         first, end = (seen[0], seen[-1] + 1) if seen else (0, 0)
         values = [*self._finished[first:end], *self._seconds[first:end]]
         return [float(f"{value:.3g}") for value in (first, self._replaced, self.finished, *values)]

@@ -8,7 +8,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_trim.polling.duration_model import AGES, DurationModel
@@ -136,6 +136,7 @@ def test_any_observations_leave_a_distribution(
 
 
 @given(polls=st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e5), st.booleans()), max_size=20))
+@example([(0.0, 5e-324, True)])
 def test_what_was_learned_can_be_passed_on(polls: list[tuple[float, float, bool]]) -> None:
     model, other = DurationModel(), DurationModel()
     for start, length, finished in polls:
