@@ -230,7 +230,12 @@ $(VENV)/.docs: $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group docs
 	@touch $@
 
-prepare: $(VENV)/.docs $(VENV)/.ui $(VENV)/.system | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## install what the targets need on the newest Python
+# In one go, since each run of pip resolves all dependencies again.
+EVERYTHING := $(addprefix --group ,check build docs ui system)
+prepare: $(VENV)/.runtime | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## install what the targets need on the newest Python
+	@$(BIN)/python -m pip install -q 'pip>=25.1'
+	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) $(EVERYTHING)
+	@touch $(addprefix $(VENV)/.,development docs ui system)
 
 docs: $(VENV)/.docs | $(DOT)  ## build the documentation into docs/_build/html; a warning is an error
 	@rm -rf docs/_build
