@@ -64,8 +64,9 @@ $(REDIS):
 	@echo "Installing redis-server …"
 	@apt-get install -y -qq redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server >/dev/null)
 
-# One worker more than cores, since the live Airflows mostly wait; the tests of one stay together, by their group.
-WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# Two workers more than cores, since live Airflows and many tests mostly wait; the tests of one Airflow stay together, by
+# their group.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 TESTS ?=
 PYTEST := python -m pytest -q --durations=10 -n $(WORKERS) --dist loadgroup
 test: $(VENV)/.development | $(REDIS)  ## run the tests in parallel (or TESTS="tests/…", WORKERS=1)
