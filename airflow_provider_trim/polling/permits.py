@@ -67,8 +67,8 @@ class Permits:
             pause = max(pause, 0.0) if pause <= MAX_PERMIT_WAIT else MAX_PERMIT_WAIT  # which no NaN passes
             self.exhausted = pause > 0.0
             self._schedule.set_quota(limiter.planned_calls(self), limiter.window)
-            if limiter.knowledge is not None:
-                _share_durations(durations_of(limiter), limiter.knowledge)
+            if knowledge := limiter.knowledge:
+                _share_durations(durations_of(limiter), knowledge)
         except TimeoutError:
             reason = f"the rate limiter did not respond within {self._timeout:.0f} s"
             raise TrimTransportError(reason) from None

@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics, Metrics, Sample
 from airflow_provider_trim.metrics.catalog import COOLDOWNS, FALLBACKS, QUOTA_FALLBACK, QUOTA_LIMIT, QUOTA_USED
@@ -20,11 +21,19 @@ from airflow_provider_trim.ratelimit.fair_share import FairShare
 from airflow_provider_trim.ratelimit.shared_knowledge import SharedKnowledge
 from airflow_provider_trim.ratelimit.shared_window import SharedWindow
 from airflow_provider_trim.ratelimit.signatures import SharedSignatures
-from airflow_provider_trim.ratelimit.storage import Storages
+from airflow_provider_trim.ratelimit.storage import RedisStorage, Storages
 from airflow_provider_trim.ratelimit.terms import ConnectionsInUse, Terms
 from airflow_provider_trim.ratelimit.window import LocalWindow, Window
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimQuotaExceededError
 from airflow_provider_trim.vod.settings import TrimSettings
+
+
+class _Advice(NamedTuple):
+    """What the processes that share an account's quota exchange."""
+
+    share: FairShare
+    signatures: SharedSignatures
+    knowledge: SharedKnowledge
 
 
 class RateLimiter:
@@ -61,12 +70,10 @@ class RateLimiter:
         self._waiting: dict[object, int] = {}
         self._terms = Terms()
         self._window = Window()
-        self._share: FairShare | None = None
-        self._signatures: SharedSignatures | None = None
+        self._advice: _Advice | None = None
+        """Replaced as a whole, as the window is: other threads read it meanwhile."""
         self.credentials_refused = False
         """Whether the last response refused the credentials, or the signature."""
-        self.knowledge: SharedKnowledge | None = None
-        """What processes have learned of the account, where Redis counts its calls."""
         self.add_connection(settings)
 
     def add_connection(self, settings: TrimSettings) -> None:
@@ -98,8 +105,14 @@ class RateLimiter:
     @property
     def fair_share(self) -> int | None:
         """How many of :attr:`calls` this process's waits may plan with; the rest is for other processes."""
-        calls, share = self.calls, self._share
-        return calls if calls is None or share is None else max(1, round(calls * share.share))
+        calls, advice = self.calls, self._advice
+        return calls if calls is None or advice is None else max(1, round(calls * advice.share.share))
+
+    @property
+    def knowledge(self) -> SharedKnowledge | None:
+        """What processes have learned of the account; None unless Redis counts its calls."""
+        advice = self._advice
+        return None if advice is None else advice.knowledge
 
     @property
     def storage_error(self) -> str:
@@ -126,9 +139,9 @@ class RateLimiter:
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
         if pause := self._cooldown.remaining():
             return pause
-        window = self._current_window()
-        if self._share is not None and (waiting := self.waiting):
-            self._share.publish_soon(waiting)
+        window, advice = self._current_window(), self._advice
+        if advice is not None and (waiting := self.waiting):
+            advice.share.publish_soon(waiting)
         return jittered(await window.aacquire(), self._jitter)
 
     def release(self) -> None:
@@ -137,11 +150,13 @@ class RateLimiter:
 
     def claim_signature(self, signature: str) -> bool:
         """Return whether no process is known to have used a signature, and note it; may wait for Redis."""
-        return self._signatures is None or self._signatures.claim(signature)
+        advice = self._advice
+        return advice is None or advice.signatures.claim(signature)
 
     async def aclaim_signature(self, signature: str) -> bool:
         """Do as :meth:`claim_signature` without blocking the event loop."""
-        return self._signatures is None or await self._signatures.aclaim(signature)
+        advice = self._advice
+        return advice is None or await advice.signatures.aclaim(signature)
 
     def planned_calls(self, owner: object) -> int | None:
         """Return how many calls per window a poller may plan with: its part of :attr:`fair_share`; None for any."""
@@ -163,7 +178,7 @@ class RateLimiter:
         window, calls = self._current_window(), self._terms.calls
         if calls is None:
             return "quota unlimited"
-        return f"quota {window.used}/{calls} used{' by this process' if self._share is not None else ''}"
+        return f"quota {window.used}/{calls} used{' by this process' if self._advice is not None else ''}"
 
     def gauges(self) -> Iterator[Sample]:
         """Return how much of the quota this process has used, and whether Redis is unreachable; nothing if off."""
@@ -214,28 +229,29 @@ class RateLimiter:
         return self._window
 
     def _apply(self, terms: Terms) -> None:
-        self._terms = terms
         self._cooldown.set_max_delay(terms.window)
-        self._share = self._signatures = self.knowledge = None
-        if terms.calls is None:
-            self._window = Window()
-            return
-        local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=self._window.made())
-        if terms.storage_url is None:
-            self._window = local
-            return
-        storage = self._storages.get(terms.storage_url)
-        self._window = SharedWindow(
+        window, advice = Window(), None
+        if terms.calls is not None:
+            window = local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=self._window.made())
+            if terms.storage_url is not None:
+                storage = self._storages.get(terms.storage_url)
+                window = self._shared_window(local, storage, terms.window)
+                advice = _Advice(
+                    FairShare(storage, self._account, clock=self._clock),
+                    SharedSignatures(storage, self._account),
+                    SharedKnowledge(storage, self._account, clock=self._clock),
+                )
+        self._terms, self._window, self._advice = terms, window, advice
+
+    def _shared_window(self, local: LocalWindow, storage: RedisStorage, seconds: float) -> SharedWindow:
+        return SharedWindow(
             local,
             storage,
             self._account,
-            terms.window,
+            seconds,
             clock=self._clock,
             on_fall_back=lambda: self.metrics.count(FALLBACKS.name),
         )
-        self._share = FairShare(storage, self._account, clock=self._clock)
-        self._signatures = SharedSignatures(storage, self._account)
-        self.knowledge = SharedKnowledge(storage, self._account, clock=self._clock)
 
 
 class RateLimiters:

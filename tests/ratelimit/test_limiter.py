@@ -12,6 +12,7 @@ import time_machine
 
 from airflow_provider_trim.ratelimit.cooldown import INITIAL_COOLDOWN
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, RateLimiters, limiter_for
+from airflow_provider_trim.ratelimit.storage import RedisStorage, Storages
 from airflow_provider_trim.vod.errors import (
     TransNoNotFoundError,
     TrimError,
@@ -74,6 +75,28 @@ def test_connections_with_different_quotas_share_the_smaller_one(
     assert limiter.calls == 20
     assert granted(limiter) == 10
     assert limiter.usage() == "quota 20/20 used"
+
+
+def test_other_threads_miss_nothing_while_the_quota_changes(settings: Settings) -> None:
+    """They ask what is shared while another thread applies a connection's new quota."""
+    seen = []
+
+    class Observed(Storages):
+        def get(self, url: str) -> RedisStorage:
+            seen.append(limiter.knowledge if limiter else None)
+            return super().get(url)
+
+    limiter = None
+    url = "redis://127.0.0.1:1/0"  # nothing connects to it
+    connection = settings("20/hour", quota_storage=url)
+    limiter = exact(connection, storages=Observed())
+    before = limiter.knowledge
+    seen.clear()
+    other = settings("10/hour", quota_storage=url)
+    limiter.add_connection(other)
+    assert (limiter.calls, limiter.knowledge is before) == (10, False)
+    assert seen
+    assert set(seen) == {before}
 
 
 def test_a_quota_can_be_turned_off_and_on(settings: Settings) -> None:
