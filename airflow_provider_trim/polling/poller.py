@@ -289,9 +289,10 @@ class Poller:
 
     async def _record_for_all_due(self, error: TrimError, *, last_polls_only: bool) -> None:
         """Pass an error that keeps all trims from being polled on to those that are due."""
-        now, recorded = self._clock(), 0
+        # The connection may be replaced between two portions.
+        now, version, recorded = self._clock(), self._connection.version, 0
         while (trans_no := self._schedule.pop_due(now, call=False, last_polls_only=last_polls_only)) is not None:
-            self._record(trans_no, error, self._connection.version, now)
+            self._record(trans_no, error, version, now)
             recorded += 1
             if not recorded % PORTION:
                 await asyncio.sleep(0)

@@ -29,7 +29,7 @@ class ProcessName:
     """A name that no other process has, even a forked one: Celery and Airflow fork workers that have imported this."""
 
     def __init__(self) -> None:
-        self.value = uuid.uuid4().hex
+        self._renew()
         os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
