@@ -1,32 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which trim is worth a call, where the quota has fewer calls than the trims would take. Pure: time is passed in.
 
-:class:`ExpectedDelayPolicy`:
+Where the calls that are left suffice for every trim at its interval, each is polled at it. Otherwise a call has a
+*shadow price* (a Lagrange multiplier of the quota): the seconds of one trim's delay that a call may cost which finds
+nothing. It is set here, the same for all trims: the lowest at which the calls that they need
+(:class:`~airflow_provider_trim.polling.demand.Demand`) fit into those that are left. When a trim is due at that price,
+or can be polled early, its :class:`~airflow_provider_trim.polling.plan.KindPlan` says.
 
-1. Where the calls that are left suffice for every trim at its interval, or there is no quota, each is polled at it.
-2. Otherwise a call has a *shadow price* (a Lagrange multiplier of the quota): the seconds of one trim's delay that a
-   call may cost which finds nothing.
-3. A trim is due when the delay that is expected to have built up unseen since its last poll, by what is known of
-   durations, reaches the price times the chance that it is not done yet, or a whole window, whichever is first.
-4. The price is the lowest at which the calls that the waiting trims need fit into those that are left in the next
-   quarter, half and whole window. How many they need depends on what follows. In a burst, trims need calls until they
-   are done; in a steady load, others take their places, and calls go on at the rate of now. Both are weighed by the
-   share of the finished trims that were replaced. A wasted call delays each trim, and those that follow, by one call
-   at most: no price is higher than that. In a burst, more wasted calls are expected than the forecast says: by the
-   root of one for each trim, and by what part of the forecast is the prior's.
-5. The price is set again when a twentieth of the trims has come or gone, or a twentieth of the quota is spent, or much
-   was learned. The steadier the load, the less it follows each trim.
-6. Unused calls are spent early on the next trim due, from a tenth of the price on, or when waiting on would add less to
-   the chance that it is done than it takes away from the window; at an even pace, faster the less are wasted.
-7. *Kinds*: trims of one DAG task, with clips about as long, are one kind. Durations, and how many trims are replaced,
-   are learned for each kind; the price of a call is the same for all.
-8. *Scouts*: while little is known, one trim is polled each time that all have grown older by a part, by more where
-   the quota is small. Of a kind of which none has finished, the nth trim is polled first at an age of 1.5^n seconds.
-   A few calls tell the scale of durations for all, be it seconds or hours.
-9. Nothing starves: a trim is due after an hour at the latest.
-
-No number of seconds fits one scale of durations only. What is learned
-(:class:`~airflow_provider_trim.polling.account_durations.AccountDurations`) and the quota's window set the scale.
+No number of seconds fits one scale of durations only: what is learned and the quota's window set the scale. The theory
+of operation in docs/architecture.md explains each step.
 """
 
 from __future__ import annotations
@@ -66,11 +48,8 @@ class PollingPolicy(Protocol):
     def due_at(self, trim: WaitingTrim) -> float:
         """Return when a trim is due."""
 
-    def early_at(self, trim: WaitingTrim, budget: CallBudget) -> float:
-        """Return when the trim that is due next can be polled if calls are left; infinite for not before it is due."""
-
-    def not_before(self, budget: CallBudget) -> float:
-        """Return the earliest time of the next poll, whichever trim is due."""
+    def next_at(self, trim: WaitingTrim, due: float, budget: CallBudget) -> float:
+        """Return when the trim that is due next is polled: early, if calls are left, or later, to keep a pace."""
 
     def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
         """Learn from a poll.
@@ -120,15 +99,11 @@ class ExpectedDelayPolicy:
         """Return when a trim is due."""
         return self._plan(trim.kind).due_at(trim) if self._scarce else trim.not_before
 
-    def early_at(self, trim: WaitingTrim, budget: CallBudget) -> float:
-        """Return when the trim that is due next can be polled early, or as a scout."""
+    def next_at(self, trim: WaitingTrim, due: float, budget: CallBudget) -> float:
+        """Return when the trim that is due next is polled: when it is due, or before that, early or as a scout."""
         if not self._scarce or budget.left <= 1:
-            return math.inf
-        return self._plan(trim.kind).early_at(trim, budget, self._crowd)
-
-    def not_before(self, budget: CallBudget) -> float:
-        """Return the earliest time of the next poll: any."""
-        return -math.inf
+            return due
+        return min(due, self._plan(trim.kind).early_at(trim, budget, self._crowd))
 
     def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
         """Set the price again if enough has changed."""

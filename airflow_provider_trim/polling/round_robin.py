@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 
 from airflow_provider_trim.polling.account_durations import AccountDurations
@@ -33,13 +32,9 @@ class RoundRobinPolicy:
             return trim.not_before
         return max(trim.not_before, trim.polled_at + self._pace * self._planned[0])
 
-    def early_at(self, trim: WaitingTrim, budget: CallBudget) -> float:
-        """Return when a trim can be polled early: as soon as its interval and the pace allow it."""
-        return max(trim.not_before, budget.last_call + self._pace) if self._pace else math.inf
-
-    def not_before(self, budget: CallBudget) -> float:
-        """Return when the next call keeps the pace."""
-        return budget.last_call + self._pace
+    def next_at(self, trim: WaitingTrim, due: float, budget: CallBudget) -> float:
+        """Return when the trim that is due next is polled: as soon as its interval and the pace allow it."""
+        return max(trim.not_before, budget.last_call + self._pace) if self._pace else due
 
     def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
         """Learn nothing."""

@@ -235,9 +235,8 @@ class Schedule:
             return next_urgent
         due, key = first
         entry, budget = self._entries[key], self._budget
-        paced = min(max(due, self._ask(lambda policy: policy.not_before(budget))), due + MAX_POLL_INTERVAL)
-        early = max(entry.not_before, self._ask(lambda policy: policy.early_at(entry, budget)))
-        return min(next_urgent, paced, early, overdue[0])
+        at = min(self._ask(lambda policy: policy.next_at(entry, due, budget)), due + MAX_POLL_INTERVAL)
+        return min(next_urgent, max(at, entry.not_before), overdue[0])
 
     def _enqueue(self, key: str, entry: Entry) -> None:
         self._queue.put(key, self._due_at(entry), entry.task)

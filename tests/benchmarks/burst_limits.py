@@ -46,17 +46,17 @@ class ReservingPolicy(ExpectedDelayPolicy):
         finally:
             budget.calls = calls
 
-    def early_at(self, trim: WaitingTrim, budget: CallBudget) -> float:
-        """Make no early call with what is kept."""
+    def next_at(self, trim: WaitingTrim, due: float, budget: CallBudget) -> float:
+        """Make no early call with what is kept, and no other before there is a call again beyond that."""
         calls = budget.calls
+        due = max(due, self._not_before(budget))
         budget.calls = None if calls is None else calls - self._kept(budget)
         try:
-            return super().early_at(trim, budget)
+            return super().next_at(trim, due, budget)
         finally:
             budget.calls = calls
 
-    def not_before(self, budget: CallBudget) -> float:
-        """Return when there is a call again beyond those that are kept."""
+    def _not_before(self, budget: CallBudget) -> float:
         kept = self._kept(budget)
         if not kept or budget.left > kept:
             return -math.inf

@@ -477,7 +477,7 @@ class FaultyPolicy(ExpectedDelayPolicy):
         setattr(self, method, fail)
 
 
-METHODS = ["replan", "due_at", "early_at", "not_before"]
+METHODS = ["replan", "due_at", "next_at"]
 
 
 @pytest.mark.parametrize("calls", [None, 30])
