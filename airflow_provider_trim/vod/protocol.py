@@ -10,10 +10,9 @@ status 200 and a ``code`` other than 200, so neither status nor code is enough a
 from __future__ import annotations
 
 import json
-import urllib.parse
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
@@ -116,7 +115,7 @@ def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], n
         "User-Agent": f"airflow-provider-trim/{__version__}",
     }
     if settings.method == "GET":
-        request = Request("GET", f"{url}?{urlencode(parameters, quote_via=urllib.parse.quote)}", headers)
+        request = Request("GET", f"{url}?{urlencode(parameters, quote_via=quote)}", headers)
     else:
         text = json.dumps(parameters, ensure_ascii=False) if as_json else urlencode(parameters)
         request = Request("POST", url, headers, text.encode())

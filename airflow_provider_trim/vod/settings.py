@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -91,6 +91,20 @@ def _known_scheme(value: object) -> str:
     return value
 
 
+def _listen_address(value: str) -> str:
+    split_listen_address(value)
+    return value
+
+
+def _base_url(example: str) -> AfterValidator:
+    return AfterValidator(lambda value: parse_base_url(value, example))
+
+
+def _secret(parse: Callable[[str], str]) -> AfterValidator:
+    """Validate the text of a secret."""
+    return AfterValidator(lambda value: SecretStr(parse(value.get_secret_value())))
+
+
 class TrimSettings(BaseModel):
     """How to reach one account of the service. Its repr shows no secret.
 
@@ -100,7 +114,7 @@ class TrimSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
-    base_url: str = DEFAULT_HOST
+    base_url: Annotated[str, _base_url(f"a host name, or a base URL such as {DEFAULT_HOST}")] = DEFAULT_HOST
     login: str = Field(default="", repr=False)
     password: SecretStr = SecretStr("")
 
@@ -112,7 +126,7 @@ class TrimSettings(BaseModel):
     timeout: Annotated[float, Field(gt=0, le=600), BeforeValidator(number)] = 30.0
     """Seconds for one whole call; at most 10 of them to connect."""
     verify: Annotated[bool | str, PlainValidator(_parse_verify)] = True
-    proxy: SecretStr | None = None
+    proxy: Annotated[SecretStr, _secret(lambda url: proxy_to_url(parse_proxy_url(url)))] | None = None
     """URL of an HTTP proxy, which may hold a password; by default what HTTPS_PROXY and NO_PROXY say."""
     parameters: Annotated[Parameters, PlainValidator(parse_parameters)] = Field(default=(), repr=False)
     """Parameters that each call has as well, by name; ``timeStamp`` among them replaces the current time."""
@@ -122,26 +136,16 @@ class TrimSettings(BaseModel):
         default="300/5 minutes", validate_default=True
     )
     """Calls that the account may make; by default what the vendor's documentation allows; None for no quota."""
-    quota_storage: SecretStr = SecretStr("memory://")
+    quota_storage: Annotated[SecretStr, _secret(parse_storage_url)] = SecretStr("memory://")
     """Where calls are counted: ``memory://`` for this process, or the URL of a Redis for all processes that name it."""
     api_path: Annotated[str, Field(pattern=r"^/[!$-;=@-Z_a-z~]*$"), AfterValidator(parse_path)] = "/vod/videoManage"
     """Path of the API on the host."""
-    callback_listen: str | None = None
+    callback_listen: Annotated[str, AfterValidator(_listen_address)] | None = None
     """Address and port at which a triggerer listens for callbacks, such as ``0.0.0.0:8790``."""
-    callback_url: str | None = None
+    callback_url: Annotated[str, _base_url("a base URL such as https://airflow.example.com/trims")] | None = None
     """Base URL of that address, as the service sees it."""
     callback_poll_factor: Annotated[float, Field(ge=1, le=100_000), BeforeValidator(number)] = 60.0
     """By how much the poll interval of a trim is multiplied while its callback is expected."""
-
-    @field_validator("quota_storage")
-    @classmethod
-    def _known_storage(cls, value: SecretStr) -> SecretStr:
-        return SecretStr(parse_storage_url(value.get_secret_value()))
-
-    @field_validator("proxy")
-    @classmethod
-    def _http_proxy(cls, value: SecretStr | None) -> SecretStr | None:
-        return None if value is None else SecretStr(proxy_to_url(parse_proxy_url(value.get_secret_value())))
 
     @field_validator("login", "password")
     @classmethod
@@ -150,23 +154,6 @@ class TrimSettings(BaseModel):
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
             raise ValueError("contains control characters (a stray newline from pasting?)")
         return value.strip() if isinstance(value, str) else value
-
-    @field_validator("base_url")
-    @classmethod
-    def _absolute_url(cls, value: str) -> str:
-        return parse_base_url(value, "a host name, or a base URL such as https://api.cloudv.haplat.net")
-
-    @field_validator("callback_url")
-    @classmethod
-    def _public_url(cls, value: str | None) -> str | None:
-        return None if value is None else parse_base_url(value, "a base URL such as https://airflow.example.com/trims")
-
-    @field_validator("callback_listen")
-    @classmethod
-    def _address_and_port(cls, value: str | None) -> str | None:
-        if value is not None:
-            split_listen_address(value)
-        return value
 
     @model_validator(mode="after")
     def _reject_insecure(self) -> Self:
