@@ -8,7 +8,6 @@ HTTP providers follow them. Credentials in ``.netrc`` are not used: a connection
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import ssl
 import stat
@@ -75,31 +74,35 @@ def ca_file(settings: TrimSettings) -> str | None:
     return certifi.where()
 
 
-def ca_state(settings: TrimSettings) -> object:
+_CaState = tuple[str, tuple[int, ...] | None] | None
+
+
+def ca_state(settings: TrimSettings) -> _CaState:
     """Return what changes with the certificate authorities, without reading them.
 
-    :returns: None where there are none, or certificates are not verified
+    :returns: None where certificates are not verified
     :raises TrimSettingsError: the connection's or the environment's can't be read, or has no certificates
     """
     path = ca_file(settings)
+    if path is None:
+        return None
     try:
-        found = None if path is None else Path(path).stat()
+        found = Path(path).stat()
     except OSError:
-        found = None
-    return None if found is None else (path, found.st_mtime_ns, found.st_size, found.st_ino)
+        return path, None
+    return path, (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def network_fingerprint(settings: TrimSettings) -> object:
-    """Return what changes when a session must be replaced: the proxy, and the content of the CA file.
+    """Return what changes when a session must be replaced: the proxy, and the certificate authorities.
 
     :raises TrimSettingsError: the proxy or the certificate authorities can't be used
     """
-    path = ca_file(settings)
-    return proxy_for(settings), path, b"" if path is None else _digest(path)
+    return proxy_for(settings), ca_state(settings)
 
 
-_contexts: weakref.WeakValueDictionary[tuple[str, bytes] | None, ssl.SSLContext] = weakref.WeakValueDictionary()
-"""Those in use by path and content of the CA file: each takes 20 ms to make, and half a mebibyte."""
+_contexts: weakref.WeakValueDictionary[_CaState, ssl.SSLContext] = weakref.WeakValueDictionary()
+"""Those in use, by :func:`ca_state`: each takes 20 ms to make, and half a mebibyte."""
 
 
 def tls_context(settings: TrimSettings, proxy: ProxyAddress | None) -> ssl.SSLContext | None:
@@ -109,18 +112,17 @@ def tls_context(settings: TrimSettings, proxy: ProxyAddress | None) -> ssl.SSLCo
 
     :raises TrimSettingsError: the certificate authorities can't be read (retryable: files come and go)
     """
-    path = ca_file(settings)
+    path, state = ca_file(settings), ca_state(settings)
     if not settings.base_url.startswith("https://") and not (proxy and proxy.url.startswith("https://")):
         return None
+    if (shared := _contexts.get(state)) is not None:
+        return shared
     try:
-        key = None if path is None else (path, _digest(path))
-        if (shared := _contexts.get(key)) is not None:
-            return shared
         context = _unverified() if path is None else _load(path)
     except OSError as error:
         raise TrimSettingsError(f"{path!r} as CA file: {_strerror(error)}", retryable=True) from None
     context.set_alpn_protocols(["http/1.1"])
-    _contexts[key] = context
+    _contexts[state] = context
     return context
 
 
@@ -128,11 +130,6 @@ def _unverified() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
-
-
-def _digest(path: str) -> bytes:
-    """Return what changes with a CA file's content; nothing for a folder, whose files are read when they are needed."""
-    return hashlib.sha256(Path(path).read_bytes()).digest() if Path(path).is_file() else b""
 
 
 @functools.cache

@@ -53,8 +53,7 @@ class SyncTransport:
     def _follow_authorities(self) -> None:
         """Trust what the file of certificate authorities holds now: a worker may wait for hours."""
         with contextlib.suppress(TrimSettingsError):  # it may be being written
-            state = ca_state(self._settings)
-            if state not in (None, self._ca_state):
+            if (state := ca_state(self._settings)) != self._ca_state:
                 session = self._open_session()
                 self._session.close()
                 self._session, self._ca_state = session, state
