@@ -59,11 +59,6 @@ class Expiry:
         if waiter.state.deadline is not None:
             self._next_at = min(self._next_at, max(waiter.state.deadline, waiter.began_at) + EXPIRY_GRACE)
 
-    def check(self, now: float) -> None:
-        """End all waits whose time is over."""
-        for _ in self.portions(now):
-            pass
-
     def portions(self, now: float) -> Iterator[None]:
         """End all waits whose time is over, and yield now and then: thousands may have the same deadline."""
         if now < self._next_at:

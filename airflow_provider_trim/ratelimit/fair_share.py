@@ -76,7 +76,7 @@ class FairShare:
         :param waiting: trims, at least 1
         """
         self._exchange.run_soon(
-            lambda: [f"{process_name.value}:{self._name}", waiting, round(PEER_TTL), MAX_WAITING, MAX_PEERS],
+            lambda: [f"{process_name()}:{self._name}", waiting, round(PEER_TTL), MAX_WAITING, MAX_PEERS],
             lambda others: self._update(waiting, int(others)),
         )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -25,18 +26,13 @@ FALLBACK_FRACTION = 0.1
 _serials = itertools.count()
 
 
-class ProcessName:
-    """A name that no other process has, even a forked one: Celery and Airflow fork workers that have imported this."""
-
-    def __init__(self) -> None:
-        self._renew()
-        os.register_at_fork(after_in_child=self._renew)
-
-    def _renew(self) -> None:
-        self.value = uuid.uuid4().hex
+@functools.cache
+def process_name() -> str:
+    """Return a name that no other process has, even a forked one: Celery and Airflow fork workers that use this."""
+    return uuid.uuid4().hex
 
 
-process_name = ProcessName()
+os.register_at_fork(after_in_child=process_name.cache_clear)
 
 
 class Call(NamedTuple):
@@ -110,7 +106,7 @@ class LocalWindow(Window):
             self._expire(now)
             if len(self._made) >= limit:
                 return self._made[-limit].made_at + self.period - now
-            call = Call(now, f"{process_name.value}:{next(_serials)}")
+            call = Call(now, f"{process_name()}:{next(_serials)}")
             self._made.append(call)
             return call
 
