@@ -139,27 +139,22 @@ def _query(hook: TrimApiHook, trans_no: str) -> TrimTask | TrimTaskFailedError |
     try:
         return hook.get_task(trans_no)
     except lazy.VideoProcessingError:
-        return lazy.TrimTask(trans_no=trans_no, status=lazy.TrimStatus.PROCESSING)
+        return lazy.TrimTask(status=lazy.TrimStatus.PROCESSING)
     except lazy.TrimTaskFailedError as error:
         return error
     except lazy.TransNoNotFoundError:
         return None
 
 
-def _may_be_duplicate(error: TrimError) -> bool:
-    """Return whether the service itself has refused a submission, for whatever reason; its code for that is unknown."""
-    return error.code is not None and not error.retryable and not isinstance(error, lazy.TrimAuthError)
-
-
 def _raise_unless_duplicate(error: TrimError, request: TrimRequest) -> None:
-    """Raise an error unless a query has to show whether it is the refusal of a duplicate.
+    """Raise an error unless a query has to show whether it is the refusal of a duplicate, whose code is unknown.
 
     A given transNo may be the same in each run, or of all mapped tasks, so the refusal of one says what to write.
     """
-    if not _may_be_duplicate(error):
-        raise error
-    if not request.derived:
-        if not isinstance(error, lazy.TrimParameterError):
-            given = lazy.truncate(request.trans_no_of(0))
-            error.message += f". If trans_no {given!r} was used before, choose another, or leave it out"
-        raise error
+    refused_by_service = error.code is not None and not error.retryable and not isinstance(error, lazy.TrimAuthError)
+    if refused_by_service and request.derived:
+        return
+    if refused_by_service and not isinstance(error, lazy.TrimParameterError):
+        given = lazy.truncate(request.trans_no_of(0))
+        error.message += f". If trans_no {given!r} was used before, choose another, or leave it out"
+    raise error

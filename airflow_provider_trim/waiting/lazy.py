@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.polling.verdicts import Success as Success
     from airflow_provider_trim.triggers.payload import decode_event as decode_event
     from airflow_provider_trim.triggers.results import unwrap_verdicts as unwrap_verdicts
+    from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger as TrimTaskStatusTrigger
     from airflow_provider_trim.vod.advice import callback_note as callback_note
     from airflow_provider_trim.vod.callbacks import callback_address as callback_address
     from airflow_provider_trim.vod.errors import TransNoEmptyError as TransNoEmptyError
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.redaction import truncate as truncate
     from airflow_provider_trim.vod.submission import TrimSubmission as TrimSubmission
     from airflow_provider_trim.vod.submission import as_seconds as as_seconds
-    from airflow_provider_trim.waiting.deferral import trigger_for as trigger_for
     from airflow_provider_trim.waiting.rendered import connection_id as connection_id
     from airflow_provider_trim.waiting.rendered import optional as optional
     from airflow_provider_trim.waiting.rendered import required as required
@@ -58,6 +58,7 @@ PLACES = {
     "TrimSubmission": "vod.submission",
     "TrimTask": "vod.models",
     "TrimTaskFailedError": "vod.errors",
+    "TrimTaskStatusTrigger": "triggers.trim",
     "VideoProcessingError": "vod.errors",
     "WaitGroup": "polling.group",
     "WaitOptions": "polling.options",
@@ -68,7 +69,6 @@ PLACES = {
     "decode_event": "triggers.payload",
     "optional": "waiting.rendered",
     "required": "waiting.rendered",
-    "trigger_for": "waiting.deferral",
     "truncate": "vod.redaction",
     "unwrap_verdicts": "triggers.results",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator
@@ -12,12 +13,18 @@ from airflow_provider_trim.links.trim import URL_KEY
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
 from airflow_provider_trim.waiting.mapped import checkable, checked_partial, mapped_arguments, with_default_args
-from airflow_provider_trim.waiting.options import OnFailure, check_arguments, check_multiple_outputs, check_output
+from airflow_provider_trim.waiting.options import (
+    DEFERRAL_TIMEOUT_MARGIN,
+    OnFailure,
+    check_arguments,
+    check_multiple_outputs,
+    check_output,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_trim.compat import Context
     from airflow_provider_trim.hooks.trim import TrimApiHook
-    from airflow_provider_trim.polling.group import Verdicts
+    from airflow_provider_trim.polling.group import Verdicts, WaitGroup
     from airflow_provider_trim.polling.options import WaitOptions
     from airflow_provider_trim.waiting.protocols import RunningTaskInstance
     from airflow_provider_trim.waiting.results import TrimResults
@@ -143,12 +150,31 @@ class TrimWaitingMixin(BaseOperator):
             with self._hook(quota_fraction=FIRST_POLL_FRACTION) as hook:
                 lazy.SyncPoller(hook, self.log, metrics=hook.metrics, optional=True).poll_due(group)
         if not group.finished:
-            trigger_kwargs |= {"trim_conn_id": self._connection_id(), "stop_at_failure": self.on_failure == "fail"}
-            trigger, limit = lazy.trigger_for(group, trans_nos, options, **trigger_kwargs)
-            # A triggerer that was not restarted after an upgrade sends events that don't say what they are about.
-            kwargs = {"trans_no": trans_nos.argument}
-            self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=limit)
+            self._defer(group, trans_nos, options, **trigger_kwargs)
         return self._results(trans_nos, group.verdicts)
+
+    def _defer(self, group: WaitGroup, trans_nos: TransNos, options: WaitOptions, **trigger_kwargs: Any) -> None:
+        """Go on with a wait in the triggerer, whose first poll is when the next one is due here; does not return."""
+        first = group.states[0]
+        trigger = lazy.TrimTaskStatusTrigger(
+            trans_nos.argument,
+            self._connection_id(),
+            poll_interval=options.interval,
+            deadline=options.deadline,
+            first_poll_after=max(0.0, first.next_poll_at - first.started_at),
+            max_consecutive_failures=options.max_consecutive_failures,
+            started_at=first.started_at + time.time() - time.monotonic(),
+            exponential_backoff=options.exponential_backoff,
+            max_interval=options.max_interval,
+            stop_at_failure=self.on_failure == "fail",
+            expects_callback=options.expects_callback,
+            **trigger_kwargs,
+        )
+        left = 0.0 if options.deadline is None else max(0.0, options.deadline - time.time())
+        # A triggerer that was not restarted after an upgrade sends events that don't say what they are about.
+        kwargs = {"trans_no": trans_nos.argument}
+        limit = timedelta(seconds=left + DEFERRAL_TIMEOUT_MARGIN)
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=limit)
 
     def _time_limit(self) -> float:
         """Return the seconds for the whole wait: ``timeout``, or ``execution_timeout`` where that is shorter.
