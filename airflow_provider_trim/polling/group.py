@@ -77,11 +77,6 @@ class WaitGroup:
             self.successful += isinstance(verdict, Success)
             self.failed += not isinstance(verdict, Success)
 
-    def expire(self) -> None:
-        """End the waits without a verdict at their deadline."""
-        for place, state in self.pending():
-            self.record(place, state.expire())
-
     def progress_line(self, now: float) -> str:
         """Return a line for the log, such as "17/40 done, 1 failed; longest wait 4 min 10 s"."""
         text = f"{self.successful}/{len(self.states)} done, {self.failed} failed"

@@ -9,7 +9,7 @@ import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_trim.compat import (
     AirflowFailException,
@@ -51,6 +51,15 @@ if TYPE_CHECKING:
     from airflow_provider_trim.polling.sync import SyncPoller
     from airflow_provider_trim.waiting.results import TrimResults
     from airflow_provider_trim.waiting.trans_nos import TransNos
+
+
+class _Poking(NamedTuple):
+    """What poke and reschedule mode keep, in one process, from one poke to the next."""
+
+    trans_nos: TransNos
+    group: WaitGroup
+    hook: TrimApiHook
+    poller: SyncPoller
 
 
 class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
@@ -101,12 +110,8 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     operator_extra_links = (TrimVideoLink(),)
     start_trigger_args = StartTriggerArgsWhenRead()
 
-    # What poke and reschedule mode keep, in one process, from one poke to the next.
     _started: float | None = None
-    _trans_nos: TransNos | None = None
-    _group: WaitGroup | None = None
-    _open_hook: TrimApiHook | None = None
-    _poller: SyncPoller | None = None
+    _poking: _Poking | None = None
 
     def __init__(
         self,
@@ -181,44 +186,43 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
-            if self._group is None or self._trans_nos is None or self._group.finished:
+            if self._poking is None or self._poking.group.finished:
                 raise
             # Airflow's own clock has run out, between two polls; it knows neither what they showed nor on_failure.
-            if self._poller is None:
-                self._group.expire()
-            else:
-                self._poller.expire(self._group)
-            return self._return(self._results(self._trans_nos, self._group.verdicts), context)
+            trans_nos, group, _, poller = self._poking
+            poller.expire(group)
+            return self._return(self._results(trans_nos, group.verdicts), context)
         finally:
-            self._group = self._poller = None
-            if self._open_hook is not None:
-                self._open_hook.close()
-                self._open_hook = None
+            if self._poking is not None:
+                self._poking.hook.close()
+                self._poking = None
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Poll once every trim that is due."""
-        if self._group is None or self._trans_nos is None:
-            self._trans_nos = self._parse_trans_nos(self.trans_no)
-            options = self._wait_options(self.poke_interval, self._started_at(context))
-            self._group = lazy.WaitGroup.begin(self._trans_nos, options, stop_at_failure=self.on_failure == "fail")
+        if self._poking is None:
+            self._poking = self._begin_to_poke(context)
+        trans_nos, group, hook, poller = self._poking
         try:
-            if self._open_hook is None or self._poller is None:
-                self._open_hook = self._hook()
-                self._poller = lazy.SyncPoller(self._open_hook, self.log, metrics=self._open_hook.metrics)
-                if self.reschedule:
-                    # Nothing counts failed polls there, and a mistyped trim_conn_id must not last until the timeout.
-                    self._open_hook.require_connection()
-            if self.reschedule:  # and so this process forgets what it has seen
-                self._poller.poll_in_order(self._group)
+            if self.reschedule:
+                # Nothing counts failed polls there, and a mistyped trim_conn_id must not last until the timeout.
+                hook.require_connection()
+                poller.poll_in_order(group)  # since this process forgets what it has seen
             else:
-                self._poller.poll_due(self._group)
+                poller.poll_due(group)
         except Exception:
-            for _, state in self._group.pending():
+            for _, state in group.pending():
                 state.skip_poll(time.monotonic())  # silent_fail has Airflow go on
             raise
-        if not self._group.finished:
+        if not group.finished:
             return False
-        return PokeReturnValue(True, self._return(self._results(self._trans_nos, self._group.verdicts), context))
+        return PokeReturnValue(True, self._return(self._results(trans_nos, group.verdicts), context))
+
+    def _begin_to_poke(self, context: Context) -> _Poking:
+        trans_nos = self._parse_trans_nos(self.trans_no)
+        options = self._wait_options(self.poke_interval, self._started_at(context))
+        group = lazy.WaitGroup.begin(trans_nos, options, stop_at_failure=self.on_failure == "fail")
+        hook = self._hook()
+        return _Poking(trans_nos, group, hook, lazy.SyncPoller(hook, self.log, metrics=hook.metrics))
 
     def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
         """Go on in a worker when the triggerer's wait has ended."""
@@ -281,11 +285,13 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Return the seconds until the next poll, which is at the timeout at the latest."""
         now = time.monotonic()
-        states = [state for _, state in self._group.pending()] if self._group else []
-        if self.reschedule or self._poller is None:
-            due = [state.next_poll_at for state in states[:1]]  # in reschedule mode only the first was polled
-        else:
-            due = [self._poller.due_at(state, now) for state in states]
+        due: list[float] = []
+        if self._poking is not None:
+            states = [state for _, state in self._poking.group.pending()]
+            if self.reschedule:
+                due = [state.next_poll_at for state in states[:1]]  # only the first was polled
+            else:
+                due = [self._poking.poller.due_at(state, now) for state in states]
         # Nothing is pending if the result could not be pushed, and silent_fail has Airflow go on.
         pause = min(due, default=now + self.poke_interval) - now
         if self.exponential_backoff:
