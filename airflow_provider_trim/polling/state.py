@@ -216,7 +216,7 @@ class PollState:
         message = f"{error}; reloading the connection in case its credentials were rotated"
         at = self._before_deadline(now + delay)
         first = self.state is not State.REAUTHENTICATING
-        return PollAgain(at, reload_connection=True, message=message if first else None)
+        return PollAgain(at, message=message if first else None)
 
     def _on_rate_limit(self, error: TrimQuotaExceededError, now: float) -> Decision:
         # Without a call, because this process knew that there is no permit, the interval has not started again.

@@ -44,13 +44,11 @@ class PollAgain:
     """Nothing is decided yet.
 
     :param at: when the next poll is due
-    :param reload_connection: reload the Airflow connection before that poll
     :param message: what a reader of the log should know, None where nothing has changed
     :param level: of the message, as in :mod:`logging`
     """
 
     at: float
-    reload_connection: bool = False
     message: str | None = None
     level: int = logging.WARNING
 

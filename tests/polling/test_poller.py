@@ -25,7 +25,8 @@ from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS, Poller
 from airflow_provider_trim.polling.pollers import poller_for
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.state import PollState
-from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut
+from airflow_provider_trim.polling.transitions import State
+from airflow_provider_trim.polling.verdicts import Decision, Failure, Success, TimedOut
 from airflow_provider_trim.ratelimit.limiter import limiter_for
 from airflow_provider_trim.vod.errors import (
     TransNoEmptyError,
@@ -761,7 +762,7 @@ async def test_every_wait_decides_on_its_own_polls(poller: Poller, emulator: Tri
     class Recording(PollState):
         def record_response(self, *arguments: Any, version: int = 0, **options: Any) -> Decision:
             decision = super().record_response(*arguments, version=version, **options)
-            seen.append((isinstance(decision, PollAgain) and decision.reload_connection, version))
+            seen.append((self.state is State.REAUTHENTICATING, version))
             return decision
 
     emulator.add_trim("t1")

@@ -100,7 +100,7 @@ def test_transient_failure_is_polled_again_after_the_interval(outcome: TrimTask 
     state = begin(interval=7)
     decision = again(state.record_response(outcome, T + 1))
     assert decision.at == state.next_poll_at == T + 8
-    assert not decision.reload_connection
+    assert state.state is not State.REAUTHENTICATING
 
 
 def test_status_2_is_success() -> None:
@@ -214,7 +214,7 @@ def test_refused_credentials_reload_the_connection_and_fail_after_that() -> None
     """Credentials that were never accepted. A retry of the task may find better ones."""
     state = begin(interval=10)
     decision = again(state.record_response(REFUSED, T, version=3))
-    assert (decision.at, decision.reload_connection) == (T + 1, True)
+    assert (decision.at, state.state) == (T + 1, State.REAUTHENTICATING)
     second = TrimAuthError("still refused", http_status=403)
     assert state.record_response(second, decision.at, version=4) == Failure(second, worth_retrying=True)
 
@@ -227,9 +227,9 @@ def test_credentials_that_were_accepted_may_be_refused_as_often_as_polls_may_fai
     state = begin(max_consecutive_failures=limit)
     if how == "in this wait":
         again(state.record_response(PROCESSING, T))
-    decisions = refuse(state, refusals, accepted=how == "by the poller")
-    assert all(again(decision).reload_connection for decision in decisions[:-1])
-    assert decisions[-1] == Failure(REFUSED, worth_retrying=True)
+    *decisions, last = refuse(state, refusals, accepted=how == "by the poller")
+    assert all(again(decision) for decision in decisions)
+    assert last == Failure(REFUSED, worth_retrying=True)
 
 
 def test_any_number_of_refusals_is_allowed_where_any_number_of_failures_is() -> None:
@@ -261,7 +261,7 @@ def test_retry_after_of_a_refusal_is_honoured() -> None:
 def test_response_to_the_old_connection_is_no_second_refusal() -> None:
     state = begin()
     again(state.record_response(REFUSED, T, version=1))
-    assert again(state.record_response(REFUSED, T + 1, version=1)).reload_connection
+    again(state.record_response(REFUSED, T + 1, version=1))
     assert isinstance(state.record_response(REFUSED, T + 2, version=2), Failure)
 
 
@@ -548,7 +548,7 @@ def test_invariants_of_any_wait(deadline: float | None, interval: float, polls: 
         if now < due:
             assert decision == PollAgain(due)
         else:
-            assert decision.at >= now + interval or decision.at == deadline or decision.reload_connection
+            assert decision.at >= now + interval or decision.at == deadline or outcome is REFUSED
 
 
 @pytest.mark.parametrize("status", [0, 3, 4])
