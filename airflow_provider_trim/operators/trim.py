@@ -100,13 +100,15 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     def _poll_once(self, hook: TrimApiHook, trans_no: str) -> Verdict:
         try:
             task = hook.get_task(trans_no)
+        except lazy.VideoProcessingError as error:
+            unfinished = error
         except lazy.TrimError as error:
             return lazy.Failure(error, worth_retrying=error.retryable)
-        if task.status is lazy.TrimStatus.SUCCESSFUL:
-            return lazy.Success(task)
-        unfinished = lazy.VideoProcessingError(
-            f"trim {trans_no} is still processing; set wait_for_completion=True to wait", request_id=task.request_id
-        )
+        else:
+            if task.status is lazy.TrimStatus.SUCCESSFUL:
+                return lazy.Success(task)
+            unfinished = lazy.VideoProcessingError("", request_id=task.request_id)
+        unfinished.message = f"trim {trans_no} is still processing; set wait_for_completion=True to wait"
         return lazy.Failure(unfinished, worth_retrying=True)
 
 

@@ -41,7 +41,7 @@ def test_without_waiting_an_unfinished_trim_is_an_error_that_says_so(
     with pytest.raises(VideoProcessingError) as failed:
         operator("poke", wait_for_completion=False).run()
     assert not isinstance(failed.value, AirflowException)  # so that retries apply
-    assert "T" in str(failed.value)
+    assert str(failed.value).startswith("trim T is still processing; set wait_for_completion=True to wait (")
     assert len(trim_default.calls) == 1
 
 
