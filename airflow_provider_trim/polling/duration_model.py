@@ -10,7 +10,7 @@ seconds that trims were seen to pass through it. Their quotient is the hazard, s
 - any shape can be learned (two humps, nearly constant), and bins nothing was seen of keep the prior's hazard.
 
 The prior is a lognormal so broad that seconds and hours are both possible, or a more general model. It weighs as much
-as ``weight`` trims; what is older than some ``memory`` finished trims fades.
+as ``weight`` trims; what is older than some hundreds of finished trims fades.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ _TINY = 1e-12
 _MIN_PRIOR_SURVIVAL = 1e-3
 _MAX_VALUE = 1e12
 
+_MEMORY = 500.0
+"""Finished trims after which an observation has lost 63 % of its weight."""
+
 _MAX_ODDS = 5.0
 """Logarithm of the odds of one prior against the other, at most."""
 
@@ -48,7 +51,6 @@ class DurationModel:
     :param median: median of the prior, in seconds
     :param sigma: standard deviation of the logarithm of the prior
     :param weight: how many trims the prior is worth
-    :param memory: finished trims after which an observation has lost 63 % of its weight
     :param general: a more general model, which is the prior as well, as far as it explains this one's polls better
         than the lognormal
     """
@@ -58,10 +60,8 @@ class DurationModel:
         median: float = 60.0,
         sigma: float = 2.0,
         weight: float = 2.0,
-        memory: float = 500.0,
         general: DurationModel | None = None,
     ) -> None:
-        self._keep = 1.0 - 1.0 / memory
         self._prior = (median, sigma)
         self._weight = weight
         self._general = general
@@ -153,30 +153,27 @@ class DurationModel:
             return
         self._outdated = False
         self._fade()
-        survival, self.hazard = self._prior_figures()
+        survival, prior_hazards = self._prior_figures()
         weight, alive, total = self._weight, 1.0, 0.0
-        figures, areas, hazards = [alive], [total], []
+        figures, areas = [alive], [total]
         for finished, seconds, before, hazard, width in zip(
-            self._finished, self._seconds, survival, self.hazard, _WIDTHS, strict=False
+            self._finished, self._seconds, survival, prior_hazards, _WIDTHS, strict=False
         ):
             worth = weight * (before if before > _MIN_PRIOR_SURVIVAL else _MIN_PRIOR_SURVIVAL) * width
             hazard = (finished + worth * hazard) / (seconds + worth)
             following = max(alive * math.exp(-hazard * width), 1e-300)
             total += (alive + following) / 2 * width
             alive = following
-            hazards.append(hazard)
             figures.append(alive)
             areas.append(total)
         # Whole lists are swapped: another thread may be reading.
-        self.hazard = hazards
-        """By bin, per second."""
         self.survival = figures
         """The probability that a trim takes longer than each of :data:`AGES`."""
         self.area = areas
         """The integral of :attr:`survival`, in seconds."""
 
     def _fade(self) -> None:
-        keep, self._faded = self._keep**self._faded, 0.0
+        keep, self._faded = (1.0 - 1.0 / _MEMORY) ** self._faded, 0.0
         self._finished = [count * keep for count in self._finished]
         self._seconds = [seconds * keep for seconds in self._seconds]
 

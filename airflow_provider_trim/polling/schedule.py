@@ -14,14 +14,14 @@ times the number of tasks, in calls: the time that one poll of each takes if eac
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.polling.account_durations import AccountDurations
-from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
+from airflow_provider_trim.polling.budget import CallBudget
 from airflow_provider_trim.polling.entry import Entry
 from airflow_provider_trim.polling.plan import MAX_POLL_INTERVAL
 from airflow_provider_trim.polling.policy import PollingPolicy
@@ -36,6 +36,8 @@ PORTION = 1000
 """Trims that :meth:`Schedule.settle` moves in one step, which takes some milliseconds."""
 
 log = contained_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Schedule:
@@ -134,7 +136,7 @@ class Schedule:
         if entry is not None and self._budget.calls is not None:
             entry.finished = finished
             age = max(0.0, now - entry.started_at)
-            self._ask(functools.partial(_observe, entry, age, finished))
+            self._ask(lambda policy: policy.observe(entry, age, finished))
             entry.age = age
 
     def due_at(self, key: str) -> float | None:
@@ -272,12 +274,13 @@ class Schedule:
         self._overdue_outdated |= self._overdue_version != self._budget.version
         self._overdue_version = self._budget.version
 
-    def _ask(self, question: Callable[[PollingPolicy], float]) -> float:
+    def _ask(self, question: Callable[[PollingPolicy], T]) -> T:
         """Query the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""
         try:
-            if not math.isnan(value := question(self._policy)):
-                return value
-            raise ValueError("the policy returned NaN")
+            answer = question(self._policy)
+            if isinstance(answer, float) and math.isnan(answer):
+                raise ValueError("the policy returned NaN")
+            return answer
         except Exception:
             if isinstance(self._policy, RoundRobinPolicy):
                 raise
@@ -287,8 +290,3 @@ class Schedule:
             self._begin_to_retime()
             self._retime(math.inf)
             return question(self._policy)
-
-
-def _observe(entry: WaitingTrim, age: float, finished: bool, policy: PollingPolicy) -> float:
-    policy.observe(entry, age, finished)
-    return 0.0

@@ -39,10 +39,6 @@ _REDIS_TLS_OPTIONS = {
 """And with ``rediss://``."""
 
 
-class _OptionError(ValueError):
-    """A Redis URL has an option that can't work."""
-
-
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
     """An HTTP proxy. Its repr shows no credentials.
@@ -143,12 +139,10 @@ def parse_storage_url(value: str) -> str:
         return "memory://"
     if scheme not in ("redis", "rediss") or "://" not in value:
         raise ValueError("must be memory://, redis://… or rediss://…")
+    _check_redis_options(scheme, value.partition("#")[0].partition("?")[2].strip())
     try:
         parts = urlsplit(value.strip())
-        _check_redis_options(scheme, parts.query)
         port = parts.port
-    except _OptionError:
-        raise
     except ValueError:
         raise ValueError("must be a URL such as redis://host:6379/0") from None
     credentials, at, _ = parts.netloc.rpartition("@")
@@ -221,8 +215,8 @@ def _is_ipv6(name: str) -> bool:
 
 def _check_redis_options(scheme: str, query: str) -> None:
     if "@" in query:
-        raise _OptionError("the password contains a '?', which must be written as %3F")
+        raise ValueError("the password contains a '?', which must be written as %3F")
     allowed = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if scheme == "rediss" else set())
     for name, _ in parse_qsl(query, keep_blank_values=True):
         if name not in allowed:
-            raise _OptionError(f"option {truncate(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
+            raise ValueError(f"option {truncate(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
