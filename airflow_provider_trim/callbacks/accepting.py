@@ -61,13 +61,13 @@ class Connection:
         self._end = asyncio.get_running_loop().call_later(CONNECTION_TIMEOUT, self.abort, Ignored.SLOW)
 
     def opened(self, transport: asyncio.Transport) -> None:
-        """Take in that it has a transport."""
+        """Record that it has a transport."""
         self.transport = transport
         if self._is_aborted:  # not at once, since aiohttp's task would begin after its end
             asyncio.get_running_loop().call_soon(transport.abort)
 
     def closed(self) -> None:
-        """Take in that its transport has closed, or could not be opened."""
+        """Record that its transport has closed, or could not be opened."""
         self._end.cancel()
         self._acceptor.remove(self)
 
@@ -159,7 +159,7 @@ class Acceptor:
         self._retry = self._loop.call_later(RETRY_DELAY, self._start)
 
     def remove(self, connection: Connection) -> None:
-        """Take in that a connection's descriptor is about to be closed."""
+        """Stop counting a connection whose descriptor is about to be closed."""
         if connection in self._open:
             del self._open[connection]
             if connection.ignored is not None:

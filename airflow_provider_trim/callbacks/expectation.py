@@ -50,17 +50,17 @@ class Expectation:
             self._hold()
 
     def record_poll(self, outcome: TrimTask | TrimError) -> None:
-        """Take in the outcome of a poll."""
+        """Record the outcome of a poll."""
         done = isinstance(outcome, TrimTask) and outcome.status is TrimStatus.SUCCESSFUL
         if done and self._receivable and self._expected:
             self._receiver.record_delivery(False)
         self._receivable = self._expected and self._receiver.receiving
         self.hold_until = float("-inf")
-        if isinstance(outcome, TrimTask | VideoProcessingError):  # others don't show how far the trim is
+        if isinstance(outcome, TrimTask | VideoProcessingError):  # others say nothing about the trim
             self._hold()
 
     def record_callback(self) -> bool:
-        """Take in a callback, and return whether it is the first one."""
+        """Record a callback, and return whether it is the first one."""
         if self.received_at is not None:
             return False
         if self._expected:
@@ -69,7 +69,7 @@ class Expectation:
         return True
 
     def distrust(self) -> bool:
-        """Hold polls no more, since the callback may have been missed; return whether that changes anything."""
+        """Stop holding polls, since the callback may have been missed; return whether one was held."""
         held, self.hold_until, self._receivable = self.hold_until > float("-inf"), float("-inf"), False
         return held
 

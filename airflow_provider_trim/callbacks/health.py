@@ -55,7 +55,7 @@ class CallbackHealth:
         self._delivered: deque[bool] = deque(maxlen=HEALTH_WINDOW)
 
     def record(self, delivered: bool) -> bool:
-        """Take in a finished trim.
+        """Record a finished trim.
 
         :param delivered: whether its callback came before a poll found it done
         :returns: whether :attr:`healthy` has changed

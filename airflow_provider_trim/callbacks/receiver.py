@@ -171,7 +171,7 @@ class CallbackReceiver:
         return min(interval * self._settings.callback_poll_factor, MAX_POLL_INTERVAL)
 
     def record_delivery(self, delivered: bool) -> None:
-        """Take in that a trim of which a callback was expected has had one, or was found done without."""
+        """Record whether a finished trim, of which a callback was expected, has had one."""
         if not delivered:
             self._count(CALLBACKS_MISSED)
         if not self._health.record(delivered):

@@ -84,7 +84,7 @@ class ConnectionCache:
         self._retiring: dict[asyncio.Task[None], Session] = {}
 
     def invalidate(self, version: int) -> None:
-        """Use the connection no more before it is reloaded, unless that has happened since it had this version."""
+        """Reload the connection before its next use, unless it was reloaded since it had this version."""
         if version == self.version:
             self._usable = False
 
@@ -189,6 +189,6 @@ class ConnectionCache:
 
 
 def _retrieve_exception(task: asyncio.Task[object]) -> None:
-    """Keep asyncio from logging the exception of a load that nothing waits for any more."""
+    """Keep asyncio from logging the exception of a load that nothing waits for."""
     if not task.cancelled():
         task.exception()

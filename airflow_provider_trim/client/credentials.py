@@ -56,7 +56,7 @@ class CredentialGate:
         self._jitter = jitter
 
     def pause(self, now: float, in_flight: Iterable[int] = ()) -> float:
-        """Return the seconds until the next poll can be made; infinite where another one has to end first.
+        """Return the seconds until the next poll can be made; infinite while another one must end first.
 
         :param in_flight: the versions of the connection with which polls are being made
         """
@@ -67,7 +67,7 @@ class CredentialGate:
         return max(0.0, self._opens_at - now)
 
     def record(self, outcome: TrimTask | TrimError, version: int, interval: float, now: float) -> bool:
-        """Take in the outcome of a poll.
+        """Record the outcome of a poll.
 
         :param version: of the connection with which the poll was made
         :param interval: seconds between two polls of the trim

@@ -115,6 +115,6 @@ async def _close(transport: AioTransport) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await transport.close()
-    # What is closed serves nothing any more, so nothing may depend on how that goes.
+    # Nothing uses a closed session, so a failure to close it must affect nothing.
     except Exception as error:
         log.warning("Network connections could not be closed: %s: %s", type(error).__name__, error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of one trim name it: a caller of the hook may have queried several."""
+"""Errors about one trim name it, since a caller of the hook may have queried several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ABOUT_THE_TRIM = (TransNoIllegalError, TransNoNotFoundError, VideoProcessingErr
 
 @contextlib.contextmanager
 def naming(trans_no: str) -> Iterator[None]:
-    """Have what the service says of a trim name it; a wait does so by itself."""
+    """Add the trim's name to an error about it; the messages of a wait have it already."""
     try:
         yield
     except _ABOUT_THE_TRIM as error:

@@ -43,7 +43,7 @@ class Metrics:
         """Read gauges at a steady pace, until :meth:`unwatch`."""
 
     def unwatch(self, source: GaugeSource) -> None:
-        """Read these gauges no more."""
+        """Stop reading these gauges."""
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
         """Send at once what was measured, since the process may end, say.

@@ -79,12 +79,12 @@ class Recorder(Metrics):
             self._sources[source] = None
 
     def unwatch(self, source: GaugeSource) -> None:
-        """Read these gauges no more."""
+        """Stop reading these gauges."""
         with self._activating():  # so that they are set to 0
             self._sources.pop(source, None)
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
-        """Have what was measured exported at once."""
+        """Export at once what was measured."""
         self.on_flush(timeout)
 
     @contextlib.contextmanager

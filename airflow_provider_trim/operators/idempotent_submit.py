@@ -96,7 +96,7 @@ def submit_once(
     reuse_finished: bool,
     notify_url_of: Callable[[str], str | None] = lambda _: None,
 ) -> tuple[str, TrimTask | None]:
-    """See to it that exactly one trim runs or has run.
+    """Ensure that exactly one trim runs or has run.
 
     :param query_first: whether an earlier try may have submitted it; the very first try saves that call
     :param reuse_finished: whether a finished trim of an earlier try is good enough

@@ -26,7 +26,7 @@ MAX_KIND_LENGTH = 600
 class AccountDurations:
     """What is known of an account's trims.
 
-    Pollers in several threads may share it: an observation may be lost if two come at once, and no more.
+    Pollers in several threads may share it: if two observations come at once, one may be lost.
     """
 
     def __init__(self) -> None:

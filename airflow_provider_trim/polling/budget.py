@@ -81,7 +81,7 @@ class CallBudget:
             self.waiting[trim.kind] = left
 
     def change_interval(self, trim: WaitingTrim, interval: float) -> None:
-        """Give a trim that is counted in another interval, in seconds."""
+        """Change the interval, in seconds, of a trim that is counted."""
         if interval != trim.interval:
             self.demand += 1.0 / interval - 1.0 / trim.interval
             trim.interval = interval

@@ -106,7 +106,7 @@ class _KindDemand:
             end = self._oldest + horizons[-1]
             made = PollsMade(polls, self.model.survival, interval, self._youngest, end)
         for index, count, last, now, alive in self._groups:
-            # Of trims that should be done long since, the model knows no more than their rate.
+            # Of trims that should have finished long ago, the model knows only the rate.
             steady = replaced if alive > MIN_SURVIVAL else 1.0
             rate += steady * count / max(polls.at(index) - AGES[index], interval)
             if steady < 1.0:

@@ -76,7 +76,7 @@ class DurationModel:
         self.recompute()
 
     def observe(self, start: float, end: float, finished: bool) -> None:
-        """Take in one poll. The figures change only with :meth:`recompute`.
+        """Learn from one poll. The figures change only with :meth:`recompute`.
 
         :param start: age at the poll before (0 if there was none), in seconds: the trim was not done then.
         :param end: age at this poll.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several waits of one task: how far they are, and when they are finished."""
+"""Several waits of one task: their progress, and when they are finished."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class WaitGroup:
         return [(place, state) for place, state in enumerate(self.states) if self.verdicts[place] is None]
 
     def record(self, place: int, verdict: Verdict) -> None:
-        """Take in the verdict of one wait."""
+        """Record the verdict of one wait."""
         if self.verdicts[place] is None:
             self.verdicts[place] = verdict
             self.successful += isinstance(verdict, Success)

@@ -38,7 +38,7 @@ class PollsInFlight(Container[str]):
     """Makes polls side by side, one of each trim.
 
     :param limit: returns how many there may be at a time
-    :param on_outcome: is given each poll and its outcome, when it is in flight no more
+    :param on_outcome: takes each poll and its outcome, after the poll has left those in flight
     :param on_end: called after that, however it ended
     """
 

@@ -92,7 +92,7 @@ class Permits:
         return "" if self._limiter is None else self._limiter.usage()
 
     def forget(self) -> None:
-        """Tell the limiter that this poller waits for nothing any more."""
+        """Report to the limiter that this poller no longer waits for any trim."""
         if self._limiter is not None:
             self._limiter.forget(self)
             self._limiter = None

@@ -15,8 +15,8 @@ with is given to it:
 None of them can end it or hold it up without bound: calls have timeouts, unexpected exceptions fail one poll, and a
 separate task expires waits.
 
-The module has more than 300 lines: the loop and what follows from the outcome of a poll change the same waits, and were
-harder to follow in two places.
+The module has more than 300 lines: the loop and what follows from the outcome of a poll change the same waits, and are
+easier to follow in one place.
 """
 
 from __future__ import annotations

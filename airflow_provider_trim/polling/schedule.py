@@ -131,7 +131,7 @@ class Schedule:
             self._remove(key)
 
     def record(self, key: str, now: float, *, finished: bool) -> None:
-        """Take in a poll that showed whether the trim was done; :meth:`upsert` puts it back into the queue."""
+        """Record a poll that showed whether the trim was done; :meth:`upsert` puts it back into the queue."""
         entry = self._entries.get(key)
         if entry is not None and self._budget.calls is not None:
             entry.finished = finished

@@ -40,7 +40,7 @@ class Waiter:
     def record_response(
         self, outcome: TrimTask | TrimError, now: float, sent_at: float, version: int, credentials_accepted: bool
     ) -> PollAgain | None:
-        """Take in the outcome of a poll, as :meth:`PollState.record_response` does.
+        """Record the outcome of a poll, as :meth:`PollState.record_response` does.
 
         :returns: None where the wait has ended
         """

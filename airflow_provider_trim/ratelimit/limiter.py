@@ -154,7 +154,7 @@ class RateLimiter:
         return advice is None or advice.signatures.claim(signature)
 
     async def aclaim_signature(self, signature: str) -> bool:
-        """Do as :meth:`claim_signature` without blocking the event loop."""
+        """Claim a signature as :meth:`claim_signature` does, without blocking the event loop."""
         advice = self._advice
         return advice is None or await advice.signatures.aclaim(signature)
 

@@ -78,5 +78,5 @@ class SharedKnowledge:
         return received
 
     def reject(self) -> None:
-        """Read no text from Redis any more, since one could not be understood, but replace it."""
+        """Stop reading the text in Redis, which could not be understood, and replace it."""
         self._max_weight = -1

@@ -38,7 +38,7 @@ class SharedSignatures:
             return True
 
     async def aclaim(self, signature: str) -> bool:
-        """Do as :meth:`claim` without blocking the event loop."""
+        """Claim a signature as :meth:`claim` does, without blocking the event loop."""
         try:
             return await self._storage.acall(lambda: self._claim(signature))
         except StorageUnavailableError:

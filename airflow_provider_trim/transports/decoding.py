@@ -13,7 +13,7 @@ MAX_BODY = 2**20
 """Bytes of a body, as sent and decompressed alike; a thousand times what the vendor's example has."""
 
 MAX_RATIO = 100
-"""Bytes decompressed for each one sent. JSON gets along with 20."""
+"""Bytes decompressed for each one sent. JSON needs no more than 20."""
 
 MAX_MEMBERS = 100
 """Members of a gzip body. Each copies the rest, so fifty thousand empty ones would take a second."""

@@ -106,7 +106,7 @@ _contexts: weakref.WeakValueDictionary[_CaState, ssl.SSLContext] = weakref.WeakV
 
 
 def tls_context(settings: TrimSettings, proxy: ProxyAddress | None) -> ssl.SSLContext | None:
-    """Return the TLS settings of a connection, or None where neither the service nor the proxy is spoken to by https.
+    """Return the TLS settings of a connection, or None where neither the service nor the proxy uses https.
 
     Connections with the same certificate authorities share them.
 

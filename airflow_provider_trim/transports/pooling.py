@@ -51,12 +51,12 @@ class Exchange:
         self.last_address: Any = None
 
     def begin(self, request: Request) -> None:
-        """Take down what is sent, and until when it may take."""
+        """Record which request is sent, and set its deadline."""
         self.url = request.url
         self.deadline = Deadline(self.failures.timeout)
 
     def end(self, unread: bytes) -> None:
-        """Take down what came after the response."""
+        """Record what came after the response."""
         self.unread = unread
         self.idle_since = self.clock()
 

@@ -107,7 +107,7 @@ def parse_path(path: str) -> str:
 
 
 def parse_proxy_url(value: str) -> ProxyAddress:
-    """Return a proxy; without a scheme it is spoken to by plain http, as everywhere."""
+    """Return a proxy; without a scheme, plain http is meant, as in other software."""
     text = value.strip()
     if re.match(r"socks\w*://", text, re.IGNORECASE):
         raise ValueError("SOCKS proxies are not supported; name an HTTP proxy such as http://proxy.example.com:3128")

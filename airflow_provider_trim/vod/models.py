@@ -52,7 +52,7 @@ class _OpenStrEnum(StrEnum):
 
 
 class TrimStatus(_OpenIntEnum):
-    """``status``: how far a trim is."""
+    """``status``: the progress of a trim."""
 
     PROCESSING = 1
     SUCCESSFUL = 2
