@@ -18,7 +18,7 @@ from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.settings import TrimSettings
 
-OpenTransport = Callable[..., AioTransport]
+OpenTransport = Callable[[TrimSettings, int], AioTransport]
 """Opens a transport, as :class:`AioTransport` itself does."""
 
 CALL_MARGIN = 5.0
@@ -51,10 +51,8 @@ class Session:
         self.settings = settings
         self.limiter: RateLimiter = limiter_for(settings, metrics)
         self.fingerprint = fingerprint
-        self._max_calls = calls
         self._open_transport = open_transport
         self._transport = open_transport(settings, calls)
-        self._without_keep_alive: AioTransport | None = None
         self._calls = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -68,8 +66,11 @@ class Session:
         self._calls += 1
         self._unused.clear()
         timeout = self.settings.timeout + CALL_MARGIN
+        opened = None
         try:
-            transport = self._connecting_transport() if new_connection else self._transport
+            if new_connection:
+                opened = self._open_transport(self.settings, 1)
+            transport = opened or self._transport
             async with asyncio.timeout(timeout):
                 flow = exchange(query(trans_no), self.settings, self.limiter)
                 return await adrive(flow, self.limiter, transport.send)
@@ -90,12 +91,8 @@ class Session:
             self._calls -= 1
             if not self._calls:
                 self._unused.set()
-
-    def _connecting_transport(self) -> AioTransport:
-        """Return the transport that opens a network connection for each request, made when it is first needed."""
-        if self._without_keep_alive is None:
-            self._without_keep_alive = self._open_transport(self.settings, self._max_calls, keep_alive=False)
-        return self._without_keep_alive
+            if opened is not None:
+                await _close(opened)
 
     async def retire(self) -> None:
         """Close the session when its calls have ended."""
@@ -104,11 +101,7 @@ class Session:
 
     async def close(self) -> None:
         """Close the session's network connections."""
-        try:
-            await _close(self._transport)
-        finally:
-            if self._without_keep_alive is not None:
-                await _close(self._without_keep_alive)
+        await _close(self._transport)
 
 
 async def _close(transport: AioTransport) -> None:

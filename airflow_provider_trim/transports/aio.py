@@ -55,11 +55,10 @@ class AioTransport:
     To be made, used and closed within one event loop.
 
     :param connections: how many requests may be under way at a time
-    :param keep_alive: whether a connection is kept for the next request
     :raises TrimSettingsError: the proxy or the certificate authorities can't be used
     """
 
-    def __init__(self, settings: TrimSettings, connections: int = 100, *, keep_alive: bool = True) -> None:
+    def __init__(self, settings: TrimSettings, connections: int = 100) -> None:
         proxy = proxy_for(settings)
         host = urlsplit(settings.base_url).netloc
         self._failures = Failures(host, proxy, settings.timeout, connect_timeout(settings))
@@ -69,12 +68,7 @@ class AioTransport:
         self._tunnels = settings.base_url.startswith("https://")
         self._tls = tls_context(settings, proxy) or False
         self._session = aiohttp.ClientSession(
-            connector=_Connector(
-                self._failures,
-                limit=connections,
-                force_close=not keep_alive,
-                **({"keepalive_timeout": MAX_IDLE} if keep_alive else {}),
-            ),
+            connector=_Connector(self._failures, limit=connections, keepalive_timeout=MAX_IDLE),
             timeout=aiohttp.ClientTimeout(total=settings.timeout, sock_connect=connect_timeout(settings)),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -157,7 +157,7 @@ class Service:
         """Transports."""
         self.calls = 0
 
-    def __call__(self, settings: TrimSettings, connections: int, *, keep_alive: bool = True) -> Service:
+    def __call__(self, settings: TrimSettings, connections: int) -> Service:
         self.open += 1
         return self
 

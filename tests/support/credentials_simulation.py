@@ -46,7 +46,7 @@ class Gateway:
         self.refused: list[float] = []
         self.served: list[float] = []
 
-    def __call__(self, settings: TrimSettings, connections: int, *, keep_alive: bool = True) -> Gateway:
+    def __call__(self, settings: TrimSettings, connections: int) -> Gateway:
         return self
 
     async def send(self, request: Request) -> Response:
