@@ -47,26 +47,6 @@ class PollState:
     :param jitter: a random number from 0 to 1
     """
 
-    __slots__ = (
-        "_auth_failures",
-        "_credentials_accepted",
-        "_failing_since",
-        "_failures",
-        "_jitter",
-        "_polls",
-        "_progress_log_at",
-        "_refused_version",
-        "interval",
-        "last_error",
-        "next_poll_at",
-        "options",
-        "processing_at",
-        "repeats_last_poll",
-        "started_at",
-        "state",
-        "trans_no",
-    )
-
     def __init__(
         self,
         trans_no: str,

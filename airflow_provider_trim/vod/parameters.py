@@ -44,8 +44,6 @@ def parse_parameters(value: object) -> Parameters:
             value = json.loads(value)
         except ValueError:
             value = None
-    if isinstance(value, tuple):
-        value = dict(value)
     if not isinstance(value, dict) or len(value) > MAX_PARAMETERS:
         raise ValueError(f"must be a JSON object of at most {MAX_PARAMETERS} texts, such as {_EXAMPLE}")
     return tuple(_parse(name, text) for name, text in value.items())
