@@ -23,10 +23,6 @@ def process_metrics() -> Metrics:
         return NO_METRICS
     recorder = Recorder()
     exporter = Exporter(recorder, find_stats, hostname=functools.cache(hostname))
-
-    def reset() -> None:
-        recorder.reset()
-        exporter.reset()
-
-    os.register_at_fork(after_in_child=reset)
+    os.register_at_fork(after_in_child=recorder.reset)
+    os.register_at_fork(after_in_child=exporter.reset)
     return recorder

@@ -21,7 +21,7 @@ from airflow_provider_trim.ratelimit.fair_share import FairShare
 from airflow_provider_trim.ratelimit.shared_knowledge import SharedKnowledge
 from airflow_provider_trim.ratelimit.shared_window import SharedWindow
 from airflow_provider_trim.ratelimit.signatures import SharedSignatures
-from airflow_provider_trim.ratelimit.storage import RedisStorage, Storages
+from airflow_provider_trim.ratelimit.storage import Storages
 from airflow_provider_trim.ratelimit.terms import ConnectionsInUse, Terms
 from airflow_provider_trim.ratelimit.window import LocalWindow, Window
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimQuotaExceededError
@@ -235,23 +235,20 @@ class RateLimiter:
             window = local = LocalWindow(terms.calls, terms.window, clock=self._clock, made=self._window.made())
             if terms.storage_url is not None:
                 storage = self._storages.get(terms.storage_url)
-                window = self._shared_window(local, storage, terms.window)
+                window = SharedWindow(
+                    local,
+                    storage,
+                    self._account,
+                    terms.window,
+                    clock=self._clock,
+                    on_fall_back=lambda: self.metrics.count(FALLBACKS.name),
+                )
                 advice = _Advice(
                     FairShare(storage, self._account, clock=self._clock),
                     SharedSignatures(storage, self._account),
                     SharedKnowledge(storage, self._account, clock=self._clock),
                 )
         self._terms, self._window, self._advice = terms, window, advice
-
-    def _shared_window(self, local: LocalWindow, storage: RedisStorage, seconds: float) -> SharedWindow:
-        return SharedWindow(
-            local,
-            storage,
-            self._account,
-            seconds,
-            clock=self._clock,
-            on_fall_back=lambda: self.metrics.count(FALLBACKS.name),
-        )
 
 
 class RateLimiters:
