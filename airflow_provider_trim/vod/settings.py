@@ -254,12 +254,10 @@ _ALLOWED = {
 
 
 def _error_message(error: ValidationError, given: Mapping[str, Any]) -> str:
-    path, text, unknown = first_problem(error, _ALLOWED)
-    name = path[0] if path else text.partition(":")[0]
+    (name, *_), text, unknown = first_problem(error, _ALLOWED)
     if unknown:
         extras = sorted(TrimSettings.model_fields.keys() - _FIELDS.keys())
         return f"connection extra {truncate(name)!r} is unknown; allowed are {', '.join(extras)}"
-    text = text.removeprefix(f"{name}: ")
-    if path and _SHOWN.fullmatch(str(given.get(name))):
+    if _SHOWN.fullmatch(str(given.get(name))):
         text += f" (given: {given[name]!r})"
     return f"connection {_FIELDS.get(name) or f'extra {name!r}'}: {text}"

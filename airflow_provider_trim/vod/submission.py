@@ -182,13 +182,12 @@ class TrimSubmission(BaseModel):
         try:
             return cls(**{**parameters, "trans_no": trans_no})
         except ValidationError as error:
-            path, text, unknown = first_problem(error, _ALLOWED)
-            name = path[0] if path else text.partition(":")[0]
+            (name, *_), text, unknown = first_problem(error, _ALLOWED)
             if unknown:
                 text = f"is unknown; allowed are {', '.join(cls.model_fields)}"
             shown = name in parameters and not unknown and name not in _MAY_HOLD_SECRETS
             given = f" (given: {_shown(parameters[name])})" if shown else ""
-            raise TrimParameterError(f"{name}: {text.removeprefix(f'{name}: ')}{given}", parameter=name) from None
+            raise TrimParameterError(f"{name}: {text}{given}", parameter=name) from None
 
     def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
         """Return the parameters under the names that the connection's host understands."""

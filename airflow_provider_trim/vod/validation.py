@@ -30,7 +30,7 @@ _EXPLAINED = ("value_error", "literal_error", "extra_forbidden", "string_unicode
 def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = None) -> Problem:
     """Return the first of a validation's errors.
 
-    :param allowed: by field, what to say instead of pydantic's own words
+    :param allowed: by field of a model of this package, what to say instead of pydantic's own words
     """
     first = error.errors(include_url=False, include_input=False)[0]
     path = tuple(str(part) for part in first["loc"])
@@ -39,6 +39,9 @@ def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = No
         text = "must be given"
     elif path and allowed and first["type"] not in _EXPLAINED:
         text = allowed.get(path[0], text)
+    elif not path and allowed:  # a model's own check of several fields, which begins with the name of one
+        name, _, text = text.partition(": ")
+        path = (name,)
     return Problem(path, text, first["type"] == "extra_forbidden")
 
 
