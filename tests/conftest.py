@@ -38,6 +38,7 @@ if importlib.metadata.version("apache-airflow").startswith("2."):
 
 from airflow_provider_trim.emulator import TrimEmulator  # noqa: E402
 from airflow_provider_trim.ratelimit.limiter import RateLimiter, limiters  # noqa: E402
+from tests.support.distribution import DAG_GROUPS, order_by_duration, scheduler  # noqa: E402
 
 # An example takes as long as the machine has it take.
 _ANY_SPEED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
@@ -54,7 +55,16 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("full" if config.getoption("full") else "quick")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return scheduler(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    order_by_duration(items)
+    for item in items:
+        if "airflow_db" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(DAG_GROUPS[0]))
     if not config.getoption("full"):
         left_out = [item for item in items if item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=left_out)

@@ -30,6 +30,7 @@ from tests.airflow import combined_dag, xcom_backend
 from tests.airflow.combinations import ABSENT, FEATURES, GIVEN_UP, LINES, REFUSED, Feature
 from tests.airflow.scenarios import CALLED, COLUMNS, Cell, Shown
 from tests.support.combinations_page import PAGE, with_table
+from tests.support.distribution import DAG_GROUPS
 from tests.support.emulators import set_connection
 from tests.support.running import AIRFLOW_3, DAG, register
 from tests.support.waits import TaskInstance
@@ -47,11 +48,11 @@ def runs(feature: Feature, column: str) -> bool:
 
 def cells() -> Iterator[Any]:
     turn = itertools.cycle(COLUMNS)
-    for feature in FEATURES:
+    for feature, group in zip(FEATURES, itertools.cycle(DAG_GROUPS)):
         running = [column for column in COLUMNS if runs(feature, column)]
         chosen = set(itertools.islice((column for column in turn if column in running), BY_TURNS)) if running else set()
         for column in running:
-            marks = [pytest.mark.xdist_group(feature.name)] + [pytest.mark.full] * (column not in chosen)
+            marks = [pytest.mark.xdist_group(group)] + [pytest.mark.full] * (column not in chosen)
             yield pytest.param(feature, column, id=f"{feature.name}-{column}", marks=marks)
 
 
