@@ -85,8 +85,13 @@ class KindPlan:
         growth = max(growth, 1.0 + SCOUTING_CALLS / (budget.calls or 1))
         scout = trim.started_at + max((last - trim.started_at) * growth, AGES[1])
         early = _time_of(self._early, trim)
-        wasted = model.survival_at(max(last, early) - trim.started_at) / model.survival_at(trim.age)
-        pace = budget.window / budget.left * max(min(wasted, 1.0) ** 3, EARLY_PACING)
+        if model.replaced >= STEADY:  # A call that is kept now is not needed later: the load goes on, and so do calls.
+            pace = 0.0
+        elif budget.left > 1:
+            wasted = model.survival_at(max(last, early) - trim.started_at) / model.survival_at(trim.age)
+            pace = budget.window / budget.left * max(min(wasted, 1.0) ** 3, EARLY_PACING)
+        else:
+            return math.inf
         return max(trim.not_before, min(scout, max(early, last + pace)))
 
 

@@ -101,7 +101,7 @@ class ExpectedDelayPolicy:
 
     def next_at(self, trim: WaitingTrim, due: float, budget: CallBudget) -> float:
         """Return when the trim that is due next is polled: when it is due, or before that, early or as a scout."""
-        if not self._scarce or budget.left <= 1:
+        if not self._scarce:
             return due
         return min(due, self._plan(trim.kind).early_at(trim, budget, self._crowd))
 
