@@ -9,8 +9,11 @@ from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
 from airflow_provider_trim.polling.duration_model import AGES, DurationModel, bin_index
 from airflow_provider_trim.polling.poll_ages import PollAges, PollsMade
 
-PLANNING_HORIZONS, STEADY_HORIZONS = (0.25, 0.5, 1.0), (0.5,)
-"""Windows in which the trims' demand has to fit into the calls that are left, and those of a steady load."""
+PLANNING_HORIZONS, STEADY_HORIZONS = (0.25, 0.5, 0.75), (0.5,)
+"""Windows in which the trims' demand has to fit into the calls that are left, and those of a steady load.
+
+Not a whole one: a call that is spent now is back by then, and forecasts that far kept too many calls for later.
+"""
 
 STEADY = 0.9
 """Share of finished trims that are replaced from which a load counts as steady."""

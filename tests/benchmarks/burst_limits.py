@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it would cost to keep calls idle in case of a burst, and bursts under other quotas and intervals.
+"""What it would cost to keep calls idle in case of a burst, bursts under other quotas, and the bound of a batch of ten.
 
-Run on its own: ``python tests/benchmarks/burst_limits.py reserve`` or ``… grid``.
+Run on its own: ``python tests/benchmarks/burst_limits.py reserve``, ``… grid`` or ``… ten``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from itertools import product
 
 import numpy as np
 from burst_simulation import BURSTS, QUOTA, Quota, best_naive, both, mixed_trims, ours
+from policy_bound import DISTRIBUTIONS, batch_bound
+from policy_simulation import alone, batch
 from report import table
 
+from airflow_provider_trim.polling.account_durations import AccountDurations
 from airflow_provider_trim.polling.budget import CallBudget, WaitingTrim
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from tests.support.schedule_simulation import simulate
@@ -94,9 +97,37 @@ def grid() -> list[list[str]]:
     return rows
 
 
+def ten(seeds: int = 400) -> list[list[str]]:
+    """Return rows of the mean delay of ten trims of about two minutes that begin at once, and that ÷ the bound."""
+    distribution, unlimited = DISTRIBUTIONS["lognormal(120 s, 0.8)"], Quota(10**6)
+    bound = batch_bound(distribution, 10, QUOTA.calls, QUOTA.window)
+    bursts = [distribution.rvs(10, random_state=np.random.default_rng(seed)).tolist() for seed in range(seeds)]
+    seen = AccountDurations()
+    many = distribution.rvs(2000, random_state=np.random.default_rng(seeds)).tolist()
+    simulate([0.0] * len(many), many, unlimited, lambda: ExpectedDelayPolicy(seen))
+    known = seen.dump()
+
+    def knowing() -> ExpectedDelayPolicy:
+        durations = AccountDurations()
+        durations.load(known)
+        return ExpectedDelayPolicy(durations)
+
+    means = {
+        "the bound": [bound],
+        "each polled at its interval, without a quota": [
+            alone(lambda _: 5.0)([0.0] * 10, b, unlimited) for b in bursts
+        ],
+        "this policy, after 2,000 such trims": [simulate([0.0] * 10, burst, QUOTA, knowing) for burst in bursts],
+        "this policy, before the first": [batch("ours", distribution, 10, QUOTA, seed) for seed in range(seeds)],
+    }
+    return [[name, f"{np.mean(values):.2f}", f"{np.mean(values) / bound:.2f}"] for name, values in means.items()]
+
+
 def main() -> None:
     """Print what the command line names."""
-    if "grid" in sys.argv:
+    if "ten" in sys.argv:
+        print(table(("", "mean delay (s)", "÷ bound"), ten()))
+    elif "grid" in sys.argv:
         for row in grid():
             print(*row, sep=" | ", flush=True)
     else:
