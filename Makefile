@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode, each process compiles the package and the tests again: seven seconds for each worker of pytest.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help prepare demo ui test coverage test-full test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
+.PHONY: help packages prepare demo ui test coverage test-full test-fast test-busy test-py test-py3.11 test-py3.12 test-py3.13 another-python \
 	test-network test-ui screenshots test-2.11 test-3.0 test-3.1 test-3.2 bench system system-quick soak fuzz audit check format docs build dist-check constraints constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2 clean
 help:  ## list the targets
 	@grep -hE '^[a-z0-9. -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -93,11 +93,11 @@ test-busy: $(VENV)/.development | $(REDIS)  ## the tests (or TARGET=demo) with f
 		echo "make $(TARGET), busy, $$time of $(TIMES):"; nice $(MAKE) --no-print-directory $(TARGET) || exit 1; \
 	done
 
-# Each version of Python has an environment of its own.
+# Each version of Python has an environment of its own. Only what the tests import is compiled, when they do.
 .venv-py%/.tests: pyproject.toml $(CONSTRAINTS)
 	$(call environment,$(@D),$(call python,$*))
 	@$(@D)/bin/python -m pip install -q 'pip>=25.1'
-	@$(@D)/bin/python -m pip install -q -c $(CONSTRAINTS) -e '.[redis]' --group test
+	@$(@D)/bin/python -m pip install -q --no-compile -c $(CONSTRAINTS) -e '.[redis]' --group test
 	@touch $@
 
 test-py3.11 test-py3.12 test-py3.13: test-py%: .venv-py%/.tests | $(REDIS)  ## run the tests on that Python
@@ -113,7 +113,7 @@ GROUP_2.11 := test
 .venv-%/.tests: pyproject.toml constraints/airflow-%.txt
 	$(call environment,$(@D),$(OLDEST))
 	@$(@D)/bin/python -m pip install -q 'pip>=25.1'
-	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt -e '.[redis]' --group $(or $(GROUP_$*),unit)
+	@$(@D)/bin/python -m pip install -q --no-compile -c constraints/airflow-$*.txt -e '.[redis]' --group $(or $(GROUP_$*),unit)
 	@touch $@
 .PRECIOUS: .venv-%/.tests .venv-py%/.tests
 
@@ -233,7 +233,9 @@ $(VENV)/.docs: $(VENV)/.runtime
 
 # In one go, since each run of pip resolves all dependencies again.
 EVERYTHING := $(addprefix --group ,check build docs ui system)
-prepare: $(VENV)/.runtime | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## install what the targets need on the newest Python
+packages: | $(REDIS) $(DOT) $(CHROMIUM) $(CJK_FONT) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## install the Debian packages that the targets need
+
+prepare: packages $(VENV)/.runtime  ## install what the targets need on the newest Python
 	@$(BIN)/python -m pip install -q 'pip>=25.1'
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) $(EVERYTHING)
 	@touch $(addprefix $(VENV)/.,development docs ui system)

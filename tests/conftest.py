@@ -51,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "no_cover: runs the same lines many times, so coverage (pytest-cov) stops for it"
+    )
     config.addinivalue_line("markers", "full: says nothing that others don't say, but in more combinations; see --full")
     hypothesis.settings.load_profile("full" if config.getoption("full") else "quick")
 
@@ -63,6 +66,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     order_by_duration(items)
     for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker(pytest.mark.no_cover)
         if "airflow_db" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(DAG_GROUPS[0]))
     if not config.getoption("full"):

@@ -16,7 +16,9 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,9 @@ ELSEWHERE = re.compile(
     r"airflow standalone)\b"
 )
 """What is not run here."""
+
+TESTED = ("cli.md", "testing.md")
+"""Pages of many commands, each of which has tests of its own: test_cli.py, test_pytest_plugin.py."""
 
 
 def connections_of(environment: Path) -> dict[str, str]:
@@ -71,7 +76,13 @@ def copy_database(home: Path) -> None:
         ours.backup(copy)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "start.md" and script_of(page)], ids=name_of)
+def pages() -> Iterator[Any]:
+    for page in PAGES:
+        if page.name != "start.md" and script_of(page):
+            yield pytest.param(page, id=name_of(page), marks=[pytest.mark.full] * (page.name in TESTED))
+
+
+@pytest.mark.parametrize("page", pages())
 def test_shell(page: Path, airflow_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_files(page, tmp_path)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}

@@ -64,6 +64,7 @@ def airflow(
         folder / "dags",
         connections={"trim_default": connection_to(service)},
         settings={
+            "CORE__PARALLELISM": "8",  # a process each, when many tasks begin
             "CORE__PLUGINS_FOLDER": str(folder / "plugins"),
             "DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
