@@ -45,7 +45,7 @@ def measure(number: int) -> dict[str, dict[str, float]]:
         for path, text in ((dags, DAGS), (plugins, PLUGIN)):
             path.mkdir()
             (path / f"{path.name}.py").write_text(textwrap.dedent(text))
-        connection = connection_to(emulator)
+        connection = connection_to(emulator, quota="off")
         airflow = LiveAirflow(
             home,
             dags,

@@ -92,7 +92,7 @@ def measure(runs: int) -> dict[str, Figures]:
         for path, text in ((dags, DAGS), (plugins, PLUGIN)):
             path.mkdir()
             (path / f"{path.name}.py").write_text(textwrap.dedent(text))
-        ours = connection_to(emulator)
+        ours = connection_to(emulator, quota="off")
         airflow = LiveAirflow(
             home,
             dags,
