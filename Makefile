@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every target makes what it needs from a fresh machine with Python 3.11, 3.12 or 3.13, make and a package index.
+# Every target makes what it needs from a fresh machine with make, a package index and Python 3.11, 3.12 or 3.13: those of
+# other lines of Airflow need 3.11 or 3.12, test-py3.x that one.
 
 # The path of a Python of version $(1), if there is one that works and can make an environment: a version manager's stand-in may
 # be on the PATH and fail, and Debian's may lack venv. What pyenv has need not be on the PATH.
@@ -22,12 +23,13 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## list the targets
 	@grep -hE '^[a-z0-9. -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
 
-# $(1): folder, $(2): Python
+# $(1): folder, $(2): Python, $(3): its version, if only one will do
+ANY_OF_THEM := 3.11, 3.12 or 3.13
 define environment
-	@test -n "$(2)" || { echo "No Python 3.11, 3.12 or 3.13 was found that works and has venv (on Debian, the package python3-venv)." \
+	@test -n "$(2)" || { echo "No Python $(or $(3),$(ANY_OF_THEM)) was found that works and has venv (on Debian, the package python3-venv)." \
 		"Install one, or name yours: make PYTHON=/path/to/python …" >&2; exit 1; }
 	@$(call usable,$(2))
-	@echo "Making the environment in $(1) (a minute or two, once) …"
+	@echo "Making the environment in $(1), or bringing it up to date (a minute or two) …"
 	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf $(1) && $(2) -m venv $(1); }
 endef
 
@@ -58,7 +60,7 @@ demo: $(VENV)/.runtime  ## wait for a trim on the emulator and show what came ou
 ui: $(VENV)/.runtime  ## Airflow's web UI with the examples and the emulator, to try; needs no account; Ctrl-C ends it
 	@$(BIN)/python -m tests.system.ui
 
-# One test needs a real Redis.
+# Some tests need a real Redis.
 REDIS := /usr/bin/redis-server
 $(REDIS):
 	@echo "Installing redis-server …"
@@ -74,7 +76,7 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests in parallel (or TESTS="t
 
 # Left out: live Airflows, shells and combinations, which trace little for their time.
 UNTRACED := $(addprefix --ignore=tests/,live docs airflow/test_combinations.py)
-coverage: $(VENV)/.development | $(REDIS)  ## all but live tests, and the branches covered
+coverage: $(VENV)/.development | $(REDIS)  ## the tests that run in one process, and the branches covered
 	@$(BIN)/$(PYTEST) --cov $(UNTRACED) $(TESTS)
 
 test-full: $(VENV)/.development | $(REDIS)  ## what `make test` leaves out: all combinations, faults in every mode, more generated data
@@ -86,7 +88,7 @@ test-fast: $(VENV)/.development  ## the tests that take seconds, for after every
 # Finds tests, or whatever TARGET is, that depend on the machine's speed. All have the same low priority, or the tests would starve.
 TARGET ?= test
 TIMES ?= 3
-test-busy: $(VENV)/.development | $(REDIS)  ## the tests (or TARGET=demo) with four busy processes beside them, three times (or TIMES=1)
+test-busy: $(VENV)/.development | $(REDIS)  ## the tests (or TARGET=demo) while four other processes are busy, three times (or TIMES=1)
 	@for _ in 1 2 3 4; do nice sh -c 'while :; do :; done' & busy="$$busy $$!"; done; \
 	trap "kill $$busy" EXIT; trap 'exit 130' INT TERM; \
 	for time in $$(seq $(TIMES)); do \
@@ -95,7 +97,7 @@ test-busy: $(VENV)/.development | $(REDIS)  ## the tests (or TARGET=demo) with f
 
 # Each version of Python has an environment of its own. Only what the tests import is compiled, when they do.
 .venv-py%/.tests: pyproject.toml $(CONSTRAINTS)
-	$(call environment,$(@D),$(call python,$*))
+	$(call environment,$(@D),$(call python,$*),$*)
 	@$(@D)/bin/python -m pip install -q 'pip>=25.1'
 	@$(@D)/bin/python -m pip install -q --no-compile -c $(CONSTRAINTS) -e '.[redis]' --group test
 	@touch $@
@@ -149,14 +151,14 @@ $(VENV)/.ui: $(VENV)/.development
 test-ui: $(VENV)/.ui | $(CHROMIUM) $(CJK_FONT)  ## test Airflow's web UI in a real browser
 	@$(BIN)/python -m pytest -q tests/ui
 
-screenshots: $(VENV)/.ui | $(CHROMIUM) $(CJK_FONT)  ## take the pictures of the documentation anew, into docs/images/
+screenshots: $(VENV)/.ui | $(CHROMIUM) $(CJK_FONT)  ## take the pictures of the documentation again, into docs/images/
 	@$(BIN)/python -m pytest -q tests/ui --pictures docs/images
 
 $(VENV)/.bench: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group bench
 	@touch $@
 
-bench: $(VENV)/.bench | $(REDIS)  ## measure us beside our peers, into docs/benchmarks/ (three quarters of an hour)
+bench: $(VENV)/.bench | $(REDIS)  ## measure us and our peers, into docs/benchmarks/ (an hour and a quarter)
 	@$(BIN)/python tests/benchmarks/run.py
 
 $(VENV)/.fuzz: $(VENV)/.development
@@ -189,7 +191,7 @@ $(VENV)/.system: $(VENV)/.development
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --group system
 	@touch $@
 
-system: $(VENV)/.system | $(REDIS) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## a distributed Airflow on this machine, its parts killed; test-network
+system: $(VENV)/.system | $(REDIS) $(POSTGRES) $(PROXIES) $(PROMETHEUS)  ## a distributed Airflow on this machine, its parts killed, and test-network
 	@$(BIN)/python -m pytest -q -s --tb=short tests/system tests/network
 	@$(BIN)/python -m pytest -q -s --tb=short tests/system/test_metrics.py --opentelemetry
 
