@@ -74,8 +74,9 @@ PYTEST := python -m pytest -q --durations=10 -n $(WORKERS) --dist loadgroup
 test: $(VENV)/.development | $(REDIS)  ## run the tests in parallel (or TESTS="tests/…", WORKERS=1)
 	@$(BIN)/$(PYTEST) $(TESTS)
 
-# Left out: live Airflows, shells and combinations, which trace little for their time.
-UNTRACED := $(addprefix --ignore=tests/,live docs airflow/test_combinations.py)
+# Left out: live Airflows, shells and combinations, which trace little for their time, and generated examples, of which
+# test-full has more.
+UNTRACED := $(addprefix --ignore=tests/,live docs airflow/test_combinations.py) -m "not hypothesis"
 coverage: $(VENV)/.development | $(REDIS)  ## the tests that run in one process, and the branches covered
 	@$(BIN)/$(PYTEST) --cov $(UNTRACED) $(TESTS)
 

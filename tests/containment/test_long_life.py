@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.containment import Faults
 from tests.support.long_life import HOUR, live
+
+pytestmark = pytest.mark.no_cover
 
 
 def test_hours_leave_nothing_behind(faults: Faults) -> None:

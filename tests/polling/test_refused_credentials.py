@@ -13,6 +13,8 @@ import pytest
 from airflow_provider_trim.polling.poller import MAX_CONCURRENT_CALLS
 from tests.support.credentials_simulation import BEFORE, LATENCY, simulate
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("seconds", [2.5, 60.0])
 def test_burst_of_refusals_fails_no_wait(seconds: float) -> None:
