@@ -218,7 +218,12 @@ class LiveAirflow:
         """
         if "Authorization" not in self._session.headers:
             self._session.headers["Authorization"] = f"Bearer {self.token()}"
-        response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
+        for _ in range(10):
+            response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=API_LIMIT, **arguments)
+            # SQLite takes one writer at a time: on a busy machine Airflow's own statement may fail, and is rolled back.
+            if response.status_code != 500 or "Database error" not in response.text:
+                break
+            time.sleep(1.0)
         if not response.ok:
             raise RuntimeError(f"{method} {path}: {response.status_code} {response.text[:1000]}")
         return response.json() if response.content else None
