@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every target makes what it needs from a fresh machine with make, a package index and Python 3.11, 3.12 or 3.13: those of
-# other lines of Airflow need 3.11 or 3.12, test-py3.x that one.
+# Every target makes what it needs from a fresh machine with make, a package index and Python 3.11, 3.12 or 3.13. The tests
+# on other versions of Airflow need 3.11 or 3.12; those on a version of Python need that version.
 
 # The path of a Python of version $(1), if there is one that works and can make an environment: a version manager's stand-in may
 # be on the PATH and fail, and Debian's may lack venv. What pyenv has need not be on the PATH.
@@ -33,7 +33,7 @@ define environment
 	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf $(1) && $(2) -m venv $(1); }
 endef
 
-# The environment is brought up to date when what it is made from changes, and made anew if PYTHON=… has another version.
+# The environment is brought up to date when what it is made from changes, and made again if PYTHON=… has another version.
 $(VENV)/.runtime: pyproject.toml $(CONSTRAINTS)
 	$(call environment,$(VENV),$(NEWEST))
 	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) -e '.[redis]'
@@ -77,7 +77,7 @@ test: $(VENV)/.development | $(REDIS)  ## run the tests in parallel (or TESTS="t
 # Left out: live Airflows, shells and combinations, which trace little for their time, and generated examples, of which
 # test-full has more.
 UNTRACED := $(addprefix --ignore=tests/,live docs airflow/test_combinations.py) -m "not hypothesis"
-coverage: $(VENV)/.development | $(REDIS)  ## the tests that run in one process, and the branches covered
+coverage: $(VENV)/.development | $(REDIS)  ## the tests that run in one process, without generated data, and the branches covered
 	@$(BIN)/$(PYTEST) --cov $(UNTRACED) $(TESTS)
 
 test-full: $(VENV)/.development | $(REDIS)  ## what `make test` leaves out: all combinations, faults in every mode, more generated data
@@ -261,7 +261,7 @@ define pin
 	@{ sed -n 1p $(2); $(1)/bin/python -m pip freeze --exclude-editable | grep -v ' @ '; } > $(2).new
 	@mv $(2).new $(2)
 endef
-constraints: $(VENV)/.development  ## pin what is installed; for another line: constraints-2.11, constraints-3.0 …
+constraints: $(VENV)/.development  ## pin what is installed; for other versions of Airflow: constraints-2.11, constraints-3.0 …
 	$(call pin,$(VENV),$(CONSTRAINTS))
 constraints-2.11 constraints-3.0 constraints-3.1 constraints-3.2: constraints-%: .venv-%/.tests
 	$(call pin,.venv-$*,constraints/airflow-$*.txt)

@@ -92,9 +92,9 @@ class WaitGroup:
         self._log_at = now + min(max(FIRST_PROGRESS_LOG, now - self._started_at), MAX_PROGRESS_LOG_INTERVAL)
         return True
 
-    def seconds_until_log(self, now: float) -> float | None:
-        """Return the seconds until the next line; None for a single wait, which logs its progress itself."""
-        return None if len(self.states) < 2 else max(0.0, self._log_at - now)
+    def seconds_until_log(self, now: float) -> float:
+        """Return the seconds until the next line of several waits; a single one logs its progress itself."""
+        return max(0.0, self._log_at - now)
 
 
 async def wait_for_group(

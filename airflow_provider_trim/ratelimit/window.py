@@ -32,7 +32,13 @@ def process_name() -> str:
     return uuid.uuid4().hex
 
 
-os.register_at_fork(after_in_child=process_name.cache_clear)
+def _rename() -> None:
+    process_name.cache_clear()
+    process_name()  # now, since two threads that came first together would each have another
+
+
+_rename()
+os.register_at_fork(after_in_child=_rename)
 
 
 class Call(NamedTuple):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trim.emulator import QUERY_PATH, Lost, TrimEmulator
 from airflow_provider_trim.hooks.trim import TrimApiHook
@@ -46,9 +45,7 @@ def notify_urls(emulator: TrimEmulator) -> list[str | None]:
 
 
 def deferral(wait: Wait) -> TrimTaskStatusTrigger:
-    with pytest.raises(TaskDeferred) as caught:
-        wait.task().execute(wait.context)
-    trigger = caught.value.trigger
+    trigger = wait.defer().trigger
     assert isinstance(trigger, TrimTaskStatusTrigger)
     return trigger
 

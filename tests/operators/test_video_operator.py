@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
-    TaskDeferred,
     task,
 )
 from hypothesis import given
@@ -139,12 +138,11 @@ def test_the_timeout_leaves_the_trim_alone(trim_default: TrimEmulator, mode: str
 @pytest.mark.parametrize(
     ("duration", "pause"), [(1, 2.0), ("00:01:40", 5.0), (pendulum.duration(hours=1), 30.0), ("600", 30.0)]
 )
-def test_first_poll_is_delayed(trim_default: TrimEmulator, duration: Any, pause: float) -> None:
+def test_first_poll_is_delayed(trim_default: TrimEmulator, standing_clock: None, duration: Any, pause: float) -> None:
     """No call for a trim that can't be done yet."""
     wait = video("deferrable", duration=duration, first_poll_after=None)
-    with pytest.raises(TaskDeferred) as deferred:
-        wait.task().execute(wait.context)
-    assert deferred.value.trigger.first_poll_after == pytest.approx(pause)
+    deferred = wait.defer()
+    assert deferred.trigger.first_poll_after == pytest.approx(pause)
     assert paths(trim_default) == [S]
 
 
@@ -156,9 +154,8 @@ def test_wait_parameters_reach_the_trigger(trim_default: TrimEmulator) -> None:
         timeout=pendulum.duration(hours=1),
         max_consecutive_failures=3,
     )
-    with pytest.raises(TaskDeferred) as deferred:
-        wait.task().execute(wait.context)
-    _, arguments = deferred.value.trigger.serialize()
+    deferred = wait.defer()
+    _, arguments = deferred.trigger.serialize()
     assert (arguments["poll_interval"], arguments["max_consecutive_failures"]) == (7, 3)
     assert arguments["first_poll_after"] == pytest.approx(9)
     assert arguments["deadline"] - arguments["started_at"] == pytest.approx(3600)
@@ -407,25 +404,23 @@ def test_a_trigger_that_is_run_again_submits_nothing(trim_default: TrimEmulator)
     """A triggerer that takes over from a killed one starts with the same arguments."""
     trim_default.duration = 0
     wait = video("deferrable")
-    with pytest.raises(TaskDeferred) as deferred:
-        wait.task().execute(wait.context)
-    events = [run_trigger(deferred.value.trigger) for _ in range(2)]
+    deferred = wait.defer()
+    events = [run_trigger(deferred.trigger) for _ in range(2)]
     assert all(isinstance(verdict, Success) for event in events for verdict in verdicts_of(event))
     assert paths(trim_default) == [S, Q, Q]
-    assert wait.resume(events[1], **deferred.value.kwargs) == trim_default.video_info(OURS)
+    assert wait.resume(events[1], **deferred.kwargs) == trim_default.video_info(OURS)
     assert submitted(trim_default) == [OURS]
 
 
 def test_event_of_another_trim_is_rejected(trim_default: TrimEmulator) -> None:
     trim_default.duration = 0
     wait = video("deferrable")
-    with pytest.raises(TaskDeferred) as deferred:
-        wait.task().execute(wait.context)
-    event = run_trigger(deferred.value.trigger)
+    deferred = wait.defer()
+    event = run_trigger(deferred.trigger)
     event["content"] = event["content"].replace(OURS, "another")
     for broken in (event, None, {"verdict": "?"}):
         with pytest.raises(TrimError, match=r"cannot decode the trigger event for trim "):
-            wait.resume(broken, **deferred.value.kwargs)
+            wait.resume(broken, **deferred.kwargs)
 
 
 # --- which transNo ---

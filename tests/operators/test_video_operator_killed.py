@@ -85,7 +85,7 @@ def test_killed_between_response_and_deferral(emulator: TrimEmulator, done: bool
 
 @meanwhile
 def test_killed_before_airflow_knows_of_the_deferral(emulator: TrimEmulator, done: bool) -> None:
-    attempt = Try(emulator, 1, "deferrable", stop_at="deferral", first_poll_after=STEP_TIMEOUT)  # so it does not poll
+    attempt = Try(emulator, 1, "deferrable", stop_at="deferral")
     attempt.wait_until_stopped()
     assert [call.path for call in emulator.wait_for_calls(1, STEP_TIMEOUT)] == [S]
     attempt.kill()

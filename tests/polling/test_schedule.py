@@ -230,7 +230,7 @@ def test_the_last_trims_of_a_burst_do_not_run_out_of_calls(count: int, seconds: 
 
 
 def test_steady_load_that_takes_the_whole_quota_leaves_no_call_unused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five trims of about two minutes, as fast as ten calls in five minutes can find them; before, 96 % were made."""
+    """Five trims of about two minutes, as fast as ten calls in five minutes can find them."""
     calls: list[float] = []
 
     class CountingWindow(simulation.Window):

@@ -23,17 +23,11 @@ from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.vod.errors import TrimError, TrimTransportError
 from tests.support.emulators import set_connection
-from tests.support.waits import TaskDeferred, Wait, operator, run_trigger, sensor, verdicts_of
+from tests.support.waits import operator, run_trigger, sensor, verdicts_of
 
 PROCESSING = ServiceData({"taskId": "task", "transNo": "T", "status": 1})
 
 both = pytest.mark.parametrize("make", [sensor, operator], ids=["sensor", "operator"])
-
-
-def deferral_of(wait: Wait) -> TaskDeferred:
-    with pytest.raises(TaskDeferred) as deferred:
-        wait.operator(**wait.arguments).execute(wait.context)
-    return deferred.value
 
 
 @both
@@ -42,7 +36,7 @@ def test_everything_that_shapes_the_wait_reaches_the_trigger(trim_default: TrimE
     trim_default.add_trim("T", seconds=math.inf)
     interval = {"poke_interval" if make is sensor else "poll_interval": timedelta(seconds=45)}
     before = time.time()
-    deferred = deferral_of(make("deferrable", timeout=600, max_consecutive_failures=7, **interval))
+    deferred = make("deferrable", timeout=600, max_consecutive_failures=7, **interval).defer()
     path, arguments = deferred.trigger.serialize()
     assert path == "airflow_provider_trim.triggers.trim.TrimTaskStatusTrigger"
     assert json.loads(json.dumps(arguments)) == arguments
@@ -64,7 +58,7 @@ def test_base_class_settings_reach_the_trigger(trim_default: TrimEmulator) -> No
     """``exponential_backoff``, max_wait and silent_fail mean the same when deferred."""
     trim_default.add_trim("T", seconds=math.inf)
     wait = sensor("deferrable", exponential_backoff=True, max_wait=timedelta(minutes=5), silent_fail=True)
-    _, arguments = deferral_of(wait).trigger.serialize()
+    _, arguments = wait.defer().trigger.serialize()
     assert arguments["exponential_backoff"] is True
     assert arguments["max_interval"] == 300
     assert arguments["max_consecutive_failures"] is None
@@ -73,7 +67,7 @@ def test_base_class_settings_reach_the_trigger(trim_default: TrimEmulator) -> No
 @both
 def test_no_secret_in_the_trigger(trim_default: TrimEmulator, make: Any) -> None:
     trim_default.add_trim("T", seconds=math.inf)
-    trigger = deferral_of(make("deferrable")).trigger
+    trigger = make("deferrable").defer().trigger
     assert trim_default.token not in repr(trigger) + json.dumps(trigger.serialize())
 
 
@@ -95,7 +89,7 @@ def test_first_polls_in_workers_leave_most_of_the_quota_to_the_triggerer(
     """A thousand tasks that start at once would use it up, and no trim would be polled for the rest of the window."""
     set_connection(monkeypatch, trim_emulator, quota="8/minute")
     trim_emulator.add_trim("T", seconds=math.inf)
-    waited = [deferral_of(make("deferrable")).trigger.serialize()[1]["first_poll_after"] > 0 for _ in range(5)]
+    waited = [make("deferrable").defer().trigger.serialize()[1]["first_poll_after"] > 0 for _ in range(5)]
     assert waited == [True, True, False, False, False]
     assert trim_emulator.call_count == 2
     assert "quota" not in caplog.text
