@@ -7,6 +7,7 @@ from pathlib import Path
 
 from airflow_provider_trim.emulator import TrimEmulator
 from tests.support.live_airflow import LiveAirflow
+from tests.support.worker_starts import runs_started
 
 LIMIT = 600.0
 """Seconds until a run has ended."""
@@ -41,7 +42,7 @@ class Waits:
         """Run a DAG to its end and return its state, the run's id, and how many workers were started."""
         run_id = self._running.get(dag_id) or self.airflow.trigger(dag_id, **conf)
         state = self.airflow.wait_for_end(dag_id, run_id, LIMIT)
-        return state, run_id, self._starts.read_text().splitlines().count(run_id)
+        return state, run_id, runs_started(self._starts).count(run_id)
 
     def clear(self, dag_id: str, run_id: str) -> None:
         """Clear all tasks of a run."""
