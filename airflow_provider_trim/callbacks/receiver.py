@@ -29,6 +29,9 @@ WARM_UP = 60.0
 """Seconds for which callbacks must have been received before a wait began, for one of a trim that was submitted shortly
 before to have been received."""
 
+START_TIMEOUT = 10.0
+"""Seconds that a connection's callbacks may hold up a poll, when it is used first."""
+
 LISTEN_TIMEOUT = 5.0
 """Seconds that it may take to begin to listen; the name of the address may have to be resolved."""
 
@@ -84,7 +87,8 @@ class CallbackReceiver:
             self._settings, self._key = settings, callback_key(settings)
             self._health = callback_health(settings.account)
             try:
-                await self._start(settings)
+                async with asyncio.timeout(START_TIMEOUT):
+                    await self._start(settings)
             except BaseException:
                 self._stop()
                 self._settings = None  # so that the next call tries again

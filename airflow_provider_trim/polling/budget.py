@@ -57,11 +57,13 @@ class CallBudget:
         """Changes with the trims that wait."""
         self._recent: deque[float] = deque()
 
-    def set(self, calls: int | None, window: float) -> None:
-        """Set the quota."""
-        if (calls, window) != (self.calls, self.window):
-            self.calls, self.window = calls, window
-            self.version += 1
+    def set(self, calls: int | None, window: float) -> bool:
+        """Set the quota, and return whether it is another one."""
+        if (calls, window) == (self.calls, self.window):
+            return False
+        self.calls, self.window = calls, window
+        self.version += 1
+        return True
 
     def add(self, trim: WaitingTrim) -> None:
         """Count in a trim."""

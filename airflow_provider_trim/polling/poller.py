@@ -60,8 +60,8 @@ from airflow_provider_trim.vod.protocol import check_trans_no
 MAX_CONCURRENT_CALLS = 64
 """Enough for the rate at which one event loop can parse responses."""
 
-LISTEN_TIMEOUT, LISTEN_RETRY_INTERVAL = 10.0, 60.0
-"""Seconds that the callback receiver may hold up a poll, and from its failure to the next attempt."""
+LISTEN_RETRY_INTERVAL = 60.0
+"""Seconds from a failure of the callback receiver to the next attempt."""
 
 EXPIRY_INTERVAL = 1.0
 """Seconds between two checks of the waits' deadlines."""
@@ -351,8 +351,7 @@ class Poller:
         if self._clock() < self._listen_again_at:
             return
         try:
-            async with asyncio.timeout(LISTEN_TIMEOUT):
-                await self._callbacks.ensure_listening(session.settings)
+            await self._callbacks.ensure_listening(session.settings)
         # Callbacks save polls, and no more: polling goes on as if there were none.
         except Exception as error:
             self._listen_again_at = self._clock() + LISTEN_RETRY_INTERVAL

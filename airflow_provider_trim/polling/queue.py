@@ -9,6 +9,9 @@ from collections.abc import Iterator
 MAX_SKIPPED = 1000
 """Old entries that are skipped one by one; for more, it costs less to rebuild the heap."""
 
+_Entry = tuple[float, int, str]
+"""Time, ticket and key. Of a key there may be several in the heap, of which the last one made counts."""
+
 
 class TimeQueue:
     """Keys in the order of their times; of equal times, the key that was put first comes first.
@@ -18,8 +21,8 @@ class TimeQueue:
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, str]] = []
-        self._entries: dict[str, tuple[float, int]] = {}
+        self._heap: list[_Entry] = []
+        self._entries: dict[str, _Entry] = {}
         self._ticket = 0
 
     def __contains__(self, key: str) -> bool:
@@ -38,7 +41,7 @@ class TimeQueue:
 
     def move(self, key: str, time: float) -> None:
         """Move a key that is there to another time; its place among equal times stays."""
-        before, ticket = self._entries[key]
+        before, ticket, _ = self._entries[key]
         if time != before:
             self._enter(key, time, ticket)
 
@@ -47,20 +50,21 @@ class TimeQueue:
         self._entries.pop(key, None)
 
     def _enter(self, key: str, time: float, ticket: int) -> None:
-        self._entries[key] = (time, ticket)
-        heapq.heappush(self._heap, (time, ticket, key))
+        self._entries[key] = entry = (time, ticket, key)
+        heapq.heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._entries) + 16:
             self._rebuild()
 
     def _rebuild(self) -> None:
-        self._heap = [(*entry, key) for key, entry in self._entries.items()]
+        self._heap = list(self._entries.values())
         heapq.heapify(self._heap)
 
     def peek(self) -> tuple[float, str] | None:
         """Return the first key and its time, or None."""
         while self._heap:
-            time, ticket, key = self._heap[0]
-            if self._entries.get(key) == (time, ticket):
+            entry = self._heap[0]
+            time, _, key = entry
+            if self._entries.get(key) is entry:
                 return time, key
             if len(self._heap) - len(self._entries) > MAX_SKIPPED:
                 self._rebuild()

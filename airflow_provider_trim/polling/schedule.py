@@ -32,6 +32,9 @@ from airflow_provider_trim.polling.turns import TurnQueue
 MAX_ROUNDS, MIN_OVERDUE_WINDOWS = 2.0, 2.0
 """Rounds of its task after which a trim that was not polled is overdue, and the windows that this is at least."""
 
+SETTLED_FOR = 0.001
+"""Seconds for which a schedule is up to date, unless something changes. Most permits are acquired sooner than that."""
+
 PORTION = 1000
 """Trims that :meth:`Schedule.settle` moves in one step, which takes some milliseconds."""
 
@@ -49,6 +52,8 @@ class Schedule:
     def __init__(self, policy: PollingPolicy) -> None:
         self._policy = policy
         self._budget = CallBudget()
+        self._settled_at = -math.inf
+        """When the last step was taken, if nothing has changed since."""
         self._entries: dict[str, Entry] = {}
         self._sizes: dict[str, int] = {}
         self._queue, self._overdue = TurnQueue(), TurnQueue()
@@ -68,11 +73,13 @@ class Schedule:
         :param calls: in each window; None for any number
         :param window: seconds
         """
-        self._budget.set(calls, window)
+        if self._budget.set(calls, window):
+            self._settled_at = -math.inf
 
     def use(self, durations: AccountDurations) -> None:
         """Plan with, and add to, what is known of an account's trims."""
         self._policy.use(durations)
+        self._settled_at = -math.inf
 
     def trims_of(self, task: str) -> int:
         """Return how many trims a task waits for."""
@@ -134,6 +141,7 @@ class Schedule:
         """Record a poll that showed whether the trim was done; :meth:`upsert` puts it back into the queue."""
         entry = self._entries.get(key)
         if entry is not None and self._budget.calls is not None:
+            self._settled_at = -math.inf
             entry.finished = finished
             age = max(0.0, now - entry.started_at)
             self._ask(lambda policy: policy.observe(entry, age, finished))
@@ -152,14 +160,17 @@ class Schedule:
 
         :returns: whether no step is left
         """
+        if 0.0 <= now - self._settled_at < SETTLED_FOR:
+            return True
         self._budget.advance(now)
         begins = not self._untimed
         if begins and self._ask(lambda policy: policy.replan(self._entries.values(), self._budget)):
             self._begin_to_retime()
-        elif begins:
-            return self._line_up(now)
         self._retime(PORTION)
-        return begins and not self._untimed and self._line_up(now)
+        if not begins or self._untimed or not self._line_up(now):
+            return False
+        self._settled_at = now
+        return True
 
     def next_due_at(self) -> float | None:
         """Return when :meth:`pop_due` has a trim as things stand, or None for never."""
@@ -241,6 +252,7 @@ class Schedule:
         return min(next_urgent, max(at, entry.not_before), overdue[0])
 
     def _enqueue(self, key: str, entry: Entry) -> None:
+        self._settled_at = -math.inf
         self._queue.put(key, self._due_at(entry), entry.task)
         self._overdue.put(key, self._overdue_at(entry), entry.task)
         for queue, time in ((self._urgent, entry.urgent_at), (self._last_polls, entry.last_poll_at)):
@@ -250,6 +262,7 @@ class Schedule:
                 queue.remove(key)
 
     def _remove(self, key: str) -> None:
+        self._settled_at = -math.inf
         for queue in (self._queue, self._overdue, self._urgent, self._last_polls):
             queue.remove(key)
 

@@ -62,7 +62,8 @@ class TurnQueue:
 
     def first(self) -> tuple[float, str] | None:
         """Return the first key by time, and its time, or None."""
-        return min(filter(None, (self._due.peek(), self._upcoming.peek())), default=None)
+        due, upcoming = self._due.peek(), self._upcoming.peek()
+        return due or upcoming if due is None or upcoming is None else min(due, upcoming)
 
     def line_up(self, now: float, most: float) -> bool:
         """Put keys that are due into their lines, a number of them at most, and return whether those were all."""

@@ -58,7 +58,9 @@ def excerpt(text: str, secret: str = "", limit: int = MAX_EXCERPT) -> str:
 
 def truncate(text: str, limit: int = MAX_EXCERPT) -> str:
     """Cut a text off, and escape what breaks a line, commands a terminal, or reorders what is read (bidi marks)."""
-    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:limit])
+    shown = text[:limit]
+    if not shown.isprintable():
+        shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in shown)
     return shown if len(text) <= limit and len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 

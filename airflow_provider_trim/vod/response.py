@@ -113,6 +113,8 @@ class ParsedResponse:
 
     def _raise_for_http_status(self, message: str) -> None:
         status = self.http_status
+        if status < HTTPStatus.BAD_REQUEST:
+            return
         said = f": {self.excerpt(message)}" if message else ""
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and "retry-after" in self.headers):
             raise self.error(TrimQuotaExceededError, f"rate limit exceeded{said}")
