@@ -254,7 +254,7 @@ def test_one_trim_and_never_a_lost_one(machine: type[OneTaskInstance]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=8 * settings.default.max_examples,
+            max_examples=4 * settings.default.max_examples,
             stateful_step_count=STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -205,6 +205,7 @@ def test_polls_adapt_to_observed_durations() -> None:
     assert schedule.due_at("999") > before
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("size", "median", "most"), [(10, 6.0, 4.0), (40, 12.0, 5.0), (100, 12.0, 8.0), (40, 1800.0, 22.5)]
 )
@@ -229,6 +230,7 @@ def test_the_last_trims_of_a_burst_do_not_run_out_of_calls(count: int, seconds: 
     assert max(simulation.simulate([0.0] * len(durations), durations, simulation.Quota(300))) < 25.0
 
 
+@pytest.mark.no_cover
 def test_steady_load_that_takes_the_whole_quota_leaves_no_call_unused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five trims of about two minutes, as fast as ten calls in five minutes can find them."""
     calls: list[float] = []
