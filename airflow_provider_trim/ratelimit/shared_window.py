@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from airflow_provider_trim.logs import contained_logger
 from airflow_provider_trim.ratelimit.storage import RedisStorage, StorageUnavailableError, key_of
-from airflow_provider_trim.ratelimit.window import Call, FallbackPace, LocalWindow, Window
+from airflow_provider_trim.ratelimit.window import CountedCall, FallbackPace, LocalWindow, Window
 
 MIN_WAIT = 0.01
 """Seconds; the least wait that is returned, since 0.0 stands for a permit."""
@@ -101,7 +101,7 @@ class SharedWindow(Window):
         self._generation: bytes | None = None
         """Changes when Redis has lost its data. None: this process's calls have to be recorded again."""
 
-    def made(self) -> tuple[Call, ...]:
+    def made(self) -> tuple[CountedCall, ...]:
         """Return this process's calls that still count, the oldest first."""
         return self._local.made()
 
@@ -111,7 +111,7 @@ class SharedWindow(Window):
         :returns: 0.0, or the seconds until one may be free
         """
         call = self._local.reserve(fraction)
-        if not isinstance(call, Call):
+        if not isinstance(call, CountedCall):
             return max(MIN_WAIT, call)
         try:
             wait = self._storage.call(lambda: self._acquire(call, fraction))
@@ -122,7 +122,7 @@ class SharedWindow(Window):
     async def aacquire(self) -> float:
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
         call = self._local.reserve()
-        if not isinstance(call, Call):
+        if not isinstance(call, CountedCall):
             return max(MIN_WAIT, call)
         try:
             wait = await self._storage.acall(lambda: self._acquire(call))
@@ -130,13 +130,13 @@ class SharedWindow(Window):
             return self._fall_back(call, error)
         return self._settle(call, wait)
 
-    def release(self) -> Call | None:
+    def release(self) -> CountedCall | None:
         """Give back the last permit."""
         if (call := self._local.release()) is not None:
             self._storage.submit(lambda: self._release_script(self._keys[:1], [call.name]))
         return call
 
-    def _acquire(self, call: Call, fraction: float = 1.0) -> float:
+    def _acquire(self, call: CountedCall, fraction: float = 1.0) -> float:
         """Request a permit from Redis; returns 0.0, or the seconds until one may be free."""
         generation = self._generation
         now = self._clock()
@@ -152,7 +152,7 @@ class SharedWindow(Window):
         self._generation = current if generation in (None, current) else None
         return 0.0 if permitted else max(MIN_WAIT, min(wait / _MICROSECONDS, self._local.period))
 
-    def _settle(self, call: Call, wait: float) -> float:
+    def _settle(self, call: CountedCall, wait: float) -> float:
         if wait:
             self._local.cancel(call)
         if self.falling_back:
@@ -160,7 +160,7 @@ class SharedWindow(Window):
             log.info("Quota storage reachable again; sharing the quota")
         return wait
 
-    def _fall_back(self, call: Call, error: StorageUnavailableError) -> float:
+    def _fall_back(self, call: CountedCall, error: StorageUnavailableError) -> float:
         self._generation = None
         if not self.falling_back:
             self.falling_back = True

@@ -41,8 +41,8 @@ _rename()
 os.register_at_fork(after_in_child=_rename)
 
 
-class Call(NamedTuple):
-    """One permitted call."""
+class CountedCall(NamedTuple):
+    """A call that counts against the quota."""
 
     made_at: float
     """Monotonic seconds."""
@@ -58,7 +58,7 @@ class Window:
         """Calls of this process that still count."""
         return len(self.made())
 
-    def made(self) -> tuple[Call, ...]:
+    def made(self) -> tuple[CountedCall, ...]:
         """Return the calls of this process that still count, the oldest first."""
         return ()
 
@@ -70,7 +70,7 @@ class Window:
         """Take a permit without blocking the event loop; otherwise as :meth:`acquire`."""
         return self.acquire()
 
-    def release(self) -> Call | None:
+    def release(self) -> CountedCall | None:
         """Give back the last permit, with which no call is made, and return what was counted for it."""
         return None
 
@@ -85,7 +85,12 @@ class LocalWindow(Window):
     """
 
     def __init__(
-        self, calls: int, period: float, *, clock: Callable[[], float] = time.monotonic, made: Iterable[Call] = ()
+        self,
+        calls: int,
+        period: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        made: Iterable[CountedCall] = (),
     ) -> None:
         self.limit = calls
         self.period = period * (1.0 + WINDOW_MARGIN_FRACTION) + WINDOW_MARGIN
@@ -94,7 +99,7 @@ class LocalWindow(Window):
         self._made = deque(made)
         self._lock = threading.Lock()
 
-    def made(self) -> tuple[Call, ...]:
+    def made(self) -> tuple[CountedCall, ...]:
         """Return the calls that still count, the oldest first."""
         with self._lock:
             self._expire(self._clock())
@@ -104,7 +109,7 @@ class LocalWindow(Window):
         """Return how many calls a part of the quota is: at least one, and at most all."""
         return max(1, math.floor(self.limit * min(fraction, 1.0)))
 
-    def reserve(self, fraction: float = 1.0) -> Call | float:
+    def reserve(self, fraction: float = 1.0) -> CountedCall | float:
         """Count a call and return it, or return the seconds until less than that part of the quota is used."""
         limit = self.limit_of(fraction)
         with self._lock:
@@ -112,11 +117,11 @@ class LocalWindow(Window):
             self._expire(now)
             if len(self._made) >= limit:
                 return self._made[-limit].made_at + self.period - now
-            call = Call(now, f"{process_name()}:{next(_serials)}")
+            call = CountedCall(now, f"{process_name()}:{next(_serials)}")
             self._made.append(call)
             return call
 
-    def cancel(self, call: Call) -> None:
+    def cancel(self, call: CountedCall) -> None:
         """Stop counting a call that is not made."""
         with self._lock:
             if self._made and self._made[-1] is call:
@@ -127,9 +132,9 @@ class LocalWindow(Window):
     def acquire(self, fraction: float = 1.0) -> float:
         """Take a permit while less than that part of the quota is used. Returns 0.0, or the seconds until it is."""
         reserved = self.reserve(fraction)
-        return 0.0 if isinstance(reserved, Call) else reserved
+        return 0.0 if isinstance(reserved, CountedCall) else reserved
 
-    def release(self) -> Call | None:
+    def release(self) -> CountedCall | None:
         """Give back the last permit."""
         with self._lock:
             return self._made.pop() if self._made else None

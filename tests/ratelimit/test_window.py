@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trim.ratelimit.window import WINDOW_MARGIN, Call, FallbackPace, LocalWindow
+from airflow_provider_trim.ratelimit.window import WINDOW_MARGIN, CountedCall, FallbackPace, LocalWindow
 from tests.support.clocks import Clock
 
 PERIOD = 10.55
@@ -77,8 +77,8 @@ def test_a_released_permit_can_be_taken_again(clock: Clock) -> None:
 def test_a_cancelled_call_counts_no_more(clock: Clock) -> None:
     window = LocalWindow(2, 10.0, clock=clock)
     first, second = window.reserve(), window.reserve()
-    assert isinstance(first, Call)
-    assert isinstance(second, Call)
+    assert isinstance(first, CountedCall)
+    assert isinstance(second, CountedCall)
     assert window.used == 2
     window.cancel(first)
     window.cancel(first)
