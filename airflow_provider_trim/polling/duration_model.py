@@ -48,6 +48,8 @@ _MAX_SURPLUS = 2.0
 class DurationModel:
     """The distribution of the time from submission (or first sight) to the end of a trim.
 
+    What is counted and what is computed from it are in one class, since :meth:`load` replaces both.
+
     :param median: median of the prior, in seconds
     :param sigma: standard deviation of the logarithm of the prior
     :param weight: how many trims the prior is worth

@@ -59,6 +59,11 @@ class TimeQueue:
         self._heap = list(self._entries.values())
         heapq.heapify(self._heap)
 
+    def first_due(self, now: float) -> str | None:
+        """Return the first key if it is due, or None."""
+        first = self.peek()
+        return first[1] if first is not None and first[0] <= now else None
+
     def peek(self) -> tuple[float, str] | None:
         """Return the first key and its time, or None."""
         while self._heap:

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Schedule:
-    """All trims of a poller.
+    """All trims of a poller. A change of one trim changes its place in all queues, so they are in one class.
 
     :param policy: says when a poll of a trim is worth a call
     """
@@ -167,7 +167,8 @@ class Schedule:
         if begins and self._ask(lambda policy: policy.replan(self._entries.values(), self._budget)):
             self._begin_to_retime()
         self._retime(PORTION)
-        if not begins or self._untimed or not self._line_up(now):
+        queues = (self._queue, self._overdue)
+        if not begins or self._untimed or not all(queue.line_up(now, PORTION) for queue in queues):
             return False
         self._settled_at = now
         return True
@@ -192,7 +193,7 @@ class Schedule:
         self._settle_all(now)
         if (self.next_last_poll_at() if last_polls_only else self._next()) > now:
             return None
-        key = self._first(self._last_polls, now) if last_polls_only else self._choose(now)
+        key = self._last_polls.first_due(now) if last_polls_only else self._choose(now)
         if key is None:
             return None
         self._remove(key)
@@ -206,9 +207,6 @@ class Schedule:
         while not self.settle(now):
             pass
 
-    def _line_up(self, now: float) -> bool:
-        return self._queue.line_up(now, PORTION) and self._overdue.line_up(now, PORTION)
-
     def _choose(self, now: float) -> str | None:
         """Return which trim is polled: one that is urgent, due (by turns) or next; every other time, an overdue one."""
         self._overdue_next = not self._overdue_next
@@ -216,15 +214,11 @@ class Schedule:
             return key
         first = self._queue.first()
         return (
-            self._first(self._urgent, now)
+            self._urgent.first_due(now)
             or self._queue.pop_due(now)
             or self._overdue.pop_due(now)
             or (None if first is None else first[1])
         )
-
-    def _first(self, queue: TimeQueue, now: float) -> str | None:
-        first = queue.peek()
-        return first[1] if first is not None and first[0] <= now else None
 
     def _count(self, entry: Entry, change: int) -> None:
         """Count a trim of a task in or out."""
