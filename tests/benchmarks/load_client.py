@@ -15,11 +15,18 @@ SETTLE = 5.0
 
 
 class Lag:
-    """Notes how late a sleep was at most since it was last asked."""
+    """Notes how late a sleep was, and how long Python's garbage collection took, at most since the last query."""
 
     def __init__(self) -> None:
-        self._most = 0.0
+        self._most = self._collection = self._collection_began = 0.0
         self.task = asyncio.ensure_future(self._run())
+        gc.callbacks.append(self._on_collection)
+
+    def _on_collection(self, phase: str, _: object) -> None:
+        now = time.monotonic()
+        if phase == "stop":
+            self._collection = max(self._collection, now - self._collection_began)
+        self._collection_began = now
 
     async def _run(self) -> None:
         while True:
@@ -27,9 +34,10 @@ class Lag:
             await asyncio.sleep(SLEEP)
             self._most = max(self._most, time.monotonic() - begin - SLEEP)
 
-    def most(self) -> float:
-        most, self._most = self._most, 0.0
-        return most
+    def most(self, name: str) -> dict[str, float]:
+        figures = {name: self._most, f"{name}, collection": self._collection}
+        self._most = self._collection = 0.0
+        return figures
 
 
 async def measure(number: int, seconds: float) -> dict[str, float]:
@@ -56,15 +64,15 @@ async def measure(number: int, seconds: float) -> dict[str, float]:
     gc.collect()
     gc.freeze()
     await asyncio.sleep(0.1)
-    lag.most()
+    lag.most("")
     tasks = await start_and_stop(number, SETTLE)
-    figures = {"starting": lag.most()}
+    figures = lag.most("starting")
     await asyncio.sleep(seconds)
-    figures["waiting"] = lag.most()
+    figures |= lag.most("waiting")
     for task in [*tasks, *warm]:
         task.cancel()
     await asyncio.sleep(SETTLE)
-    figures["ending"] = lag.most()
+    figures |= lag.most("ending")
     await asyncio.gather(*tasks, *warm, return_exceptions=True)  # whose own callbacks are not the triggers'
     lag.task.cancel()
     figures["left"] = len(asyncio.all_tasks() - {asyncio.current_task(), lag.task})
