@@ -34,10 +34,14 @@ class Lag:
             await asyncio.sleep(SLEEP)
             self._most = max(self._most, time.monotonic() - begin - SLEEP)
 
-    def most(self, name: str) -> dict[str, float]:
-        figures = {name: self._most, f"{name}, collection": self._collection}
-        self._most = self._collection = 0.0
-        return figures
+    def most(self) -> float:
+        most, self._most, self._collection = self._most, 0.0, 0.0
+        return most
+
+    def phase(self, name: str) -> dict[str, float]:
+        """Return both under the name of what went on meanwhile."""
+        collection = self._collection
+        return {name: self.most(), f"{name}, collection": collection}
 
 
 async def measure(number: int, seconds: float) -> dict[str, float]:
@@ -64,15 +68,15 @@ async def measure(number: int, seconds: float) -> dict[str, float]:
     gc.collect()
     gc.freeze()
     await asyncio.sleep(0.1)
-    lag.most("")
+    lag.most()
     tasks = await start_and_stop(number, SETTLE)
-    figures = lag.most("starting")
+    figures = lag.phase("starting")
     await asyncio.sleep(seconds)
-    figures |= lag.most("waiting")
+    figures |= lag.phase("waiting")
     for task in [*tasks, *warm]:
         task.cancel()
     await asyncio.sleep(SETTLE)
-    figures |= lag.most("ending")
+    figures |= lag.phase("ending")
     await asyncio.gather(*tasks, *warm, return_exceptions=True)  # whose own callbacks are not the triggers'
     lag.task.cancel()
     figures["left"] = len(asyncio.all_tasks() - {asyncio.current_task(), lag.task})
