@@ -9,9 +9,6 @@ from collections.abc import Iterator
 MAX_SKIPPED = 1000
 """Old entries that are skipped one by one; for more, it costs less to rebuild the heap."""
 
-_Entry = tuple[float, int, str]
-"""Time, ticket and key. Of a key there may be several in the heap, of which the last one made counts."""
-
 
 class TimeQueue:
     """Keys in the order of their times; of equal times, the key that was put first comes first.
@@ -21,8 +18,8 @@ class TimeQueue:
     """
 
     def __init__(self) -> None:
-        self._heap: list[_Entry] = []
-        self._entries: dict[str, _Entry] = {}
+        self._heap: list[tuple[float, int, str]] = []
+        self._entries: dict[str, tuple[float, int]] = {}
         self._ticket = 0
 
     def __contains__(self, key: str) -> bool:
@@ -41,7 +38,7 @@ class TimeQueue:
 
     def move(self, key: str, time: float) -> None:
         """Move a key that is there to another time; its place among equal times stays."""
-        before, ticket, _ = self._entries[key]
+        before, ticket = self._entries[key]
         if time != before:
             self._enter(key, time, ticket)
 
@@ -50,13 +47,15 @@ class TimeQueue:
         self._entries.pop(key, None)
 
     def _enter(self, key: str, time: float, ticket: int) -> None:
-        self._entries[key] = entry = (time, ticket, key)
-        heapq.heappush(self._heap, entry)
+        # Two tuples, so that one is freed at once when the key goes: objects that are left set off garbage collections,
+        # and ten thousand waits that end together would have the event loop stand still for one.
+        self._entries[key] = (time, ticket)
+        heapq.heappush(self._heap, (time, ticket, key))
         if len(self._heap) > 2 * len(self._entries) + 16:
             self._rebuild()
 
     def _rebuild(self) -> None:
-        self._heap = list(self._entries.values())
+        self._heap = [(*entry, key) for key, entry in self._entries.items()]
         heapq.heapify(self._heap)
 
     def first_due(self, now: float) -> str | None:
@@ -67,9 +66,8 @@ class TimeQueue:
     def peek(self) -> tuple[float, str] | None:
         """Return the first key and its time, or None."""
         while self._heap:
-            entry = self._heap[0]
-            time, _, key = entry
-            if self._entries.get(key) is entry:
+            time, ticket, key = self._heap[0]
+            if self._entries.get(key) == (time, ticket):
                 return time, key
             if len(self._heap) - len(self._entries) > MAX_SKIPPED:
                 self._rebuild()
