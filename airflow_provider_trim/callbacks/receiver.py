@@ -52,6 +52,7 @@ class CallbackReceiver:
     :param on_callback: is given the transNo of a trim that may be done
     :param on_unreliable: called when callbacks may have been missed
     :param metrics: takes measurements
+    :param start_timeout: seconds that it may take to begin, whatever is waited for
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class CallbackReceiver:
         on_unreliable: Callable[[], None],
         *,
         metrics: AccountMetrics | None = None,
+        start_timeout: float = START_TIMEOUT,
     ) -> None:
+        self._start_timeout = start_timeout
         self._counts: Counter[str] = Counter()
         """By metric, what this poller has counted."""
         self._metrics = metrics or AccountMetrics()
@@ -87,7 +90,7 @@ class CallbackReceiver:
             self._settings, self._key = settings, callback_key(settings)
             self._health = callback_health(settings.account)
             try:
-                async with asyncio.timeout(START_TIMEOUT):
+                async with asyncio.timeout(self._start_timeout):
                     await self._start(settings)
             except BaseException:
                 self._stop()

@@ -47,8 +47,8 @@ class TimeQueue:
         self._entries.pop(key, None)
 
     def _enter(self, key: str, time: float, ticket: int) -> None:
-        # Two tuples, so that one is freed at once when the key goes: objects that are left set off garbage collections,
-        # and ten thousand waits that end together would have the event loop stand still for one.
+        # Two tuples, so that one is freed when the key is removed. If thousands of waits end together and free little,
+        # Python collects garbage, which blocks the event loop.
         self._entries[key] = (time, ticket)
         heapq.heappush(self._heap, (time, ticket, key))
         if len(self._heap) > 2 * len(self._entries) + 16:

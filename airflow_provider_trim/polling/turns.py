@@ -63,7 +63,9 @@ class TurnQueue:
     def first(self) -> tuple[float, str] | None:
         """Return the first key by time, and its time, or None."""
         due, upcoming = self._due.peek(), self._upcoming.peek()
-        return due or upcoming if due is None or upcoming is None else min(due, upcoming)
+        if due is None or upcoming is None:
+            return due or upcoming
+        return min(due, upcoming)
 
     def line_up(self, now: float, most: float) -> bool:
         """Put keys that are due into their lines, a number of them at most, and return whether those were all."""

@@ -21,7 +21,7 @@ from tests.support.worker_starts import PLUGIN, runs_started
 
 RUNS, QUICK_RUNS = 5, 1
 TRIM_SECONDS, INTERVAL = 12.0, 10
-"""With less than 6 s, Airflow 3.3 fails rescheduled tasks now and then: it learns of a process's end up to 5 s late."""
+"""Seconds. With an interval of 5 s, Airflow 3.3 may fail a rescheduled task: it learns up to 5 s late of its end."""
 STAGGER = 2.0
 """Seconds by which each trim takes longer than the one before, so that they end at all moments of an interval."""
 LIMIT = 300.0

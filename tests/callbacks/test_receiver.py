@@ -481,6 +481,16 @@ async def test_unexpected_error_of_the_listener_is_tried_again(
     receiver.close()
 
 
+async def test_a_start_that_takes_too_long_is_given_up_and_tried_again(emulator: TrimEmulator) -> None:
+    callbacks = Callbacks(emulator, quota_storage="redis://127.0.0.1:1")
+    receiver = CallbackReceiver(time.monotonic, lambda trans_no: None, lambda: None, start_timeout=0.0)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await receiver.ensure_listening(callbacks.settings)
+        assert not receiver.receiving
+    receiver.close()
+
+
 @pytest.mark.parametrize("ticks", range(8))
 async def test_cancellation_while_the_listener_starts_leaves_nothing(callbacks: Callbacks, ticks: int) -> None:
     def handle(claim: Claim) -> bool:

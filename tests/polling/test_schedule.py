@@ -462,6 +462,41 @@ def test_hint_about_a_trim_that_is_polled_or_unknown_is_ignored() -> None:
     assert picked(schedule, NOW + 100) == []
 
 
+def test_a_plan_is_checked_once_for_a_poll_and_again_when_something_has_changed() -> None:
+    class CountingPolicy(RoundRobinPolicy):
+        checks = 0
+
+        def replan(self, trims: Any, budget: Any) -> bool:
+            CountingPolicy.checks += 1
+            return super().replan(trims, budget)
+
+    def checked(now: float) -> int:
+        before = CountingPolicy.checks
+        schedule.settle(now)
+        schedule.next_due_at()
+        schedule.settle(now)
+        return CountingPolicy.checks - before
+
+    schedule = Schedule(CountingPolicy())
+    schedule.set_quota(10, 300.0)
+    for key in ("a", "b"):
+        put(schedule, key, NOW)
+    assert checked(NOW) > 0
+    assert checked(NOW) == checked(NOW + 0.0005) == 0
+    for change in (
+        lambda: schedule.set_quota(20, 300.0),
+        lambda: schedule.use(AccountDurations()),
+        lambda: put(schedule, "c", NOW),
+        lambda: schedule.expedite("c", NOW),
+        lambda: schedule.record("c", NOW, finished=False),
+        lambda: schedule.discard("c"),
+        lambda: schedule.pop_due(NOW),
+    ):
+        change()
+        assert checked(NOW) > 0
+    assert checked(NOW + 1.0) > 0
+
+
 def test_trim_that_is_due_and_cannot_be_polled_costs_no_call() -> None:
     """While the connection can't be loaded, say: the calls are still there after that."""
     schedule = Schedule(RoundRobinPolicy())
