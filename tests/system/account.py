@@ -13,7 +13,6 @@ from airflow_provider_trim.emulator import TrimEmulator
 from tests.system.deployment import Deployment
 from tests.system.figures import say
 
-TRIMS_PER_RUN = 10
 WITHOUT_WORKERS = "waits_without_workers"
 BY_DEFAULT = "waits_by_default"
 """The same, but failed polls in a row end a wait, as they do by default."""
@@ -49,7 +48,7 @@ class Account:
     def wait_in(
         self, runs: int, *, without_workers: bool = False, duration: Callable[[], float] = lambda: math.inf
     ) -> None:
-        """Start a number of runs that wait for ten trims each.
+        """Start a number of runs that wait for trims.
 
         :param duration: gives the seconds that a trim takes; by default each ends on request
         """
@@ -71,9 +70,8 @@ class Account:
         """Start a run."""
         return self.airflow.trigger(dag_id, conn_id=self.name, prefix=prefix, received=str(self._folder))
 
-    @staticmethod
-    def trans_nos(prefix: str) -> list[str]:
-        return [f"{prefix}-{number}" for number in range(TRIMS_PER_RUN)]
+    def trans_nos(self, prefix: str) -> list[str]:
+        return [f"{prefix}-{number}" for number in range(self.airflow.trims_per_run)]
 
     @property
     def waiting(self) -> list[str]:

@@ -36,8 +36,11 @@ def quick(pytestconfig: pytest.Config) -> bool:
 
 
 @pytest.fixture(scope="session")
-def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Deployment(HOME, opentelemetry=request.config.getoption("--opentelemetry")) as deployment:
+def airflow(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, quick: bool
+) -> Iterator[Deployment]:
+    opentelemetry = request.config.getoption("--opentelemetry")
+    with Deployment(HOME, opentelemetry=opentelemetry, trims_per_run=6 if quick else 10) as deployment:
         figures.say("all processes are healthy")
         for dag_id in ("waits", WITHOUT_WORKERS, BY_DEFAULT, "submits", "thousands", "undisturbed"):
             deployment.wait_for_dag(dag_id)

@@ -70,11 +70,13 @@ class Deployment(LiveAirflow):
 
     :param home: folder for logs; what is in it is deleted first
     :param opentelemetry: send metrics by it; by default StatsD
+    :param trims_per_run: for which a run of one of the DAGs waits
     """
 
-    def __init__(self, home: Path, *, opentelemetry: bool = False) -> None:
+    def __init__(self, home: Path, *, opentelemetry: bool = False, trims_per_run: int = 10) -> None:
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
+        self.trims_per_run = trims_per_run
         self._servers = contextlib.ExitStack()
         self.postgres = PostgresServer()
         self.broker = RedisServer()
@@ -102,7 +104,11 @@ class Deployment(LiveAirflow):
         super().__init__(home, DAGS, connections={}, settings=settings, processes=processes(home))
         self.secrets_hang = home / "secrets-hang"
         """The secrets backend hangs while this file exists."""
-        self.environment |= {"HANGING_SECRETS": str(self.secrets_hang), "PYTHONPATH": str(DAGS.parents[2])}
+        self.environment |= {
+            "HANGING_SECRETS": str(self.secrets_hang),
+            "PYTHONPATH": str(DAGS.parents[2]),
+            "TRIMS_PER_RUN": str(trims_per_run),
+        }
         if isinstance(self.metrics, OtlpReceiver):
             self.environment |= self.metrics.environment()
 

@@ -23,7 +23,7 @@ from airflow_provider_trim.emulator import (
     ResetMidResponse,
     TrimEmulator,
 )
-from tests.system.account import TRIMS_PER_RUN, WITHOUT_WORKERS, Account
+from tests.system.account import WITHOUT_WORKERS, Account
 from tests.system.deployment import TRIGGERERS, Deployment
 from tests.system.figures import most_in_any, say
 from tests.system.soak_report import Sample, Soak
@@ -60,7 +60,7 @@ class Soaking:
     @property
     def count(self) -> int:
         """All trims so far."""
-        return TRIMS_PER_RUN * (len(self.account.runs) + len(self.account.runs_without_workers))
+        return self.airflow.trims_per_run * (len(self.account.runs) + len(self.account.runs_without_workers))
 
     @property
     def minute(self) -> float:
@@ -68,7 +68,7 @@ class Soaking:
 
     def top_up(self) -> None:
         """Start one run where there is room for its trims."""
-        if len(self.emulator.running) > self.trims - TRIMS_PER_RUN:
+        if len(self.emulator.running) > self.trims - self.airflow.trims_per_run:
             return
         self.account.wait_in(1, without_workers=RANDOM.random() > WORKERS_SHARE, duration=duration)
 

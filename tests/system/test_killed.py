@@ -26,7 +26,7 @@ def test_triggerers_are_killed(airflow: Deployment, account: Callable[..., Accou
     recoveries = []
     for kill in range(1, kills + 1):
         # Some trims end just before: the triggerer may have seen it, and may have reported it to Airflow, or not.
-        ending = RANDOM.sample(waits.waiting, max(1, 10 * runs // (kills + 1) - 1))
+        ending = RANDOM.sample(waits.waiting, max(1, len(waits.ends) // (kills + 1) - 1))
         waits.finish(ending)
         # At any moment of its work.
         time.sleep(RANDOM.uniform(0.0, 4.0))

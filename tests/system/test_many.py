@@ -17,7 +17,7 @@ SCENARIO = "many runs, one quota"
 
 
 def test_many_runs_share_a_quota(airflow: Deployment, account: Callable[..., Account], quick: bool) -> None:
-    runs, calls, window = (3, 60, 10) if quick else (30, 300, 30)
+    runs, calls, window = (3, 40, 10) if quick else (30, 300, 30)
     with_workers = max(1, runs // 5)  # two processes for each wait are what takes this machine longest
     many = account("many", quota=(calls, window), quota_storage=airflow.quota.url)
     with stalls.measured() as machine:

@@ -72,7 +72,7 @@ def test_components_are_restarted(airflow: Deployment, account: Callable[..., Ac
     restarted = ("api-server", "scheduler", "dag-processor")
     for name in restarted:
         # Some waits end while it is down.
-        waits.finish(waits.waiting[:3])
+        waits.finish(waits.waiting[: len(waits.ends) // 4])
         began = time.monotonic()
         airflow.kill(name)
         waits.wait_until_polled(waits.waiting, since=began)

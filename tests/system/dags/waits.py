@@ -8,6 +8,7 @@ event loop, where that takes 7 ms of all waits' time.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow_provider_trim.operators.trim import TrimVideoOperator
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
 
-TRIMS_PER_RUN = 10
+TRIMS_PER_RUN = int(os.environ["TRIMS_PER_RUN"])
 LONG = pendulum.duration(hours=2)
 RUN = {"schedule": None, "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"), "catchup": False}
 
@@ -31,7 +32,7 @@ def receive(infos: Any, dag_run: Any) -> None:
 
 
 with DAG("waits", **RUN):
-    # Ten tasks a run, each waiting for a trim of its own. No retries: what fails once has failed.
+    # A task for each trim of a run. No retries: what fails once has failed.
     waits = TrimTaskStatusSensor.partial(
         task_id="wait",
         trim_conn_id="{{ dag_run.conf.conn_id }}",
