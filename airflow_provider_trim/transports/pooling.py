@@ -107,6 +107,7 @@ class _Connection(HTTPConnection):
         super().__init__(**kwargs)
         self._exchange = exchange
         self.response_class: Any = functools.partial(_Response, exchange)
+        self._unsent: bytearray | None = None
 
     def _new_conn(self) -> Any:
         failures = self._exchange.failures
@@ -129,8 +130,21 @@ class _Connection(HTTPConnection):
             target = "/" + target.split("/", 3)[3]
         super().putrequest(method, target, *args, **kwargs)
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request in one go: urllib3 would send its head and its body in a packet each."""
+        self._unsent = bytearray()
+        try:
+            super().request(*args, **kwargs)
+            request = bytes(self._unsent)
+        finally:
+            self._unsent = None
+        self.send(request)
+
     def send(self, data: Any) -> None:
         """Send bytes before the deadline."""
+        if self._unsent is not None:
+            self._unsent += data
+            return
         if self.sock is None:
             self.connect()
         with translated(self._exchange.failures, passing=_HANDLED):

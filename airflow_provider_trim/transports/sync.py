@@ -39,6 +39,7 @@ class SyncTransport:
         self._proxy = proxy
         self._ca_state = ca_state(settings)
         self._origin = f"{url.scheme}://{url.netloc}/"
+        self._prepared = requests.Request(url=self._origin).prepare()
         self._secret = settings.password.get_secret_value()
         self._failures = Failures(url.netloc, proxy, settings.timeout, connect_timeout(settings))
         self._exchange = Exchange(self._failures, clock)
@@ -76,9 +77,11 @@ class SyncTransport:
 
     def _send(self, request: Request) -> requests.Response:
         # Prepared without the session, whose defaults (.netrc, cookies, headers) would change what was signed, and
-        # without the path and query, which the connection writes as they are.
-        headers = {"Host": request.host, **request.headers}
-        prepared = requests.Request(request.method, self._origin, headers, data=request.body).prepare()
+        # without the path and query, which the connection writes as they are. So the URL is prepared only once.
+        prepared = self._prepared.copy()
+        prepared.prepare_method(request.method)
+        prepared.prepare_headers({"Host": request.host, **request.headers})
+        prepared.prepare_body(request.body, None)
         return self._session.send(
             prepared, timeout=None, proxies=self._proxies, allow_redirects=False, stream=True
         )  # the time limit is the exchange's
