@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowFailException, conf
-from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.operators.idempotent_submit import SUBMISSION_FIELDS, TrimRequest, submit_once
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.mixin import TrimWaitingMixin
@@ -55,8 +54,6 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
     :raises ValueError: a number or ``on_failure`` is wrong, by its name
     """
 
-    template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
-    operator_extra_links = (TrimVideoLink(),)
     ui_color = "#e6f1f2"
 
     def __init__(
@@ -92,10 +89,6 @@ class TrimVideoInfoOperator(TrimWaitingMixin):
             return self._push(self._wait(trans_nos, self._wait_options(self.poll_interval)), context)
         with self._hook() as hook:
             return self._push(self._results(trans_nos, [self._poll_once(hook, name) for name in trans_nos]), context)
-
-    def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
-        """Go on in a worker when the triggerer's wait has ended."""
-        return self._push(self._results_from_event(event, trans_no), context)
 
     def _poll_once(self, hook: TrimApiHook, trans_no: str) -> Verdict:
         try:
@@ -152,7 +145,6 @@ class TrimVideoOperator(TrimWaitingMixin):
     """
 
     template_fields: Sequence[str] = (*SUBMISSION_FIELDS, "notify_url", "trans_no", "trim_conn_id")
-    operator_extra_links = (TrimVideoLink(),)
     ui_color = "#f0e6f2"
 
     # Longer than other functions: each argument takes a line.
@@ -226,10 +218,6 @@ class TrimVideoOperator(TrimWaitingMixin):
         if expects_callback:
             options = dataclasses.replace(options, expects_callback=True)
         return self._push(self._wait(trans_nos, options, clip_seconds=clip_seconds), context)
-
-    def execute_complete(self, context: Context, event: Any = None, trans_no: str | None = None) -> Any:
-        """Go on in a worker when the triggerer's wait has ended."""
-        return self._push(self._results_from_event(event, trans_no), context)
 
     def on_kill(self) -> None:
         """Say that the trim goes on."""

@@ -21,7 +21,6 @@ from airflow_provider_trim.compat import (
     PokeReturnValue,
     conf,
 )
-from airflow_provider_trim.links.trim import TrimVideoLink
 from airflow_provider_trim.sensors.airflow2 import first_reschedule_start
 from airflow_provider_trim.sensors.start_from_trigger import (
     StartTriggerArgsWhenRead,
@@ -106,8 +105,6 @@ class TrimTaskStatusSensor(TrimWaitingMixin, BaseSensorOperator):
     :raises ValueError: a number or ``on_failure`` is wrong, by its name, or something can't be done without a worker
     """
 
-    template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
-    operator_extra_links = (TrimVideoLink(),)
     start_trigger_args = StartTriggerArgsWhenRead()
 
     _started: float | None = None

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator
-from airflow_provider_trim.links.trim import URL_KEY
+from airflow_provider_trim.links.trim import URL_KEY, TrimVideoLink
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
 from airflow_provider_trim.waiting.mapped import checkable, checked_partial, mapped_arguments, with_default_args
@@ -44,6 +44,9 @@ TRIGGER_TIMED_OUT = "Trigger timeout"
 
 class TrimWaitingMixin(BaseOperator):
     """Waits for trims. A mixin for Airflow's own base classes."""
+
+    template_fields: Sequence[str] = ("trans_no", "trim_conn_id")
+    operator_extra_links = (TrimVideoLink(),)
 
     trans_no: Any
     trim_conn_id: str
@@ -237,6 +240,10 @@ class TrimWaitingMixin(BaseOperator):
             if getattr(outlet, "uri", None) or type(outlet).__name__ == "AssetNameRef":
                 accessor = context["outlet_events"][outlet]
                 accessor.extra = {**extra, **accessor.extra}
+
+    def execute_complete(self, context: Context, event: Any = None, trans_no: Any = None) -> Any:
+        """Go on in a worker when the triggerer's wait has ended."""
+        return self._push(self._results_from_event(event, trans_no), context)
 
     def _push(self, results: TrimResults, context: Context) -> Any:
         """Push the ids of finished trims under keys of their own, and return ``videoInfo``."""
