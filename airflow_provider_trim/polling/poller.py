@@ -99,11 +99,7 @@ class Poller:
         self._clock = clock
         self._metrics = metrics or AccountMetrics()
         self._on_idle = on_idle
-        self._connection = (
-            ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock, metrics=self._metrics)
-            if connection is None
-            else connection
-        )
+        self._connection = connection or ConnectionCache(load, MAX_CONCURRENT_CALLS, clock=clock, metrics=self._metrics)
         self._credentials = CredentialGate()
         self._schedule = Schedule(ExpectedDelayPolicy()) if schedule is None else schedule
         self._permits = Permits(self._schedule)
@@ -225,12 +221,10 @@ class Poller:
                 await asyncio.sleep(pause)
                 continue
             await self._settle()
-            if not self._connection.is_current(session):  # replaced meanwhile, and closed
-                self._permits.release()
-            elif (poll := self._pop_due(session, version)) is not None:
+            # The session may have been replaced meanwhile, and closed.
+            if self._connection.is_current(session) and (poll := self._pop_due(session, version)) is not None:
                 return poll
-            else:
-                self._permits.release()
+            self._permits.release()
 
     async def _settle(self) -> None:
         """Bring the schedule up to date, in portions between which the event loop serves others."""

@@ -107,9 +107,12 @@ class PollState:
         self._require_open()
         event = event_of(outcome)
         if event is Event.SUCCESSFUL and isinstance(outcome, TrimTask):
-            return self._succeed(outcome)
+            self._transition(event)
+            return Success(outcome)
         if event is Event.REJECTED:
-            return self._fail(Event.REJECTED, self._rejection(outcome))
+            if isinstance(outcome, TrimTask):
+                outcome = TrimApiError(f"trim {self.trans_no} has status {int(outcome.status)}")
+            return self._fail(event, outcome)
         if now < self.next_poll_at:  # the poll was made for another wait of the trim
             return PollAgain(self.next_poll_at)
         decision = self._decide(event, outcome, now, version, credentials_accepted)
@@ -189,8 +192,7 @@ class PollState:
         if self._refused_version is None or version > self._refused_version:
             self._refused_version = version
             self._auth_failures += 1
-        allowed = self._allowed_auth_failures(credentials_accepted)
-        if self._auth_failures >= allowed:
+        if self._auth_failures >= self._allowed_auth_failures(credentials_accepted):
             return self._fail(Event.GIVE_UP, error, worth_retrying=True)
         delay = max(retry_delay(self._auth_failures, self.interval, self._jitter), error.retry_after or 0.0)
         message = f"{error}; reloading the connection in case its credentials were rotated"
@@ -239,18 +241,9 @@ class PollState:
             return float("inf")
         return max(limit, 2) if credentials_accepted or self._credentials_accepted else 2
 
-    def _succeed(self, task: TrimTask) -> Success:
-        self._transition(Event.SUCCESSFUL)
-        return Success(task)
-
     def _fail(self, event: Event, error: TrimError, worth_retrying: bool = False) -> Failure:
         self._transition(event)
         return Failure(error, worth_retrying)
-
-    def _rejection(self, outcome: TrimTask | TrimError) -> TrimError:
-        if isinstance(outcome, TrimError):
-            return outcome
-        return TrimApiError(f"trim {self.trans_no} has status {int(outcome.status)}")
 
     def _poll_again(self, now: float, pause: float, message: str | None, level: int = logging.WARNING) -> PollAgain:
         self._polls += 1
