@@ -49,7 +49,8 @@ class Recorder(Metrics):
     def reset(self) -> None:
         """Forget everything; in a process that was forked, another thread may have held the lock."""
         self._lock = threading.Lock()
-        self._active = False
+        self.active = False
+        """Whether there is anything to export, or being exported."""
         self._pending = Measurements()
         self._sources: dict[GaugeSource, None] = {}
         self._last: dict[Series, float] = {}
@@ -92,14 +93,9 @@ class Recorder(Metrics):
         """Hold the lock, then have what was changed exported."""
         with self._lock:
             yield
-            begin, self._active = not self._active, True
+            begin, self.active = not self.active, True
         if begin:
             self.on_active()
-
-    @property
-    def active(self) -> bool:
-        """Whether there is anything to export, or being exported."""
-        return self._active
 
     def take(self) -> Measurements:
         """Return what was measured since the last call, and the gauges as they are now."""
@@ -124,5 +120,5 @@ class Recorder(Metrics):
         with self._lock:
             if self._pending or self._sources or any(METRICS[series[0]].resets for series in self._last):
                 return False
-            self._active = False
+            self.active = False
             return True
