@@ -38,7 +38,9 @@ TRANS_NO_MAX_LENGTH = 32
 
 _PARAMETER_CODES = (1000, 24112000)
 """The vendor's common codes for a parameter error; they don't say which."""
-_JSON_SCHEMES = ("cnc-hmac-sha256", "api-key")
+
+JSON_SCHEMES = ("cnc-hmac-sha256", "api-key")
+"""Those of the vendor's newer hosts, which take parameters as JSON."""
 
 
 def check_trans_no(trans_no: object) -> str:
@@ -106,7 +108,7 @@ def parse_submission(response: Response, settings: TrimSettings, now: float) -> 
 
 def _build(settings: TrimSettings, action: str, parameters: Mapping[str, Any], now: float) -> Request:
     url = f"{settings.base_url}{settings.api_path}/{action}"
-    as_json = settings.auth in _JSON_SCHEMES
+    as_json = settings.auth in JSON_SCHEMES
     parameters = {**dict(settings.parameters), **parameters}
     headers = {
         "Accept": "application/json",

@@ -38,7 +38,7 @@ from airflow_provider_trim.vod.errors import TrimSettingsError
 from airflow_provider_trim.vod.parameters import Parameters, parse_parameters
 from airflow_provider_trim.vod.redaction import redact, truncate
 from airflow_provider_trim.vod.schemes import scheme_names
-from airflow_provider_trim.vod.validation import first_problem, lower, number
+from airflow_provider_trim.vod.validation import first_problem, number, on_text
 
 DEFAULT_HOST = "https://api.cloudv.haplat.net"
 """The host of the vendor's page `Get Trimming Task Status
@@ -80,10 +80,6 @@ def _parse_verify(value: object) -> bool | str:
     raise ValueError("must be true, false, or the path of a CA file")
 
 
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
 def _known_scheme(value: object) -> str:
     names = scheme_names()
     if not isinstance(value, str) or value not in names:
@@ -118,11 +114,11 @@ class TrimSettings(BaseModel):
     login: str = Field(default="", repr=False)
     password: SecretStr = SecretStr("")
 
-    auth: Annotated[str, BeforeValidator(_known_scheme), BeforeValidator(lower)] = "token"
+    auth: Annotated[str, BeforeValidator(_known_scheme), on_text(str.lower)] = "token"
     """See :mod:`airflow_provider_trim.vod.schemes`."""
     token_header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = None
     """Name of a header (RFC 9110, token) that takes the verification token, instead of a request parameter."""
-    method: Annotated[Literal["POST", "GET"], BeforeValidator(_upper)] = "POST"
+    method: Annotated[Literal["POST", "GET"], on_text(str.upper)] = "POST"
     timeout: Annotated[float, Field(gt=0, le=600), BeforeValidator(number)] = 30.0
     """Seconds for one whole call; at most 10 of them to connect."""
     verify: Annotated[bool | str, PlainValidator(_parse_verify)] = True

@@ -8,6 +8,7 @@ and `VideoClip <https://documents.cdnetworks.com/document/api-doc/26637>`_, and 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -30,11 +31,11 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_trim.vod.errors import TrimParameterError
-from airflow_provider_trim.vod.protocol import check_trans_no
+from airflow_provider_trim.vod.protocol import JSON_SCHEMES, check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable_character
-from airflow_provider_trim.vod.validation import Optional, first_problem, lower, number
+from airflow_provider_trim.vod.validation import Optional, first_problem, number, on_text
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
@@ -52,6 +53,7 @@ _ALLOWED = {
     "notify_url": "must be an http or https URL",
     "enable_video_transcode": "must be true or false",
 }
+_SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
 
@@ -92,10 +94,6 @@ def _shown(value: object) -> str:
     return f"a value of type {type(value).__name__}"
 
 
-def _strip(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
-
-
 def _as_text(value: object) -> object:
     # Python itself refuses to write out very long integers, by a ValueError.
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -105,20 +103,12 @@ def _as_text(value: object) -> object:
     return text
 
 
-def _size(value: str) -> str:
-    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", value, re.ASCII):
-        raise ValueError(_ALLOWED["resolution"])
-    return value
-
-
 def _web_address(value: str) -> str:
-    try:
+    with contextlib.suppress(ValueError):
         parts = urlsplit(value)
-    except ValueError:
-        raise ValueError(_ALLOWED["notify_url"]) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not all("!" <= letter <= "~" for letter in value):
-        raise ValueError(_ALLOWED["notify_url"])
-    return value
+        if parts.scheme in ("http", "https") and parts.hostname and all("!" <= letter <= "~" for letter in value):
+            return value
+    raise ValueError(_ALLOWED["notify_url"])
 
 
 _Time = Annotated[float, BeforeValidator(as_seconds)]
@@ -141,13 +131,13 @@ class TrimSubmission(BaseModel):
 
     trans_no: str
     """The caller's own id of the trim, at most 32 characters, unique on the caller's side."""
-    video_id: Annotated[_Text, BeforeValidator(_strip)]
+    video_id: Annotated[_Text, on_text(str.strip)]
     seek_start: _Time
     """Seconds from the video's beginning."""
     duration: _Time
     """Seconds."""
     filename: _Text
-    resolution: Optional[Annotated[str, BeforeValidator(_as_text), AfterValidator(_size)]] = None
+    resolution: Optional[Annotated[str, Field(pattern=_SIZE), BeforeValidator(_as_text)]] = None
     frame_rate: Optional[_Positive] = None
     """Hz."""
     video_bit_rate: Optional[_Positive] = None
@@ -157,7 +147,7 @@ class TrimSubmission(BaseModel):
     sampling_rate: Optional[_Positive] = None
     """Hz; for flv one of 44100, 22050, 11025."""
     notify_url: Optional[Annotated[str, AfterValidator(_web_address)]] = None
-    suffix: Optional[Annotated[Literal["flv", "mp4"], BeforeValidator(lower)]] = None
+    suffix: Optional[Annotated[Literal["flv", "mp4"], on_text(str.lower)]] = None
     """Container; the service's default is flv."""
     enable_video_transcode: Optional[bool] = None
     """Transcode even where that is not needed."""
@@ -192,7 +182,8 @@ class TrimSubmission(BaseModel):
     def to_wire(self, settings: TrimSettings) -> Mapping[str, str | int]:
         """Return the parameters under the names that the connection's host understands."""
         given = self._wire()
-        if "samplingRate" in given and _uses_newer_names(settings):
+        newer = settings.auth in JSON_SCHEMES or urlsplit(settings.base_url).hostname in _NEWER_HOSTS
+        if newer and "samplingRate" in given:
             # Their documentation and SDK have only this name, probably a misspelling.
             given["tassamplingRatekId"] = given.pop("samplingRate")
         return given
@@ -215,8 +206,3 @@ class TrimSubmission(BaseModel):
         if self.enable_video_transcode is not None:
             given["enableVideoTranscode"] = int(self.enable_video_transcode)
         return given
-
-
-def _uses_newer_names(settings: TrimSettings) -> bool:
-    newer_host = urlsplit(settings.base_url).hostname in _NEWER_HOSTS
-    return newer_host or settings.auth in ("cnc-hmac-sha256", "api-key")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
@@ -53,9 +53,9 @@ Optional = Annotated[_Value | None, BeforeValidator(_empty_is_none)]
 """A value that may be None, or an empty text, which is None."""
 
 
-def lower(value: object) -> object:
-    """Return a text in lower case; anything else as it is."""
-    return value.lower() if isinstance(value, str) else value
+def on_text(change: Callable[[str], str]) -> BeforeValidator:
+    """Return a validator that changes a text, and leaves anything else to those after it."""
+    return BeforeValidator(lambda value: change(value) if isinstance(value, str) else value)
 
 
 def number(value: object) -> object:
