@@ -43,25 +43,26 @@ JSON_SCHEMES = ("cnc-hmac-sha256", "api-key")
 """Those of the vendor's newer hosts, which take parameters as JSON."""
 
 
-def check_trans_no(trans_no: object) -> str:
+def check_trans_no(trans_no: object, name: str = "trans_no") -> str:
     """Return a transNo that the service may know, without blanks around it; each one passes here before any call.
 
+    :param name: what messages call it
     :raises TransNoEmptyError: it is empty or None
     :raises TransNoIllegalError: it is no string, or longer than 32 characters
     """
     if isinstance(trans_no, str):
         trans_no = trans_no.strip()  # what templates and shells leave
     if trans_no is None or trans_no == "":
-        raise TransNoEmptyError("trans_no is empty; it must be the transNo under which the trim was submitted")
+        raise TransNoEmptyError(f"{name} is empty; it must be the transNo under which the trim was submitted")
     if not isinstance(trans_no, str):
-        raise TransNoIllegalError(f"trans_no must be a string, not {type(trans_no).__name__}")
+        raise TransNoIllegalError(f"{name} must be a string, not {type(trans_no).__name__}")
     fault = ""
     if len(trans_no) > TRANS_NO_MAX_LENGTH:
         fault = f"has {len(trans_no)} characters; at most {TRANS_NO_MAX_LENGTH} are allowed"
     elif what := unstorable_character(trans_no):
         fault = f"must not contain {what}, which Airflow can't store"
     if fault:
-        raise TransNoIllegalError(f"trans_no {fault}: '{truncate(trans_no, 80)}'")
+        raise TransNoIllegalError(f"{name} {fault}: '{truncate(trans_no, 80)}'")
     return trans_no
 
 

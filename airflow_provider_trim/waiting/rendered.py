@@ -31,8 +31,9 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
 
 
-def _is_none_text(value: object) -> bool:
-    return isinstance(value, str) and value.strip() == "None"
+def _fault_of_missing(value: object, otherwise: str) -> str:
+    is_text = isinstance(value, str) and value.strip()
+    return f"is the text 'None', {_TEMPLATE_HINT}" if is_text else otherwise
 
 
 def plain(value: object) -> Any:
@@ -59,7 +60,7 @@ def required(name: str, value: object) -> Any:
     :raises TrimParameterError: it is missing
     """
     if is_missing(value):
-        what = f"is the text 'None', {_TEMPLATE_HINT}" if _is_none_text(value) else "is empty, and must be given"
+        what = _fault_of_missing(value, "is empty, and must be given")
         raise TrimParameterError(f"{name}: {what}", parameter=name)
     return plain(value)
 
@@ -112,7 +113,7 @@ def _listed(text: str) -> object:
 
 def _trans_no(value: object, name: str) -> str:
     if is_missing(value):
-        what = f"is the text 'None', {_TEMPLATE_HINT}" if _is_none_text(value) else "is empty"
+        what = _fault_of_missing(value, "is empty")
         raise TransNoEmptyError(f"{name} {what}; it must be the transNo with which the trim was submitted")
     text = plain(value)
     if isinstance(text, bool | float):
@@ -122,7 +123,4 @@ def _trans_no(value: object, name: str) -> str:
         )
     if isinstance(text, int) and abs(text) < 10**TRANS_NO_MAX_LENGTH:
         text = str(text)
-    try:
-        return check_trans_no(text)
-    except TransNoIllegalError as error:
-        raise TransNoIllegalError(error.message.replace("trans_no", name, 1)) from None
+    return check_trans_no(text, name)
