@@ -136,14 +136,10 @@ def _is_quiet(connection: Any) -> bool:
     return not connection.protocol.should_close and (sock is None or not wait_for_read(sock, timeout=0))
 
 
-def _os_error(error: Exception) -> OSError:
-    return error if isinstance(error, OSError) else OSError(0, str(error))
-
-
 _FAILURES: tuple[tuple[type[Exception], Callable[[Failures, Any], TrimTransportError]], ...] = (
     (aiohttp.ClientHttpProxyError, lambda failures, error: failures.proxy_status(error.status)),
     (aiohttp.ClientConnectorDNSError, lambda failures, error: failures.name_lookup(error.os_error)),
-    (aiohttp.ClientConnectorCertificateError, lambda failures, error: failures.tls(_os_error(error.certificate_error))),
+    (aiohttp.ClientConnectorCertificateError, lambda failures, error: failures.tls(error.certificate_error)),
     (aiohttp.ClientConnectorSSLError, lambda failures, error: failures.tls(error.os_error)),
     (aiohttp.ConnectionTimeoutError, lambda failures, _: failures.connect_timed_out()),
     (TimeoutError, lambda failures, _: failures.timed_out()),

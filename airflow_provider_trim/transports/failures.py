@@ -43,7 +43,7 @@ class Failures:
     timeout: float
     connect_timeout: float
 
-    def name_lookup(self, error: OSError) -> TrimTransportError:
+    def name_lookup(self, error: Exception) -> TrimTransportError:
         """The peer's name has no address."""
         return self._of_peer(f"host name lookup failed: {_reason(error)}", hint=True)
 
@@ -60,7 +60,7 @@ class Failures:
         hint = " (check the proxy's user and password)" if status == 407 else ""
         return self._of_peer(f"CONNECT was answered with HTTP status {status}{hint}")
 
-    def tls(self, error: OSError) -> TrimTransportError:
+    def tls(self, error: Exception) -> TrimTransportError:
         """The TLS handshake failed, with the proxy or the service."""
         if isinstance(error, ssl.SSLCertVerificationError):
             text = f"certificate verification failed: {error.verify_message}"
@@ -92,7 +92,9 @@ class Failures:
         return TrimTransportError(f"request to {self.host} failed: {text}")
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error) or CLOSED
     if isinstance(error, ssl.SSLError):
         return (error.reason or error.strerror or "unknown reason").replace("_", " ").lower()
     if error.errno in errno.errorcode and not isinstance(error, socket.gaierror):

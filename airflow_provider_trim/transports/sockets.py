@@ -56,7 +56,7 @@ def connect(host: str, port: int, timeout: float, failures: Failures, preferred:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise failures.name_lookup(error if isinstance(error, OSError) else OSError(0, str(error))) from None
+        raise failures.name_lookup(error) from None
     found.sort(key=lambda entry: entry[4] != preferred)
     deadline = Deadline(timeout)
     failure: TrimTransportError | None = None
@@ -74,7 +74,7 @@ def connect(host: str, port: int, timeout: float, failures: Failures, preferred:
             failure = failures.connect(error)
         else:
             return sock
-    raise failure or failures.name_lookup(OSError(0, "no address")) from None
+    raise failure or failures.name_lookup(ValueError("no address")) from None
 
 
 @contextlib.contextmanager

@@ -79,51 +79,31 @@ def _token(request: Request, settings: TrimSettings, now: int) -> Request:
 
 
 def _ws3(request: Request, settings: TrimSettings, now: int) -> Request:
-    return _with_headers(
-        request,
-        {
-            "Authorization": _authorization("WS3-HMAC-SHA256", request, settings, now),
-            "X-WS-AccessKey": settings.login,
-            "X-WS-Timestamp": str(now),
-        },
-    )
+    headers = {"X-WS-AccessKey": settings.login, "X-WS-Timestamp": str(now)}
+    return _with_hmac("WS3-HMAC-SHA256", headers, request, settings, now)
 
 
 def _cnc(request: Request, settings: TrimSettings, now: int) -> Request:
-    return _with_headers(
-        request,
-        {
-            "Authorization": _authorization("CNC-HMAC-SHA256", request, settings, now),
-            "x-cnc-accessKey": settings.login,
-            "x-cnc-timestamp": str(now),
-            "x-cnc-auth-method": "AKSK",
-        },
-    )
+    headers = {"x-cnc-accessKey": settings.login, "x-cnc-timestamp": str(now), "x-cnc-auth-method": "AKSK"}
+    return _with_hmac("CNC-HMAC-SHA256", headers, request, settings, now)
 
 
 def _api_key(request: Request, settings: TrimSettings, now: int) -> Request:
     date = format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
     digest = hmac.digest(settings.password.get_secret_value().encode(), date.encode(), "sha1")
     user_and_password = f"{settings.login}:{base64.b64encode(digest).decode()}"
-    return _with_headers(
-        request,
-        {
-            "Authorization": f"Basic {base64.b64encode(user_and_password.encode()).decode()}",
-            "Date": date,
-            "x-cnc-auth-method": "BASIC",
-        },
-    )
-
-
-def _with_headers(request: Request, headers: dict[str, str]) -> Request:
+    authorization = f"Basic {base64.b64encode(user_and_password.encode()).decode()}"
+    headers = {"Authorization": authorization, "Date": date, "x-cnc-auth-method": "BASIC"}
     return replace(request, headers={**request.headers, **headers})
 
 
-def _authorization(label: str, request: Request, settings: TrimSettings, now: int) -> str:
+def _with_hmac(label: str, headers: dict[str, str], request: Request, settings: TrimSettings, now: int) -> Request:
     to_sign = "\n".join((label, str(now), _sha256(_canonical(request).encode())))
     secret = settings.password.get_secret_value().encode()
     signature = hmac.digest(secret, to_sign.encode(), "sha256").hex()
-    return f"{label} Credential={settings.login}, SignedHeaders={';'.join(_SIGNED_HEADERS)}, Signature={signature}"
+    names = ";".join(_SIGNED_HEADERS)
+    authorization = f"{label} Credential={settings.login}, SignedHeaders={names}, Signature={signature}"
+    return replace(request, headers={**request.headers, "Authorization": authorization, **headers})
 
 
 def _canonical(request: Request) -> str:
