@@ -74,7 +74,7 @@ def connect(host: str, port: int, timeout: float, failures: Failures, preferred:
             failure = failures.connect(error)
         else:
             return sock
-    raise failure or failures.name_lookup(ValueError("no address")) from None
+    raise failure or failures.name_lookup(OSError(0, "no address")) from None
 
 
 @contextlib.contextmanager
