@@ -56,8 +56,7 @@ class Expiry:
 
     def add(self, waiter: Waiter) -> None:
         """Take note of a wait's deadline."""
-        if waiter.state.deadline is not None:
-            self._next_at = min(self._next_at, max(waiter.state.deadline, waiter.began_at) + EXPIRY_GRACE)
+        self._next_at = min(self._next_at, max(waiter.state.last_poll_at, waiter.began_at) + EXPIRY_GRACE)
 
     def portions(self, now: float) -> Iterator[None]:
         """End all waits whose time is over, and yield now and then: thousands may have the same deadline."""
@@ -66,11 +65,9 @@ class Expiry:
         self._next_at = math.inf
         expired = 0
         for waiter in self._subscriptions.all_pending():
-            if waiter.state.deadline is None:
-                continue
             in_flight = waiter.state.trans_no in self._in_flight
             grace = MAX_EXPIRY_GRACE if in_flight else EXPIRY_GRACE
-            expires_at = max(waiter.state.deadline, waiter.began_at) + grace
+            expires_at = max(waiter.state.last_poll_at, waiter.began_at) + grace
             if expires_at <= now:
                 _expire(waiter, in_flight, self._quota_exhausted())
                 expired += 1

@@ -258,14 +258,13 @@ class Poller:
         waiters = self._subscriptions.pending(trans_no)
         if not waiters or trans_no in self._in_flight:
             return
-        deadlines = [waiter.state.deadline for waiter in waiters if waiter.state.deadline is not None]
         not_before = min(waiter.next_poll_at for waiter in waiters)
         self._schedule.upsert(
             trans_no,
             started_at=min(waiter.state.started_at for waiter in waiters),
             interval=min(waiter.callback.interval for waiter in waiters),
             not_before=not_before,
-            deadline=min(deadlines, default=None),
+            deadline=min(waiter.state.last_poll_at for waiter in waiters),
             # Of tasks that wait for the same trim, the one with the fewest has it polled soonest.
             task=min((waiter.state.options.task for waiter in waiters), key=self._schedule.trims_of),
             kind=waiters[0].state.options.kind,

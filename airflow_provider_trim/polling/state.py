@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import random
 from collections.abc import Callable
 
@@ -61,7 +62,9 @@ class PollState:
         self.interval = max(options.interval, MIN_INTERVAL)
         # Another host's clock may be ahead of this one's.
         self.started_at = now if options.started_at is None else min(now, options.started_at)
-        self.next_poll_at = self._before_deadline(max(now, self.started_at + (options.first_poll_after or 0.0)))
+        self.last_poll_at = math.inf if options.deadline is None else options.deadline
+        """When the last poll is made; infinite where the wait has no deadline."""
+        self.next_poll_at = min(max(now, self.started_at + (options.first_poll_after or 0.0)), self.last_poll_at)
         self._jitter = jitter
         self._progress_log_at = now + FIRST_PROGRESS_LOG
         self._polls = 0
@@ -77,14 +80,9 @@ class PollState:
         self.last_error: TrimError | None = None
         """Why the last poll failed, None where it showed a trim that is processing."""
 
-    @property
-    def deadline(self) -> float | None:
-        """When the last poll is made, or None."""
-        return self.options.deadline
-
     def is_final(self, now: float) -> bool:
         """Return whether a poll that is made now is the last one."""
-        return self.deadline is not None and now >= self.deadline
+        return now >= self.last_poll_at
 
     def record_response(
         self,
@@ -140,7 +138,7 @@ class PollState:
 
     def skip_poll(self, now: float) -> None:
         """Make the next poll after the interval, because the one that is due can't be made."""
-        self.next_poll_at = self._before_deadline(max(self.next_poll_at, now + self.interval))
+        self.next_poll_at = min(max(self.next_poll_at, now + self.interval), self.last_poll_at)
 
     def expedite(self, now: float) -> None:
         """Make the next poll now, because the trim may be done."""
@@ -196,14 +194,14 @@ class PollState:
             return self._fail(Event.GIVE_UP, error, worth_retrying=True)
         delay = max(retry_delay(self._auth_failures, self.interval, self._jitter), error.retry_after or 0.0)
         message = f"{error}; reloading the connection in case its credentials were rotated"
-        at = self._before_deadline(now + delay)
+        at = min(now + delay, self.last_poll_at)
         first = self.state is not State.REAUTHENTICATING
         return PollAgain(at, message=message if first else None)
 
     def _on_rate_limit(self, error: TrimQuotaExceededError, now: float) -> Decision:
         # Without a call, because this process knew that there is no permit, the interval has not started again.
         pause = self._next_interval() if error.http_status is not None else 0.0
-        at = self._before_deadline(now + max(pause, error.retry_after or 0.0))
+        at = min(now + max(pause, error.retry_after or 0.0), self.last_poll_at)
         first = self.state is not State.RATE_LIMITED
         return PollAgain(at, message=f"{error}; next poll in {max(0.0, at - now):.0f} s" if first else None)
 
@@ -238,7 +236,7 @@ class PollState:
         """
         limit = self.options.max_consecutive_failures
         if limit is None:
-            return float("inf")
+            return math.inf
         return max(limit, 2) if credentials_accepted or self._credentials_accepted else 2
 
     def _fail(self, event: Event, error: TrimError, worth_retrying: bool = False) -> Failure:
@@ -247,7 +245,7 @@ class PollState:
 
     def _poll_again(self, now: float, pause: float, message: str | None, level: int = logging.WARNING) -> PollAgain:
         self._polls += 1
-        return PollAgain(self._before_deadline(now + pause), message=message, level=level)
+        return PollAgain(min(now + pause, self.last_poll_at), message=message, level=level)
 
     def _next_interval(self) -> float:
         interval, options = self.interval, self.options
@@ -256,6 +254,3 @@ class PollState:
             if options.max_interval is not None:
                 interval = min(interval, max(options.max_interval, self.interval))
         return interval
-
-    def _before_deadline(self, time: float) -> float:
-        return time if self.deadline is None else min(time, self.deadline)

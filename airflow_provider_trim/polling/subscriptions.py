@@ -34,8 +34,8 @@ class Waiter:
     @property
     def next_poll_at(self) -> float:
         """When this wait has its trim polled, as things stand."""
-        at, deadline = max(self.state.next_poll_at, self.callback.hold_until), self.state.deadline
-        return at if deadline is None else min(at, max(deadline, self.state.next_poll_at))
+        state = self.state
+        return min(max(state.next_poll_at, self.callback.hold_until), max(state.last_poll_at, state.next_poll_at))
 
     def record_response(
         self, outcome: TrimTask | TrimError, now: float, sent_at: float, version: int, credentials_accepted: bool

@@ -149,7 +149,7 @@ class SyncPoller:
     def due_at(self, state: PollState, now: float) -> float:
         """Return when a trim is due. While the credentials are refused, only the last poll does not wait for them."""
         due = max(state.next_poll_at, now + self._credentials.pause(now))
-        return due if state.deadline is None else min(due, max(state.deadline, state.next_poll_at))
+        return min(due, max(state.last_poll_at, state.next_poll_at))
 
     def _record_refusal(self, group: WaitGroup) -> None:
         """Tell all waits of a group, once, that the credentials they share were refused."""

@@ -114,7 +114,7 @@ def test_permanent_failure_ends_the_wait_and_is_not_worth_a_retry(error: TrimErr
 
 def test_the_defaults() -> None:
     state = begin()
-    assert (state.next_poll_at, state.interval, state.deadline, state.started_at) == (T, 10.0, None, T)
+    assert (state.next_poll_at, state.interval, state.options.deadline, state.started_at) == (T, 10.0, None, T)
     decisions = [state.record_response(NO_RESPONSE, state.next_poll_at) for _ in range(10)]
     assert_gave_up(decisions[-1], NO_RESPONSE, "no response; 10 polls in a row failed in 90 s")
     assert all(isinstance(decision, PollAgain) for decision in decisions[:-1])
