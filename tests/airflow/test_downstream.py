@@ -105,7 +105,7 @@ def test_the_link_of_a_finished_task(trim_default: TrimEmulator, run_dag: Any, x
     assert link.xcom_key == URL_KEY == "video_url"
     address = xcom(run, "info", URL_KEY)
     assert address == trim_default.video_info("T")["imageUrl"]
-    poster = requests.get(address, timeout=10)
+    poster = requests.get(address, timeout=60)
     assert (poster.status_code, poster.headers["Content-Type"]) == (200, "image/svg+xml")
 
 

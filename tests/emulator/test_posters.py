@@ -23,7 +23,7 @@ def texts(response: requests.Response) -> list[str | None]:
 def test_the_image_url_leads_to_a_picture(emulator: TrimEmulator, client: Any, trans_no: str) -> None:
     emulator.add_trim(trans_no, seconds=0)
     info = client.post(trans_no).json()["data"]["videoInfo"]
-    poster = requests.get(info["imageUrl"], timeout=5)
+    poster = requests.get(info["imageUrl"], timeout=60)
     assert (poster.status_code, poster.headers["Content-Type"]) == (200, "image/svg+xml")
     name, length = texts(poster)
     minutes, _, seconds = str(length).partition(":")
@@ -34,11 +34,11 @@ def test_the_image_url_leads_to_a_picture(emulator: TrimEmulator, client: Any, t
 def test_it_shows_what_was_submitted(emulator: TrimEmulator, client: Any) -> None:
     client.submit("t1")
     emulator.finish("t1")
-    assert texts(requests.get(emulator.video_info("t1")["imageUrl"], timeout=5)) == ["goal.flv", "0:12"]
+    assert texts(requests.get(emulator.video_info("t1")["imageUrl"], timeout=60)) == ["goal.flv", "0:12"]
 
 
 def test_a_poster_is_no_call_of_the_service(emulator: TrimEmulator) -> None:
     emulator.add_trim("t1", seconds=0)
-    requests.get(emulator.video_info("t1")["imageUrl"], timeout=5)
-    assert requests.get(f"{emulator.url}/posters/unknown.svg", timeout=5).status_code == 404
+    requests.get(emulator.video_info("t1")["imageUrl"], timeout=60)
+    assert requests.get(f"{emulator.url}/posters/unknown.svg", timeout=60).status_code == 404
     assert (emulator.call_count, emulator.calls) == (0, [])
