@@ -213,8 +213,8 @@ def test_response_lost_before_acceptance(
 
 
 def test_submission_timeout_is_resolved_by_a_query(connect: Connect, emulator: TrimEmulator) -> None:
-    """The call times out, and what it did is found out."""
-    connect(timeout=0.2)
+    """The call times out, and what it did is found out, within the same timeout."""
+    connect(timeout=1.0)
     hold = Hold()
     emulator.fail_submission("after", hold)
     with TrimApiHook("trim_test") as hook:
