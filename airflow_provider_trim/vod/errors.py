@@ -87,11 +87,14 @@ class VideoProcessingError(TrimError):
 
 
 class TrimAuthError(TrimError):
-    """The service refused the connection's login or password (HTTP 401 or 403, or code 1301)."""
+    """The service refused the connection's login or password (HTTP 401, 403 without ``Retry-After``, or code 1301)."""
 
 
 class TrimQuotaExceededError(TrimError):
-    """The account has called too often (HTTP 429); ``retry_after`` says for how long, where the service did."""
+    """The quota is used up: so says the service (HTTP 429, or 403 with ``Retry-After``), or this package's own count.
+
+    ``retry_after`` is the seconds until the next call can be made, None where the service does not say.
+    """
 
     retryable = True
 
