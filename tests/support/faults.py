@@ -406,6 +406,13 @@ CASES: tuple[Case, ...] = (
     Case("HTTP 404", _W, responds(HttpError(404)), ("check the connection's host and api_path",)),
     Case("HTTP 408", _W, responds(HttpError(408)), (_TROUBLE,)),
     Case(
+        "HTTP 403 with Retry-After",
+        Verdict.SLOWS_DOWN,
+        responds(HttpError(403, headers={"Retry-After": "1"})),
+        _CALLED_TOO_OFTEN,
+        pause=1.0,
+    ),
+    Case(
         "HTTP 429 without Retry-After",
         Verdict.SLOWS_DOWN,
         responds(HttpError(429)),
