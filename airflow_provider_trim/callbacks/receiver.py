@@ -22,7 +22,7 @@ from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.callbacks import Claim, callback_key, is_genuine
 from airflow_provider_trim.vod.settings import TrimSettings
 
-MAX_POLL_INTERVAL = 3600.0
+MAX_CALLBACK_POLL_INTERVAL = 3600.0
 """Seconds between two polls of a trim of which a callback is expected, at most."""
 
 WARM_UP = 60.0
@@ -39,7 +39,7 @@ LISTEN_RETRY_INTERVAL = 1.0
 """Seconds until an address that could not be bound is tried again: another triggerer of this machine may just have left
 it, and no callback is received meanwhile."""
 
-REPORT_INTERVAL = 600.0
+LOG_INTERVAL = 600.0
 """Seconds between two lines in the log that count callbacks, at least."""
 
 log = contained_logger(__name__)
@@ -97,7 +97,7 @@ class CallbackReceiver:
                 self._settings = None  # so that the next call tries again
                 raise
         if self._listener is not None and now >= self._report_at:
-            self._report_at = now + REPORT_INTERVAL
+            self._report_at = now + LOG_INTERVAL
             log.info("%s", self._summary(self._listener))
 
     async def _start(self, settings: TrimSettings) -> None:
@@ -133,7 +133,7 @@ class CallbackReceiver:
         async with asyncio.timeout(LISTEN_TIMEOUT):
             await listener.subscribe(self._on_request)
         self._listener, self._receiving_since = listener, self._clock()
-        self._report_at = self._clock() + REPORT_INTERVAL
+        self._report_at = self._clock() + LOG_INTERVAL
         log.info("Listening for callbacks on %s:%d", host, port)
 
     def close(self) -> list[asyncio.Task[None]]:
@@ -175,7 +175,7 @@ class CallbackReceiver:
         """
         if self._settings is None or not self.receiving or not self._health.healthy:
             return 0.0
-        return min(interval * self._settings.callback_poll_factor, MAX_POLL_INTERVAL)
+        return min(interval * self._settings.callback_poll_factor, MAX_CALLBACK_POLL_INTERVAL)
 
     def record_delivery(self, delivered: bool) -> None:
         """Record whether a finished trim, of which a callback was expected, has had one."""

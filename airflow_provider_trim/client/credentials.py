@@ -28,7 +28,7 @@ def retry_delay(refusals: int, interval: float, jitter: Callable[[], float]) -> 
     """Return the seconds until credentials that were refused are tried again.
 
     :param refusals: in a row, at least one
-    :param interval: seconds between two polls, where that is less than the first delay
+    :param interval: seconds between two polls, which bound the first delay
     :param jitter: returns a random number from 0 to 1, so that processes don't retry together
     """
     delay = min(RETRY_DELAY, interval) * 2.0 ** min(refusals - 1, 16)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP session over which polls are made, for as long as the connection stays as it is."""
+"""The HTTP session over which polls are made, and what their calls share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Session:
     """What polls are made with, for as long as the connection stays as it is.
 
     :param settings: of the connection
-    :param calls: how many may be made at a time
+    :param max_calls: how many may be made at a time
     :param fingerprint: of the proxy and the certificate authorities that the session was made with
     :param open_transport: opens what sends requests
     :param metrics: takes measurements of its calls
@@ -43,7 +43,7 @@ class Session:
     def __init__(
         self,
         settings: TrimSettings,
-        calls: int,
+        max_calls: int,
         fingerprint: object,
         open_transport: OpenTransport,
         metrics: Metrics = NO_METRICS,
@@ -52,8 +52,8 @@ class Session:
         self.limiter: RateLimiter = limiter_for(settings, metrics)
         self.fingerprint = fingerprint
         self._open_transport = open_transport
-        self._transport = open_transport(settings, calls)
-        self._calls = 0
+        self._transport = open_transport(settings, max_calls)
+        self._in_flight = 0
         self._unused = asyncio.Event()
         self._unused.set()
 
@@ -63,7 +63,7 @@ class Session:
         :param new_connection: send the request over a new network connection
         :raises TrimError: the call failed, or the trim did
         """
-        self._calls += 1
+        self._in_flight += 1
         self._unused.clear()
         timeout = self.settings.timeout + CALL_MARGIN
         opened = None
@@ -88,8 +88,8 @@ class Session:
             log.exception("Querying trim %s failed unexpectedly", trans_no)
             raise TrimTransportError(f"the call failed unexpectedly: {type(error).__name__}: {error}") from error
         finally:
-            self._calls -= 1
-            if not self._calls:
+            self._in_flight -= 1
+            if not self._in_flight:
                 self._unused.set()
             if opened is not None:
                 await _close(opened)

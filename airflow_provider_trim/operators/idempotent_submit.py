@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.models import TrimTask
     from airflow_provider_trim.waiting.protocols import TaskInstanceKey
 
-MAX_ATTEMPTS = 100
+MAX_TRIMS = 100
 """Trims that may fail or be replaced for one task instance, before something else must be wrong."""
 
 
@@ -40,15 +40,15 @@ SUBMISSION_FIELDS = (
 _REQUIRED = SUBMISSION_FIELDS[:4]
 
 
-def task_trans_no(ti: TaskInstanceKey, request: str, attempt: int) -> str:
+def task_trans_no(ti: TaskInstanceKey, request: str, number: int) -> str:
     """Return the transNo of a task instance: 32 hexadecimal digits, the same at every attempt of the same request.
 
     :param ti: names dag, task, run and map index
     :param request: what to cut (:meth:`~airflow_provider_trim.vod.submission.TrimSubmission.identity`); another
         request of the same task instance is another trim
-    :param attempt: 0 for the first trim; each that follows a failed one has the next number
+    :param number: 0 for the first trim; each that follows a failed one has the next number
     """
-    parts = (ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index), request, str(attempt))
+    parts = (ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index), request, str(number))
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -57,7 +57,7 @@ class TrimRequest:
     """What a task instance asks for.
 
     :param parameters: of the submission, without ``trans_no`` and ``notify_url``
-    :param trans_no_of: the transNo of each attempt
+    :param trans_no_of: returns the transNo of a trim by its number
     :param derived: whether the transNos are this package's own. Then a failed or replaced trim is followed by another,
         and a refused submission by a query: the service may have refused it as a duplicate
     """
@@ -98,11 +98,11 @@ def submit_once(
 ) -> tuple[str, TrimTask | None]:
     """Ensure that exactly one trim runs or has run.
 
-    :param query_first: whether an earlier try may have submitted it; the very first try saves that call
-    :param reuse_finished: whether a finished trim of an earlier try is good enough
+    :param query_first: whether an earlier attempt may have submitted it; the very first saves that call
+    :param reuse_finished: whether a finished trim of an earlier attempt is good enough
     :param notify_url_of: the address that is called when the trim of a transNo is done, or None
     :returns: its transNo, and the trim if it is done already
-    :raises TrimTaskFailedError: the last attempt has failed
+    :raises TrimTaskFailedError: the last trim has failed
     :raises TrimError: any other error of the service or on the way
     """
 
@@ -116,11 +116,11 @@ def submit_once(
         except lazy.TrimError as error:
             _raise_unless_duplicate(error, request)
             refusal = error
-    for attempt in range(MAX_ATTEMPTS if request.derived else 1):
-        trans_no = request.trans_no_of(attempt)
+    for number in range(MAX_TRIMS if request.derived else 1):
+        trans_no = request.trans_no_of(number)
         found = _query(hook, trans_no)
         if found is None:
-            if refusal is not None and attempt == 0:
+            if refusal is not None and number == 0:
                 raise refusal
             return submit(trans_no), None
         if isinstance(found, lazy.TrimTaskFailedError):

@@ -51,8 +51,8 @@ class CallBudget:
         """Calls per second, if each trim were polled at its interval."""
         self.waiting: dict[str | None, int] = {}
         """Trims of each kind."""
-        self.gone: dict[str | None, int] = {}
-        """Trims of each kind that have finished and gone, until a policy takes note of them."""
+        self.departed: dict[str | None, int] = {}
+        """Trims of each kind that have finished, until a policy takes note of them."""
         self.changes = 0
         """Changes with the trims that wait."""
         self._recent: deque[float] = deque()
@@ -77,7 +77,7 @@ class CallBudget:
         self.demand -= 1.0 / trim.interval
         self.changes += 1
         if trim.finished:  # not before: a finished trim that still waits for its verdict has not been replaced
-            self.gone[trim.kind] = self.gone.get(trim.kind, 0) + 1
+            self.departed[trim.kind] = self.departed.get(trim.kind, 0) + 1
         left = self.waiting.pop(trim.kind) - 1
         if left:
             self.waiting[trim.kind] = left

@@ -35,13 +35,13 @@ _MAX_VALUE = 1e12
 _MEMORY = 500.0
 """Finished trims after which an observation has lost 63 % of its weight."""
 
-_MAX_ODDS = 5.0
+_MAX_LOG_ODDS = 5.0
 """Logarithm of the odds of one prior against the other, at most."""
 
 _REPLACED_WEIGHT, _REPLACED_PRIOR, _REPLACED_MEMORY = 0.1, 0.5, 50.0
 """Finished trims that the prior of ``replaced`` is worth, its value, and how many finished trims are remembered."""
 
-_MAX_SURPLUS = 2.0
+_MAX_UNMATCHED = 2.0
 """Finished trims that were not replaced which it is worth, at most, that trims came in the place of none."""
 
 
@@ -67,11 +67,11 @@ class DurationModel:
         self._prior = (median, sigma)
         self._weight = weight
         self._general = general
-        self._odds = 0.0
+        self._log_odds = 0.0
         """Logarithm of the odds that the general model, not the lognormal, explains the polls."""
         self._finished = [0.0] * len(_WIDTHS)
         self._seconds = [0.0] * len(_WIDTHS)
-        self._faded = self._replaced = self._surplus = 0.0
+        self._faded = self._replaced = self._unmatched = 0.0
         self.finished = 0.0
         """Trims that have finished; older ones count less."""
         self._outdated = True
@@ -107,23 +107,23 @@ class DurationModel:
         self._faded += finished
         self._outdated = True
 
-    def count_replaced(self, replaced: int, finished: int, surplus: int) -> None:
+    def count_replaced(self, replaced: int, finished: int, unmatched: int) -> None:
         """Count trims that finished and that came.
 
         :param replaced: trims that came in the place of one that had finished
         :param finished: trims that finished
-        :param surplus: trims that came in the place of none while others were waiting, as in a burst
+        :param unmatched: trims that came in the place of none while others were waiting, as in a burst
         """
         keep = (1.0 - 1.0 / _REPLACED_MEMORY) ** finished
         self._replaced = self._replaced * keep + replaced
-        self._surplus = min(self._surplus * keep + surplus, _MAX_SURPLUS)
+        self._unmatched = min(self._unmatched * keep + unmatched, _MAX_UNMATCHED)
         self.finished = self.finished * keep + finished
 
     @property
     def replaced(self) -> float:
         """The probability that another trim begins when one has finished, as in a steady load."""
         seen = _REPLACED_WEIGHT * _REPLACED_PRIOR + self._replaced
-        return min(seen / (_REPLACED_WEIGHT + self._surplus + self.finished), 1.0)
+        return min(seen / (_REPLACED_WEIGHT + self._unmatched + self.finished), 1.0)
 
     def dump(self) -> list[float]:
         """Return what is known as numbers, for :meth:`load`."""
@@ -180,11 +180,11 @@ class DurationModel:
         self._seconds = [seconds * keep for seconds in self._seconds]
 
     def _weigh_priors(self, general: DurationModel, start: float, end: float, finished: bool) -> None:
-        odds = self._odds
+        log_odds = self._log_odds
         for survival, sign in ((general.survival, 1.0), (_lognormal(*self._prior)[0], -1.0)):
             lasts = interpolate(survival, end) / interpolate(survival, start)
-            odds += sign * math.log(max(1.0 - lasts if finished else lasts, _MIN_PRIOR_SURVIVAL))
-        self._odds = min(max(odds, -_MAX_ODDS), _MAX_ODDS)
+            log_odds += sign * math.log(max(1.0 - lasts if finished else lasts, _MIN_PRIOR_SURVIVAL))
+        self._log_odds = min(max(log_odds, -_MAX_LOG_ODDS), _MAX_LOG_ODDS)
 
     def _prior_figures(self) -> tuple[Sequence[float], Sequence[float]]:
         """Return survival and hazard by bin."""
@@ -192,7 +192,7 @@ class DurationModel:
         if self._general is None:
             return survival, hazards
         self._general.recompute()
-        part = 1.0 / (1.0 + math.exp(-self._odds))
+        part = 1.0 / (1.0 + math.exp(-self._log_odds))
         mixed = [part * one + (1.0 - part) * other for one, other in zip(self._general.survival, survival, strict=True)]
         return mixed, _hazards(mixed)
 

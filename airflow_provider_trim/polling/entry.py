@@ -16,13 +16,13 @@ class Entry(WaitingTrim):
     :param deadline: when its last poll is due
     :param expedited_at: when a callback came
     :param task: which waits for it
-    :param known_since: the earliest time of its first poll
+    :param first_poll_at: the earliest time of its first poll
     """
 
     deadline: float = math.inf
     expedited_at: float = math.inf
     task: str = ""
-    known_since: float = -math.inf
+    first_poll_at: float = -math.inf
 
     @property
     def last_poll_at(self) -> float:

@@ -37,27 +37,27 @@ class KindPlan:
 
     def __init__(self, durations: DurationModel) -> None:
         self.durations = durations
-        self._count = self._places = 0
+        self._count = self._vacancies = 0
         self._due: AgeTable | None = None
         self._early: AgeTable | None = None
 
-    def count_replaced(self, count: int, gone: int) -> tuple[int, int, int]:
+    def count_replaced(self, count: int, departed: int) -> tuple[int, int, int]:
         """Count the finished trims, and those of them that another one followed while others were waiting.
 
         :param count: of the trims that wait now
-        :param gone: trims that have finished and gone since the last call
+        :param departed: trims that have finished since the last call
         :returns: trims that came in the place of others, that have finished, and that came in the place of none
         """
-        replaced = surplus = 0
-        come = max(count + gone - self._count, 0)
-        if gone or come:
-            self._places = self._places + gone if count else 0
-            replaced = min(come, self._places)
-            self._places -= replaced
-            surplus = come - replaced if self._count else 0
+        replaced = unmatched = 0
+        arrived = max(count + departed - self._count, 0)
+        if departed or arrived:
+            self._vacancies = self._vacancies + departed if count else 0
+            replaced = min(arrived, self._vacancies)
+            self._vacancies -= replaced
+            unmatched = arrived - replaced if self._count else 0
             self._count = count
-            self.durations.count_replaced(replaced, gone, surplus)
-        return replaced, gone, surplus
+            self.durations.count_replaced(replaced, departed, unmatched)
+        return replaced, departed, unmatched
 
     def set_price(self, price: float, window: float) -> None:
         """Plan with a price of a call, in seconds of delay."""
@@ -75,13 +75,13 @@ class KindPlan:
         scout = trim.started_at + AGES[1] * FIRST_SCOUTS_GROWTH ** min(trim.rank, MAX_RANK)
         return min(due, max(scout, trim.not_before))
 
-    def early_at(self, trim: WaitingTrim, budget: CallBudget, crowd: float) -> float:
+    def early_at(self, trim: WaitingTrim, budget: CallBudget, trims_per_call: float) -> float:
         """Return when the trim that is due next can be polled early, or as a scout.
 
-        :param crowd: trims for each call in a window, of all kinds
+        :param trims_per_call: trims for each call in a window, of all kinds
         """
         last, model = budget.last_call, self.durations
-        growth = 1.0 + SCOUTING_RATIO * min(math.sqrt(crowd), 1.0) * (1.0 + model.finished)
+        growth = 1.0 + SCOUTING_RATIO * min(math.sqrt(trims_per_call), 1.0) * (1.0 + model.finished)
         growth = max(growth, 1.0 + SCOUTING_CALLS / (budget.calls or 1))
         scout = trim.started_at + max((last - trim.started_at) * growth, AGES[1])
         early = _time_of(self._early, trim)

@@ -77,7 +77,7 @@ class ExpectedDelayPolicy:
         """Trims, version of the quota and calls made, when the price was set."""
         self._plans: dict[str | None, KindPlan] = {}
         self._changes = self._finished = self._planned_finished = 0
-        self._window = self._crowd = 0.0
+        self._window = self._trims_per_call = 0.0
 
     def observe(self, trim: WaitingTrim, age: float, finished: bool) -> None:
         """Learn from a poll how long trims take."""
@@ -103,7 +103,7 @@ class ExpectedDelayPolicy:
         """Return when the trim that is due next is polled: when it is due, or before that, early or as a scout."""
         if not self._scarce:
             return due
-        return min(due, self._plan(trim.kind).early_at(trim, budget, self._crowd))
+        return min(due, self._plan(trim.kind).early_at(trim, budget, self._trims_per_call))
 
     def replan(self, trims: Collection[WaitingTrim], budget: CallBudget) -> bool:
         """Set the price again if enough has changed."""
@@ -141,7 +141,7 @@ class ExpectedDelayPolicy:
         for kind in {**self._plans, **budget.waiting}:
             plan = self._plan(kind)
             count = budget.waiting.get(kind, 0)
-            counts = plan.count_replaced(count, budget.gone.pop(kind, 0))
+            counts = plan.count_replaced(count, budget.departed.pop(kind, 0))
             if plan.durations is not self._durations.all:
                 self._durations.all.count_replaced(*counts)
             if not count:
@@ -161,7 +161,7 @@ class ExpectedDelayPolicy:
         self._fitting = fitting = lowest_price(demand, highest, self._fitting)
         kept = STEADINESS * replaced
         self._price = fitting ** (1.0 - kept) * (self._price or fitting) ** kept
-        self._window, self._crowd = budget.window, len(trims) / (budget.calls or 1)
+        self._window, self._trims_per_call = budget.window, len(trims) / (budget.calls or 1)
         for plan in plans.values():
             plan.set_price(self._price, budget.window)
 

@@ -38,13 +38,13 @@ from airflow_provider_trim.metrics import AccountMetrics, Sample
 from airflow_provider_trim.metrics.catalog import WAITS_OPEN
 from airflow_provider_trim.polling.expiry import PORTION, Expiry
 from airflow_provider_trim.polling.in_flight import Poll, PollsInFlight
-from airflow_provider_trim.polling.observing import record_end
 from airflow_provider_trim.polling.permits import Permits
 from airflow_provider_trim.polling.policy import ExpectedDelayPolicy
 from airflow_provider_trim.polling.schedule import Schedule
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.subscriptions import Subscriptions, Waiter
 from airflow_provider_trim.polling.verdicts import Verdict
+from airflow_provider_trim.polling.wait_metrics import record_end
 from airflow_provider_trim.polling.wakeup import Wakeup
 from airflow_provider_trim.supervision import supervise
 from airflow_provider_trim.vod.errors import (
@@ -60,7 +60,7 @@ from airflow_provider_trim.vod.protocol import check_trans_no
 MAX_CONCURRENT_CALLS = 64
 """Enough for the rate at which one event loop can parse responses."""
 
-LISTEN_RETRY_INTERVAL = 60.0
+RECEIVER_RETRY_INTERVAL = 60.0
 """Seconds from a failure of the callback receiver to the next attempt."""
 
 EXPIRY_INTERVAL = 1.0
@@ -82,6 +82,7 @@ class Poller:
     :param connection: caches the connection; by default with this poller's clock
     :param metrics: takes measurements; its account is set when the connection is loaded
     :param expiry_interval: seconds between two checks of the waits' deadlines
+    :param call_limit: returns how many polls may be in flight
     """
 
     def __init__(
@@ -347,7 +348,7 @@ class Poller:
             await self._callbacks.ensure_listening(session.settings)
         # Callbacks save polls, and no more: polling goes on as if there were none.
         except Exception as error:
-            self._listen_again_at = self._clock() + LISTEN_RETRY_INTERVAL
+            self._listen_again_at = self._clock() + RECEIVER_RETRY_INTERVAL
             log.warning("Callbacks can't be received: %s: %s; polling goes on", type(error).__name__, error)
 
     def _on_callback(self, trans_no: str) -> None:

@@ -59,7 +59,7 @@ class Schedule:
         self._queue, self._overdue = TurnQueue(), TurnQueue()
         self._overdue_next = self._overdue_outdated = False
         self._overdue_version = 0
-        self._untimed: deque[str] = deque()
+        self._stale: deque[str] = deque()
         """Trims that are in the queues by an older plan."""
         self._urgent = TimeQueue()
         self._last_polls = TimeQueue()
@@ -110,7 +110,7 @@ class Schedule:
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = Entry(
-                started_at, interval, not_before, kind=kind, deadline=limit, known_since=not_before
+                started_at, interval, not_before, kind=kind, deadline=limit, first_poll_at=not_before
             )
             self._budget.add(entry)
         else:
@@ -144,7 +144,7 @@ class Schedule:
             self._settled_at = -math.inf
             entry.finished = finished
             age = max(0.0, now - entry.started_at)
-            self._ask(lambda policy: policy.observe(entry, age, finished))
+            self._call_policy(lambda policy: policy.observe(entry, age, finished))
             entry.age = age
 
     def due_at(self, key: str) -> float | None:
@@ -163,12 +163,12 @@ class Schedule:
         if 0.0 <= now - self._settled_at < SETTLED_FOR:
             return True
         self._budget.advance(now)
-        begins = not self._untimed
-        if begins and self._ask(lambda policy: policy.replan(self._entries.values(), self._budget)):
+        begins = not self._stale
+        if begins and self._call_policy(lambda policy: policy.replan(self._entries.values(), self._budget)):
             self._begin_to_retime()
         self._retime(PORTION)
         queues = (self._queue, self._overdue)
-        if not begins or self._untimed or not all(queue.line_up(now, PORTION) for queue in queues):
+        if not begins or self._stale or not all(queue.line_up(now, PORTION) for queue in queues):
             return False
         self._settled_at = now
         return True
@@ -233,7 +233,7 @@ class Schedule:
             return math.inf
         round_ = len(self._sizes) * self._sizes[entry.task] / budget.calls
         after = max(MAX_ROUNDS * round_, MIN_OVERDUE_WINDOWS) * budget.window
-        return max(entry.not_before, max(entry.polled_at, entry.known_since) + after)
+        return max(entry.not_before, max(entry.polled_at, entry.first_poll_at) + after)
 
     def _next(self) -> float:
         urgent, first, overdue = self._urgent.peek(), self._queue.first(), self._overdue.first()
@@ -242,7 +242,7 @@ class Schedule:
             return next_urgent
         due, key = first
         entry, budget = self._entries[key], self._budget
-        at = min(self._ask(lambda policy: policy.next_at(entry, due, budget)), due + MAX_POLL_INTERVAL)
+        at = min(self._call_policy(lambda policy: policy.next_at(entry, due, budget)), due + MAX_POLL_INTERVAL)
         return min(next_urgent, max(at, entry.not_before), overdue[0])
 
     def _enqueue(self, key: str, entry: Entry) -> None:
@@ -261,30 +261,30 @@ class Schedule:
             queue.remove(key)
 
     def _due_at(self, entry: Entry) -> float:
-        due = min(self._ask(lambda policy: policy.due_at(entry)), entry.not_before + MAX_POLL_INTERVAL)
+        due = min(self._call_policy(lambda policy: policy.due_at(entry)), entry.not_before + MAX_POLL_INTERVAL)
         return max(due, entry.not_before)
 
     def _retime(self, most: float) -> None:
         """Move trims to the times at which they are due by the plan, until all or a number of them are done."""
-        while self._untimed and most > 0:
-            key, most = self._untimed.popleft(), most - 1
+        while self._stale and most > 0:
+            key, most = self._stale.popleft(), most - 1
             if key in self._queue:
                 entry = self._entries[key]
                 self._queue.move(key, self._due_at(entry))
                 if self._overdue_outdated:
                     self._overdue.move(key, self._overdue_at(entry))
-        self._overdue_outdated &= bool(self._untimed)
+        self._overdue_outdated &= bool(self._stale)
 
     def _begin_to_retime(self) -> None:
-        self._untimed = deque(self._queue)
+        self._stale = deque(self._queue)
         # The times at which they are overdue are right as they were, except under another quota.
         self._overdue_outdated |= self._overdue_version != self._budget.version
         self._overdue_version = self._budget.version
 
-    def _ask(self, question: Callable[[PollingPolicy], T]) -> T:
+    def _call_policy(self, call: Callable[[PollingPolicy], T]) -> T:
         """Query the policy; if it fails, poll in turn from now on: no trim may be lost to a fault of a model."""
         try:
-            answer = question(self._policy)
+            answer = call(self._policy)
             if isinstance(answer, float) and math.isnan(answer):
                 raise ValueError("the policy returned NaN")
             return answer
@@ -296,4 +296,4 @@ class Schedule:
             self._policy.replan(self._entries.values(), self._budget)
             self._begin_to_retime()
             self._retime(math.inf)
-            return question(self._policy)
+            return call(self._policy)

@@ -45,7 +45,7 @@ class PollState:
     :param trans_no: of the trim
     :param options: how to wait for it; its times are on the clock of ``now``
     :param now: seconds, on any clock that does not jump
-    :param jitter: a random number from 0 to 1
+    :param jitter: returns a random number from 0 to 1
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class PollState:
         self.last_error: TrimError | None = None
         """Why the last poll failed, None where it showed a trim that is processing."""
 
-    def is_final(self, now: float) -> bool:
+    def is_last_poll(self, now: float) -> bool:
         """Return whether a poll that is made now is the last one."""
         return now >= self.last_poll_at
 
@@ -107,7 +107,7 @@ class PollState:
         if event is Event.SUCCESSFUL and isinstance(outcome, TrimTask):
             self._transition(event)
             return Success(outcome)
-        if event is Event.REJECTED:
+        if event is Event.PERMANENT_ERROR:
             if isinstance(outcome, TrimTask):
                 outcome = TrimApiError(f"trim {self.trans_no} has status {int(outcome.status)}")
             return self._fail(event, outcome)
@@ -116,7 +116,7 @@ class PollState:
         decision = self._decide(event, outcome, now, version, credentials_accepted)
         if not isinstance(decision, PollAgain):
             return decision
-        if self.is_final(now if sent_at is None else sent_at):
+        if self.is_last_poll(now if sent_at is None else sent_at):
             if event is not Event.TRANSIENT_ERROR or self.repeats_last_poll:
                 return self.expire()
             self.repeats_last_poll = True

@@ -12,14 +12,14 @@ from typing import Any, Protocol
 from airflow_provider_trim.client.credentials import CredentialGate
 from airflow_provider_trim.metrics import AccountMetrics
 from airflow_provider_trim.polling.group import Verdicts, WaitGroup
-from airflow_provider_trim.polling.observing import record_end
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.transitions import State
 from airflow_provider_trim.polling.verdicts import Decision, PollAgain
+from airflow_provider_trim.polling.wait_metrics import record_end
 from airflow_provider_trim.vod.errors import TrimAuthError, TrimError, TrimQuotaExceededError
 from airflow_provider_trim.vod.models import TrimTask
 
-FINAL_POLL_QUOTA_TIMEOUT = 30.0
+LAST_POLL_QUOTA_TIMEOUT = 30.0
 """Seconds for which the last poll of a wait waits for a permit; the others are made later instead."""
 
 
@@ -171,7 +171,7 @@ class SyncPoller:
             record_end(self._metrics, group.states[place], decision, self._clock())
 
     def _query(self, state: PollState) -> TrimTask | TrimError:
-        quota_timeout = FINAL_POLL_QUOTA_TIMEOUT if state.is_final(self._clock()) else 0.0
+        quota_timeout = LAST_POLL_QUOTA_TIMEOUT if state.is_last_poll(self._clock()) else 0.0
         try:
             return self._client.query_once(state.trans_no, quota_timeout)
         except TrimError as error:

@@ -32,7 +32,7 @@ class Event(Enum):
 
     PROCESSING = "status 1, or code 1560"
     SUCCESSFUL = "status 2"
-    REJECTED = "status 3, an unknown status or code, 1601 to 1603"
+    PERMANENT_ERROR = "status 3, an unknown status or code, 1601 to 1603"
     AUTH_ERROR = "HTTP 401, 403 without Retry-After, or code 1301"
     RATE_LIMIT = "HTTP 429, 403 with Retry-After, or no permit"
     TRANSIENT_ERROR = "no response, HTTP 5xx, not the documented shape"
@@ -47,7 +47,7 @@ _FROM_OPEN = MappingProxyType(
         Event.RATE_LIMIT: State.RATE_LIMITED,
         Event.AUTH_ERROR: State.REAUTHENTICATING,
         Event.SUCCESSFUL: State.SUCCEEDED,
-        Event.REJECTED: State.FAILED,
+        Event.PERMANENT_ERROR: State.FAILED,
         Event.GIVE_UP: State.FAILED,
         Event.DEADLINE: State.TIMED_OUT,
     }
@@ -72,11 +72,11 @@ def event_of(outcome: TrimTask | TrimError) -> Event:
     """Return which event the outcome of a poll is."""
     if isinstance(outcome, TrimTask):
         known = {TrimStatus.SUCCESSFUL: Event.SUCCESSFUL, TrimStatus.PROCESSING: Event.PROCESSING}
-        return known.get(outcome.status, Event.REJECTED)
+        return known.get(outcome.status, Event.PERMANENT_ERROR)
     if isinstance(outcome, VideoProcessingError):
         return Event.PROCESSING
     if isinstance(outcome, TrimAuthError):
         return Event.AUTH_ERROR
     if isinstance(outcome, TrimQuotaExceededError):
         return Event.RATE_LIMIT
-    return Event.TRANSIENT_ERROR if outcome.retryable else Event.REJECTED
+    return Event.TRANSIENT_ERROR if outcome.retryable else Event.PERMANENT_ERROR

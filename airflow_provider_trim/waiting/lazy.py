@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one door to what runs a wait.
+"""Lazy imports of what runs a wait.
 
 A DAG file is parsed over and over, and imports the sensor and the operators each time. What they need to run brings
 HTTP clients and pydantic along, so it is imported when it is first used, as an attribute of this module.

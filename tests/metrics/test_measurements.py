@@ -27,13 +27,13 @@ from airflow_provider_trim.hooks.trim import TrimApiHook
 from airflow_provider_trim.metrics import NO_METRICS, AccountMetrics
 from airflow_provider_trim.metrics.catalog import End, Outcome, Reload
 from airflow_provider_trim.polling.group import WaitGroup
-from airflow_provider_trim.polling.observing import record_end
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.poller import Poller
 from airflow_provider_trim.polling.pollers import poller_for
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.sync import SyncPoller
 from airflow_provider_trim.polling.verdicts import Success
+from airflow_provider_trim.polling.wait_metrics import record_end
 from airflow_provider_trim.ratelimit.limiter import RateLimiter
 from airflow_provider_trim.ratelimit.storage import STORAGE_RETRY_DELAY
 from airflow_provider_trim.vod.errors import TrimError

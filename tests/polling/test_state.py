@@ -95,7 +95,7 @@ def pauses(state: PollState, outcome: TrimTask | TrimError, polls: int) -> list[
 
 
 @pytest.mark.parametrize("outcome", [PROCESSING, BUSY, NO_RESPONSE, NONSENSE, TOO_OFTEN], ids=label)
-def test_transient_failure_is_polled_again_after_the_interval(outcome: TrimTask | TrimError) -> None:
+def test_what_ends_no_wait_is_polled_again_after_the_interval(outcome: TrimTask | TrimError) -> None:
     """Never the end, never without a pause, and the pause is the one asked for."""
     state = begin(interval=7)
     decision = again(state.record_response(outcome, T + 1))
@@ -112,7 +112,7 @@ def test_permanent_failure_ends_the_wait_and_is_not_worth_a_retry(error: TrimErr
     assert begin().record_response(error, T) == Failure(error, worth_retrying=False)
 
 
-def test_the_defaults() -> None:
+def test_by_default_a_wait_polls_every_ten_seconds_and_survives_nine_failures() -> None:
     state = begin()
     assert (state.next_poll_at, state.interval, state.options.deadline, state.started_at) == (T, 10.0, None, T)
     decisions = [state.record_response(NO_RESPONSE, state.next_poll_at) for _ in range(10)]
@@ -569,7 +569,7 @@ def test_no_poll_without_a_pause(interval: float) -> None:
 _OUTCOME_OF = {
     Event.PROCESSING: PROCESSING,
     Event.SUCCESSFUL: DONE,
-    Event.REJECTED: FINAL[2],
+    Event.PERMANENT_ERROR: FINAL[2],
     Event.AUTH_ERROR: REFUSED,
     Event.RATE_LIMIT: TOO_OFTEN,
     Event.TRANSIENT_ERROR: NO_RESPONSE,

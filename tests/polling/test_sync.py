@@ -13,7 +13,7 @@ from airflow_provider_trim.emulator import HttpError, NoFault, TrimEmulator
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import PollState
-from airflow_provider_trim.polling.sync import FINAL_POLL_QUOTA_TIMEOUT, SyncPoller
+from airflow_provider_trim.polling.sync import LAST_POLL_QUOTA_TIMEOUT, SyncPoller
 from airflow_provider_trim.polling.verdicts import Decision, Failure, PollAgain, Success, TimedOut, Verdict
 from airflow_provider_trim.transports.sync import SyncTransport
 from airflow_provider_trim.vod.errors import (
@@ -246,7 +246,7 @@ def test_only_the_last_poll_waits_for_a_permit(emulator: TrimEmulator, run: Any)
     emulator.add_trim("t1")
     client = Client(emulator)
     run(client, interval=10, deadline=T + 15)
-    assert client.quota_timeouts == [0.0, 0.0, FINAL_POLL_QUOTA_TIMEOUT]
+    assert client.quota_timeouts == [0.0, 0.0, LAST_POLL_QUOTA_TIMEOUT]
 
 
 def test_a_refusal_at_the_deadline_is_a_timeout(emulator: TrimEmulator, run: Any) -> None:
