@@ -87,7 +87,7 @@ def wait_until_deferred(airflow: LiveAirflow2, dag_id: str) -> None:
     airflow.wait_for(lambda: airflow.task_of(dag_id, "wait")[0] == "deferred", LIMIT, f"{dag_id} is deferred")
 
 
-def test_success(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+def test_a_deferred_wait_succeeds_and_its_result_goes_on(airflow: LiveAirflow2, service: TrimEmulator) -> None:
     wait_until_deferred(airflow, "good")
     service.finish("good")
     assert airflow.wait_for_end_of("good", LIMIT) == "success"
@@ -96,14 +96,14 @@ def test_success(airflow: LiveAirflow2, service: TrimEmulator) -> None:
     assert airflow.pushed("good", "name_of") == expected["videoName"]
 
 
-def test_failure(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+def test_a_failed_trim_fails_its_wait_at_the_first_attempt(airflow: LiveAirflow2, service: TrimEmulator) -> None:
     wait_until_deferred(airflow, "bad")
     service.fail("bad")
     assert airflow.wait_for_end_of("bad", LIMIT) == "failed"
     assert airflow.task_of("bad", "wait") == ("failed", 1)
 
 
-def test_what_only_counts_live(airflow: LiveAirflow2, service: TrimEmulator) -> None:
+def test_waits_without_workers_pools_and_execution_timeouts(airflow: LiveAirflow2, service: TrimEmulator) -> None:
     """Waits that begin and end in the triggerer, a pool of one slot, and an execution_timeout that ends a deferral."""
     for name in ("one", "two"):
         airflow.wait_for(lambda name=name: airflow.task_of("rest", name)[0] == "deferred", LIMIT, f"{name} is deferred")

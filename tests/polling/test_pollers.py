@@ -18,7 +18,7 @@ from tests.support.emulators import settings_for
 
 
 @pytest.mark.parametrize(("pollers", "calls"), [(1, 64), (8, 64), (9, 56), (50, 10), (200, 4), (10_000, 4)])
-def test_calls_of_each(pollers: int, calls: int) -> None:
+def test_many_pollers_of_a_loop_share_its_calls(pollers: int, calls: int) -> None:
     assert calls_of_each(pollers) == calls
     assert calls == 4 or pollers * calls <= MAX_CALLS_OF_LOOP
 
