@@ -48,6 +48,12 @@ DEFAULT_WINDOW = 300.0
 """Seconds in which the vendor counts an account's calls (`overview of the API
 <https://documents.cdnetworks.com/document/15923/cloudvod-newapi-overview>`_)."""
 
+MAX_CALLS = 1_000_000
+"""Calls that a quota can have: each in its window takes some 100 bytes where calls are counted."""
+
+MAX_WINDOW = 31 * 86400
+"""Seconds in which they can be counted: a ``Retry-After`` is honoured for as long."""
+
 _FIELDS = {"base_url": "host", "host": "host", "login": "login", "password": "password"}
 """Of a connection, by the names that messages have."""
 
@@ -58,18 +64,24 @@ _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no
 
 
 def _parse_rate(value: object) -> RateLimitItem | None:
-    if value is None or value is False or isinstance(value, RateLimitItem):
-        return value or None
-    text = str(value)
-    if text.lower() == "off":
+    if value is None or value is False or (isinstance(value, str) and value.lower() == "off"):
         return None
-    try:
-        rates = parse_many(text)
-    except ValueError:
-        rates = []
-    if len(rates) != 1 or rates[0].amount < 1:
-        raise ValueError("must be calls per time, such as '300/5 minutes', or 'off'")
+    rates = [value] if isinstance(value, RateLimitItem) else _rates(str(value))
+    if len(rates) != 1 or not (1 <= rates[0].amount <= MAX_CALLS and 1 <= rates[0].get_expiry() <= MAX_WINDOW):
+        raise ValueError(
+            "must be calls per time, such as '300/5 minutes', or 'off'; "
+            f"at most {MAX_CALLS} calls, in 1 second to 31 days"
+        )
     return rates[0]
+
+
+def _rates(text: str) -> list[RateLimitItem]:
+    if re.search(r"(/|per)\s*0+\s*[a-z]", text, re.IGNORECASE):
+        return []  # limits takes '300/0 minutes' for '300/1 minute'
+    try:
+        return parse_many(text)
+    except ValueError:
+        return []
 
 
 def _parse_verify(value: object) -> bool | str:
