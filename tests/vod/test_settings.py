@@ -205,7 +205,16 @@ def test_token_in_the_url_is_refused() -> None:
         (
             "quota_storage",
             "memory://",
-            {"REDIS://:P@H.:6379/0?db=1": "redis://:P@h?db=1", "redis://[::1]/": "redis://[::1]"},
+            {
+                "REDIS://:P@H.:6379/0?db=1": "redis://:P@h?db=1",
+                "redis://[::1]/": "redis://[::1]",
+                "redis://h/12/": "redis://h/12",
+                "redis://h/10": "redis://h/10",
+                "redis://u:a%2F%3F%23@h?db=&protocol=3": "redis://u:a%2F%3F%23@h?db=&protocol=3",
+                "rediss://h?ssl_check_hostname=False&max_connections=10&health_check_interval=0": (
+                    "rediss://h?ssl_check_hostname=False&max_connections=10&health_check_interval=0"
+                ),
+            },
         ),
         ("api_path", "/vod/videoManage", {"/a/b": "/a/b", "/a/": "/a", "/": "", "/%E4%B8%AD~x": "/%E4%B8%AD~x"}),
         (
@@ -282,7 +291,31 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ("quota_storage", ["rediss://h?visibility_timeout=5"], "option 'visibility_timeout' is not allowed"),
         ("quota_storage", ["redis://h?socket_timeout=60&db=1"], "option 'socket_timeout' is not allowed"),
         ("quota_storage", ["redis://:a?geheim@h"], "must be written as %3F"),
+        ("quota_storage", ["redis://:a#geheim@h"], "must be written as %23"),
+        ("quota_storage", ["redis://:6379/geheim@h/0"], "must be written as %2F"),
         ("quota_storage", ["redis://:geheim@["], "must be a URL such as"),
+        (
+            "quota_storage",
+            ["redis://h/geheim", "redis://h:0", "redis://h/1/2"],
+            "the number of a database, such as redis:",
+        ),
+        ("quota_storage", ["redis://h?db=geheim", "redis://h?db=-1"], "option 'db' must be the number of a database"),
+        ("quota_storage", ["redis://h?protocol=9"], "option 'protocol' must be 2 or 3"),
+        (
+            "quota_storage",
+            ["redis://h?max_connections=geheim", "redis://h?max_connections=0", "redis://h?db=1&max_connections=1.5"],
+            "option 'max_connections' must be a number",
+        ),
+        (
+            "quota_storage",
+            ["redis://h?health_check_interval=geheim", "redis://h?health_check_interval=30s"],
+            "option 'health_check_interval' must be whole seconds",
+        ),
+        ("quota_storage", ["redis://h?client_name=a+b"], "option 'client_name' must be ASCII without spaces"),
+        ("quota_storage", ["redis://h?password=geheim%00"], "option 'password' must be without null characters"),
+        ("quota_storage", ["rediss://h?ssl_cert_reqs=geheim"], "option 'ssl_cert_reqs' must be none, optional or req"),
+        ("quota_storage", ["rediss://h?ssl_check_hostname=off"], "option 'ssl_check_hostname' must be true or false"),
+        ("quota_storage", ["rediss://h?ssl_ca_certs=a%00b"], "option 'ssl_ca_certs' must be without null characters"),
         (
             "parameters",
             ["format=json", "[]", "5", 5, ["a"], {f"a{n}": "" for n in range(21)}],
