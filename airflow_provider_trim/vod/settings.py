@@ -87,7 +87,7 @@ def _rates(text: str) -> list[RateLimitItem]:
 def _parse_verify(value: object) -> bool | str:
     if isinstance(value, bool | int) and value in (0, 1):
         return bool(value)
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value and value.isprintable():
         return _SWITCH.get(value.lower(), value)
     raise ValueError("must be true, false, or the path of a CA file")
 

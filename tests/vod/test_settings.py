@@ -257,7 +257,11 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ("timeout", ["10s"], "such as 30 (given: '10s')"),
         ("timeout", [601, "inf", "nan"], "at most 600, such as 30 (given: "),
         ("timeout", ["soon", [], {}], "must be a number of seconds"),
-        ("verify", [2, 0.5, [], {}], "must be true, false, or the path of a CA file"),
+        (
+            "verify",
+            [2, 0.5, [], {}, "a\0geheim", "/ca\n.pem", "/\ud800"],
+            "must be true, false, or the path of a CA file",
+        ),
         ("proxy", ["http://", "ftp://proxy", "http://proxy/geheim"], "must be a URL such as http://proxy.example.com"),
         ("proxy", ["http://proxy:geheim", "proxy:0x50"], "port must be a number from 1 to 65535"),
         ("proxy", ["socks5://user:geheim@proxy", "SOCKS5h://proxy"], "SOCKS proxies are not supported"),
