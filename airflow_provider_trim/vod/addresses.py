@@ -21,6 +21,8 @@ from airflow_provider_trim.vod.redaction import truncate
 DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 
 _PROXY_EXAMPLE = "must be a URL such as http://proxy.example.com:3128"
+_SCHEME_AS_HOST = re.compile(r"https?://(https?)(?::(?!\d)|(?::\d+)?//)/*(.+)", re.IGNORECASE)
+"""A URL whose host is a scheme: what ``http//host``, ``http:/host`` and ``http://http://host`` become."""
 _DOT_SEGMENTS = (".", "..")
 
 _ANY = (r"[^\0]*", "without null characters")
@@ -103,6 +105,8 @@ def parse_base_url(value: str, example: str) -> str:
         raise ValueError(f"must be {example}")
     if any(not character.isprintable() or character.isspace() for character in value):
         raise ValueError("must not contain spaces or control characters")
+    if meant := _SCHEME_AS_HOST.fullmatch(value):
+        raise ValueError(f"must be a base URL; is {truncate(f'{meant[1].lower()}://{meant[2]}')} meant?")
     scheme, host, port, path = _split(value, f"must be {example}")
     if scheme not in ("http", "https"):
         raise ValueError(f"scheme {truncate(scheme)!r} must be http or https")
@@ -200,9 +204,12 @@ def _split(url: str, error: str) -> tuple[str, str, int | None, str]:
     if not host or "@" in parts.netloc:
         raise ValueError(error)
     try:
-        return parts.scheme.lower(), host, parts.port, parts.path
+        port = parts.port
     except ValueError:
-        raise ValueError("port must be a number from 1 to 65535") from None
+        port = 0
+    if port == 0:
+        raise ValueError("port must be a number from 1 to 65535")
+    return parts.scheme.lower(), host, port, parts.path
 
 
 def _normalize_host(name: str) -> str:

@@ -227,7 +227,7 @@ class TrimSettings(BaseModel):
         :param login: user id, AccessKey ID or user name, by scheme
         :param password: verification token, AccessKey Secret or API key, by scheme
         :param schema: ``http`` or ``https`` for a bare host, as in Airflow's HTTP connections
-        :param port: port, where the host names none
+        :param port: port, where the host names none; without a host, 443 alone can be right, and https for ``schema``
         :param extra: the connection's extras; an empty value counts as not given
         :raises TrimSettingsError: naming the field and what is allowed
         """
@@ -238,13 +238,25 @@ class TrimSettings(BaseModel):
             raise TrimSettingsError(f"extra {sorted(reserved)[0]!r} is a connection field, not an extra")
         try:
             return cls(
-                base_url=join_base_url(host, schema or "", port) if host and host.strip() else DEFAULT_HOST,
+                base_url=_join_host((host or "").strip(), (schema or "").strip(), port),
                 login=login or "",
                 password=SecretStr(password or ""),
                 **given,
             )
         except ValidationError as error:
             raise TrimSettingsError(redact(_error_message(error, given), password or "")) from None
+
+
+def _join_host(host: str, schema: str, port: int | None) -> str:
+    if host:
+        return join_base_url(host, schema, port)
+    for name, value, allowed in (("port", port, (0, 443)), ("schema", schema.lower(), ("https",))):
+        if value and value not in allowed:  # it belongs to another host, which must not be the one to get credentials
+            raise TrimSettingsError(
+                f"connection {name} is given without a host: set the host, such as http://127.0.0.1:8766, or leave "
+                f"both out for {DEFAULT_HOST}"
+            )
+    return DEFAULT_HOST
 
 
 _ALLOWED = {

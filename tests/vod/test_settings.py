@@ -65,7 +65,8 @@ def test_login_loses_surrounding_spaces() -> None:
         ({}, "https://api.cloudv.haplat.net"),
         ({"host": ""}, DEFAULT_HOST),
         ({"host": "  "}, DEFAULT_HOST),
-        ({"host": "", "port": 8443, "schema": "http"}, DEFAULT_HOST),
+        ({"host": "", "port": 443, "schema": "HTTPS"}, DEFAULT_HOST),
+        ({"port": 0, "schema": " "}, DEFAULT_HOST),
         ({"host": "api.cdnetworks.com"}, "https://api.cdnetworks.com"),
         ({"host": " api.cdnetworks.com\n"}, "https://api.cdnetworks.com"),
         ({"host": "api.cdnetworks.com", "port": 8443}, "https://api.cdnetworks.com:8443"),
@@ -105,6 +106,7 @@ def test_host(parts: dict[str, Any], base_url: str) -> None:
     [
         ("ftp://example.com", "scheme 'ftp' must be http or https"),
         ("https://", "must be a host name, or a base URL such as https://api.cloudv.haplat.net"),
+        ("https://http:8443//h.example", "is http://h.example meant?"),  # and the field port
         ("https://user:geheim@example.com", "must be a host name, or a base URL"),
         ("https://:geheim@example.com", "must be a host name, or a base URL"),
         ("https://user:geheim℀@example.com", "must be a host name, or a base URL"),
@@ -121,6 +123,14 @@ def test_host(parts: dict[str, Any], base_url: str) -> None:
         ("exa mple.com", "must not contain spaces or control characters"),
         ("https://exa\nmple.com", "must not contain spaces or control characters"),
         ("https://example.com:99999", "port must be a number from 1 to 65535"),
+        ("https://example.com:0", "port must be a number from 1 to 65535"),
+        ("http//h.example:8443/vod", "must be a base URL; is http://h.example:8443/vod meant?"),
+        ("HTTPS//h.example", "must be a base URL; is https://h.example meant?"),
+        ("https:/h.example", "must be a base URL; is https://h.example meant?"),
+        ("https:h.example", "must be a base URL; is https://h.example meant?"),
+        ("http://https://h.example", "must be a base URL; is https://h.example meant?"),
+        ("http://http//h.example", "must be a base URL; is http://h.example meant?"),
+        ("http//user:geheim@h.example", "must be a host name, or a base URL"),
         ("https://example.com:geheim", "port must be a number from 1 to 65535"),
         ("https://[::1", "must be a host name, or a base URL"),
     ],
@@ -130,6 +140,22 @@ def test_refused_host(host: str, said: str) -> None:
     assert text.startswith("connection host: ")
     assert said in text
     assert "geheim" not in text
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"), [({"port": 8766}, "port"), ({"host": " ", "port": 80}, "port"), ({"schema": "http"}, "schema")]
+)
+def test_what_belongs_to_another_host_is_refused_without_it(parts: dict[str, Any], name: str) -> None:
+    """The credentials went to the default host."""
+    assert refusal(**parts) == (
+        f"connection {name} is given without a host: set the host, such as http://127.0.0.1:8766, or leave both out "
+        "for https://api.cloudv.haplat.net"
+    )
+
+
+@pytest.mark.parametrize("host", ["https://http:8443/vod", "https://http/vod", "https://https"])
+def test_a_host_may_be_named_like_a_scheme(host: str) -> None:
+    assert TrimSettings.from_connection(host=host).base_url == host
 
 
 @pytest.mark.parametrize(
@@ -263,7 +289,7 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
             "must be true, false, or the path of a CA file",
         ),
         ("proxy", ["http://", "ftp://proxy", "http://proxy/geheim"], "must be a URL such as http://proxy.example.com"),
-        ("proxy", ["http://proxy:geheim", "proxy:0x50"], "port must be a number from 1 to 65535"),
+        ("proxy", ["http://proxy:geheim", "proxy:0x50", "proxy:0"], "port must be a number from 1 to 65535"),
         ("proxy", ["socks5://user:geheim@proxy", "SOCKS5h://proxy"], "SOCKS proxies are not supported"),
         ("proxy", [5], "must be a URL such as http://proxy.example.com"),
         ("allow_http", ["perhaps", 2, []], "must be true or false"),
