@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MAX_LENGTH = 2000
 _REST = r"(?::\d{1,5})?([/?#][^\s\"<>\\^`{|}]*)?"
-_URL = re.compile(rf"(?:https?:)?//(?:[\w.-]+|\[[\da-f:.]+\]){_REST}", re.IGNORECASE)
+_URL = re.compile(rf"(?:https?:)?//(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\]){_REST}", re.IGNORECASE)
 _HOST = re.compile(rf"(?:(?:[\w-]+\.)+[^\W\d_][\w-]+|\d+(?:\.\d+){{3}}){_REST}")
 """A name or address of a host without a scheme; ``N/A``, ``-`` and ``images/poster.jpg`` begin with none."""
 

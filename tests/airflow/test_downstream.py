@@ -98,6 +98,7 @@ def test_assets_say_which_video_they_are_about(
         ("/p.jpg", "", ""),
         ("///p.jpg", "", ""),
         ("https:///p.jpg", "", ""),
+        ("https://./p.jpg", "", ""),
         ("poster.jpg", "", ""),
         ("images/poster.jpg", "", ""),
         ("N/A", "N/A", ""),
