@@ -2,7 +2,8 @@
 """The command line: ``trim status``, ``trim wait`` and ``trim submit``, over an Airflow connection.
 
 The exit code says how the trims are: 0 all are successful (or submitted), 1 one has failed or can't be queried, 2 the
-arguments are wrong, 3 one is still processing.
+arguments are wrong, 3 one is still processing. It is 1 as well if the output can't be written; as shells report
+signals, it is 130 after an interrupt, and 141 where the output's reader has gone.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from airflow_provider_trim.output import OutputError, check_standard_streams, discard_output, own_output, say, writing
 from airflow_provider_trim.polling.group import WaitGroup
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.sync import SyncPoller
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 SUCCESSFUL, FAILED, USAGE, PROCESSING = range(4)
 """Exit codes."""
+
+INTERRUPTED, CLOSED_PIPE = 128 + 2, 128 + 13
+"""As shells report SIGINT and SIGPIPE."""
 
 MAX_CELL = 1000
 """Characters of a table's cell: an error says at its end what to do."""
@@ -63,35 +68,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: the exit code
     :raises SystemExit: with code 2, the arguments are wrong
     """
-    arguments = _parser().parse_args(argv)
+    try:
+        return _run(_parse(argv))
+    except TrimError as error:
+        say(f"trim: {error}")
+        return USAGE if isinstance(error, TrimParameterError) else FAILED
+    except OutputError as error:
+        discard_output()
+        if error.closed_pipe:
+            return CLOSED_PIPE
+        say(f"trim: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(argv)
+    except SystemExit:
+        if sys.stdout is not None:
+            with writing(sys.stdout):
+                pass  # the text of --help
+        raise
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    check_standard_streams()
     # As Airflow's own commands do: a process that runs no task reads stored connections from the database.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    # Airflow takes some seconds to import, which neither --help nor a wrong argument needs.
-    from airflow_provider_trim.hooks.trim import TrimApiHook
+    with own_output() as arguments.output:
+        # Airflow takes some seconds to import, which neither --help nor a wrong argument needs, and may log meanwhile.
+        from airflow_provider_trim.hooks.trim import TrimApiHook
 
-    try:
-        with _own_output() as arguments.output, TrimApiHook(arguments.conn_id) as hook:
+        with TrimApiHook(arguments.conn_id) as hook:
             return int(arguments.run(hook, arguments))
-    except TrimError as error:
-        print(f"trim: {error}", file=sys.stderr)
-        return USAGE if isinstance(error, TrimParameterError) else FAILED
-    except KeyboardInterrupt:
-        return 130  # as shells report SIGINT
-
-
-@contextmanager
-def _own_output() -> Iterator[TextIO]:
-    """Yield the standard output, and send what others write to it, such as Airflow's log, to the standard error."""
-    sys.stdout.flush()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace") as output:
-        os.dup2(2, 1)
-        try:
-            yield output
-        finally:
-            with suppress(ValueError, OSError):  # a pipe that is closed
-                sys.stdout.flush()
-                output.flush()
-            os.dup2(output.fileno(), 1)
 
 
 def status(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
@@ -113,10 +124,16 @@ def submit(hook: TrimApiHook, arguments: argparse.Namespace) -> int:
         parameters["trans_no"] = arguments.trans_no
     arguments.trans_nos = [hook.submit_trim(video_id=arguments.video_id, **parameters)]
     (trans_no,) = arguments.trans_nos
+    submitted = f"trim: submitted, transNo {trans_no}"
     if arguments.wait:
-        print(f"trim: submitted, transNo {trans_no}", file=sys.stderr)  # whatever becomes of the wait
+        say(submitted)  # whatever becomes of the wait
         return wait(hook, arguments)
-    print(json.dumps({"transNo": trans_no}) if arguments.json else trans_no, file=arguments.output)
+    try:
+        with writing(arguments.output):
+            print(json.dumps({"transNo": trans_no}) if arguments.json else trans_no, file=arguments.output)
+    except OutputError:
+        say(submitted)  # it runs, and is paid
+        raise
     return SUCCESSFUL
 
 
@@ -134,7 +151,7 @@ def _wait(hook: TrimApiHook, arguments: argparse.Namespace) -> list[Outcome]:
     deadline = None if arguments.timeout is None else time.time() + arguments.timeout
     options = WaitOptions(interval=arguments.poll_interval, deadline=deadline)
     group = WaitGroup.begin(arguments.trans_nos, options, stop_at_failure=False)
-    console = Console(stderr=True)
+    console = _StandardError(stderr=True)
     with _progress(group, console) as update:
 
         def sleep(seconds: float) -> None:
@@ -146,6 +163,13 @@ def _wait(hook: TrimApiHook, arguments: argparse.Namespace) -> list[Outcome]:
     return [_outcome(verdict) for verdict in verdicts]
 
 
+class _StandardError(Console):
+    """One that is closed is not written to; the wait goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class _Log:
     """Shows what the poller logs above the progress bar."""
 
@@ -154,7 +178,8 @@ class _Log:
 
     def log(self, level: int, msg: str, /, *args: Any) -> None:
         if level >= logging.WARNING:
-            self._console.print(Text(msg % args))
+            with suppress(OSError):
+                self._console.print(Text(msg % args))
 
 
 def _outcome(verdict: Verdict | None) -> Outcome:
@@ -177,11 +202,15 @@ def _progress(group: WaitGroup, console: Console) -> Iterator[Callable[[], None]
 def _report(arguments: argparse.Namespace, outcomes: Sequence[Outcome]) -> int:
     """Print a line for each trim, and return the exit code."""
     rows = [_row(name, outcome) for name, outcome in zip(arguments.trans_nos, outcomes, strict=True)]
-    if arguments.json:
-        for row in rows:
-            print(json.dumps(row), file=arguments.output)
-    else:
-        Console(file=arguments.output).print(_table(rows))
+    with writing(arguments.output):
+        if arguments.json:
+            for row in rows:
+                print(json.dumps(row), file=arguments.output)
+        else:
+            console = Console(file=arguments.output)
+            with console.capture() as captured:  # rich itself ends the process where a pipe is closed
+                console.print(_table(rows))
+            print(captured.get(), end="", file=arguments.output)
     states = {row["status"] for row in rows}
     if states <= {"successful"}:
         return SUCCESSFUL

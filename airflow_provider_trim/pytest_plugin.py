@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,16 +33,24 @@ def trim_emulator() -> Iterator[TrimEmulator]:
 def trim_connection(trim_emulator: TrimEmulator, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of a connection to :func:`trim_emulator`: ``trim_default``, set in the environment during the test.
 
-    It has no quota, so that no test waits for the calls of another, and bypasses a proxy set in the environment.
+    It has what the emulator wants of a connection: address, credentials, scheme, ``token_header`` and parameters. It
+    has no quota, so that no test waits for the calls of another, and bypasses a proxy set in the environment.
     """
+    extra: dict[str, Any] = {
+        "auth": trim_emulator.auth,
+        "token_header": trim_emulator.token_header,
+        "parameters": trim_emulator.required_parameters or None,
+        "allow_http": True,  # an emulator may listen on another address than loopback
+        "quota": "off",
+    }
     connection = {
         "conn_type": "trim",
         "host": trim_emulator.url,
         "login": trim_emulator.user,
         "password": trim_emulator.token,
-        "extra": {"auth": trim_emulator.auth, "quota": "off"},
+        "extra": extra,
     }
     monkeypatch.setenv("AIRFLOW_CONN_TRIM_DEFAULT", json.dumps(connection))
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    monkeypatch.setenv("no_proxy", ",".join(filter(None, (no_proxy, trim_emulator.host))))
+    monkeypatch.setenv("no_proxy", ",".join(filter(None, (no_proxy, urlsplit(trim_emulator.url).hostname))))
     return "trim_default"

@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,7 +31,8 @@ def service(trim_default: TrimEmulator) -> TrimEmulator:
 
 
 def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    """What is printed; not what Airflow logs to pytest's own output if these tests are the first to import it."""
+    return [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
 
 
 def test_status_of_several(service: TrimEmulator, capfd: pytest.CaptureFixture[str]) -> None:
@@ -154,10 +158,13 @@ def test_texts_are_neither_markup_nor_commands(service: TrimEmulator, capfd: pyt
     assert "[red]" in shown
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command by a shell, which reports the exit code of the first one that fails in a pipe."""
     environment = {name: value for name, value in os.environ.items() if name != "AIRFLOW__CORE__UNIT_TEST_MODE"}
-    program = Path(sys.executable).parent / "trim"
-    return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
+    line = f"{shlex.join([str(Path(sys.executable).parent / 'trim'), *arguments])} {redirect}"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_an_outage_is_not_a_failed_trim(service: TrimEmulator) -> None:
@@ -173,3 +180,75 @@ def test_an_outage_is_not_a_failed_trim(service: TrimEmulator) -> None:
 def test_the_command_prints_nothing_else(service: TrimEmulator) -> None:
     done = command("status", "done", "--json")
     assert json.loads(done.stdout)["status"] == "successful"
+
+
+FULL = "trim: can't write to the standard output: No space left on device\n"
+CLOSED = "trim: can't write to the standard output: Bad file descriptor\n"
+
+
+@contextmanager
+def unwritable(kind: str) -> Iterator[None]:
+    """Have a standard output to which nothing can be written."""
+    if kind == "full":
+        broken = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, broken = os.pipe()
+        os.close(reader)
+    saved = os.dup(1)
+    os.dup2(broken, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(broken)
+
+
+@pytest.mark.parametrize(("kind", "code", "said"), [("full", 1, FULL), ("closed pipe", 141, "")])
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_output_that_cannot_be_written(
+    kind: str, code: int, said: str, options: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with unwritable(kind):
+        assert main(["status", *["done"] * 20, *options]) == code  # more than is written at once
+    assert capfd.readouterr().err == said
+
+
+@pytest.mark.parametrize(("kind", "code", "said"), [("full", 1, FULL), ("closed pipe", 141, "")])
+def test_a_submission_is_named_even_if_the_output_cannot_be_written(
+    kind: str, code: int, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with unwritable(kind):
+        assert main(["submit", *SUBMISSION, "--trans-no", "mine"]) == code
+    assert capfd.readouterr().err == f"trim: submitted, transNo mine\n{said}"
+
+
+def test_nothing_is_submitted_if_its_trans_no_cannot_be_shown(
+    service: TrimEmulator, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it after >&-
+    assert main(["submit", *SUBMISSION]) == 1
+    assert capfd.readouterr().err == CLOSED
+    assert not service.calls
+
+
+def test_the_interpreter_does_not_complain_of_what_is_left_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    done = command("--help", redirect="> /dev/full")
+    assert (done.returncode, done.stderr) == (1, FULL)
+    done = command("--help", redirect="| true")
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+STREAMS = """
+import os
+from airflow_provider_trim.output import check_standard_streams, say
+check_standard_streams()
+say("lost")
+print(os.path.samefile("/proc/self/fd/2", os.devnull))
+"""
+
+
+def test_what_is_said_on_a_closed_standard_error_goes_nowhere() -> None:
+    line = f"{shlex.join([sys.executable, '-c', STREAMS])} 2>&-"
+    assert subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout == "True\n"

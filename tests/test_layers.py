@@ -36,12 +36,13 @@ LAYERS = {
     "polling": {*CORE, "logs", "metrics", "supervision"},
     "supervision": {"logs"},
     "logs": set(),
+    "output": set(),
     "emulator": {"emulator"},
     "pytest_plugin": {"emulator"},
     "get_provider_info": set(),
     "compat": {"compat"},
     "ui": {"compat"},
-    **{name: {*AIRFLOW, *CORE, "compat", "get_provider_info", "metrics"} for name in AIRFLOW},
+    **{name: {*AIRFLOW, *CORE, "compat", "get_provider_info", "metrics", "output"} for name in AIRFLOW},
 }
 """Which folder may import which; all may import the package's root, which holds the version."""
 

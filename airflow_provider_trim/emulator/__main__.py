@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ def _serve(emulator: TrimEmulator) -> int:
         print(f"cannot listen: {error}", file=sys.stderr)
         return 1
     else:
-        print(f"Trim emulator on {emulator.url} (user {emulator.user})", flush=True)
+        _print(f"Trim emulator on {emulator.url} (user {emulator.user})")
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
         return 0
     finally:
@@ -157,15 +158,24 @@ def _trim(text: str) -> tuple[str, float | None, str]:
 
 
 def _print_call(call: Call) -> None:
-    _print(f"{call.method} {call.trans_no!a}: {_describe(call)}")
+    _print_event(f"{call.method} {call.trans_no!a}: {_describe(call)}")
 
 
 def _print_callback(callback: Callback) -> None:
-    _print(f"callback {callback.trans_no!a}: {_http_status(callback.http_status)}")
+    _print_event(f"callback {callback.trans_no!a}: {_http_status(callback.http_status)}")
+
+
+def _print_event(text: str) -> None:
+    _print(f"{datetime.now().astimezone():%H:%M:%S} {text}")
 
 
 def _print(text: str) -> None:
-    print(f"{datetime.now().astimezone():%H:%M:%S} {text}", flush=True)
+    """Print a line. If it can't be written, no further one is, and the service goes on."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        # What is left in the buffer would be tried again, even at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _http_status(status: int | None) -> str:

@@ -21,6 +21,9 @@ from airflow_provider_trim.emulator.signatures import build_authentication
 from airflow_provider_trim.emulator.submissions import Duration
 from airflow_provider_trim.emulator.validation import SamplingRateParameter
 
+_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  it is the key, not bound to
+"""Addresses that stand for all of a machine's: what a client on it calls instead."""
+
 
 class TrimEmulator(TrimControls):
     """The Cloud VoD trimming service on this machine, for experiments and tests.
@@ -84,11 +87,13 @@ class TrimEmulator(TrimControls):
         self._host = host
         self._port = port
         self._auth = auth
+        self._token_header = token_header
+        self._required_parameters = {name: str(value) for name, value in (required_parameters or {}).items()}
         self._authentication = authentication or build_authentication(auth, user, token, token_header, wall_clock)
         if quota is not None and not (isinstance(quota, tuple | list) and len(quota) == 2):
             raise ValueError(f"quota must be (calls, seconds), such as (300, 300), not {quota!r}")
         window = SlidingWindow(*quota) if quota else None
-        self._gateway = Gateway(self._authentication, window, quota_retry_after, required_parameters or {})
+        self._gateway = Gateway(self._authentication, window, quota_retry_after, self._required_parameters)
         self._log = CallLog(record, on_call)
         self._connections = ConnectionCounter()
         self._service = TrimService(
@@ -159,17 +164,29 @@ class TrimEmulator(TrimControls):
 
     @property
     def url(self) -> str:
-        """The base URL, such as ``http://127.0.0.1:8766``.
+        """The base URL, such as ``http://127.0.0.1:8766``, as this machine reaches it.
+
+        Where it listens on all addresses (``0.0.0.0`` or ``::``), that is the loopback address.
 
         :raises RuntimeError: if the port is 0, before the first ``start()``
         """
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}"
+        host = _WILDCARDS.get(self._host, self._host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def auth(self) -> str:
         """The authentication scheme, by its name in a connection."""
         return self._auth
+
+    @property
+    def token_header(self) -> str | None:
+        """The request header that may carry the token."""
+        return self._token_header
+
+    @property
+    def required_parameters(self) -> dict[str, str]:
+        """A copy of the parameters that each call must have, with their values."""
+        return dict(self._required_parameters)
 
     @property
     def user(self) -> str:

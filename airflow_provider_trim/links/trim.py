@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from airflow_provider_trim.compat import BaseOperator
     from airflow_provider_trim.vod.models import VideoInfo
 
-_PLAIN_URL = re.compile(r"https?://[^\s\"<>\\^`{|}]{1,2000}")
+_MAX_LENGTH = 2000
+_REST = r"(?::\d{1,5})?([/?#][^\s\"<>\\^`{|}]*)?"
+_URL = re.compile(rf"(?:https?:)?//(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\]){_REST}", re.IGNORECASE)
+_HOST = re.compile(rf"(?:(?:[\w-]+\.)+[^\W\d_][\w-]+|\d+(?:\.\d+){{3}}){_REST}")
+"""A name or address of a host without a scheme; ``N/A``, ``-`` and ``images/poster.jpg`` begin with none."""
 
 URL_KEY = "video_url"
 """XCom key of the address: a task pushes it there where its video has one, and the link reads it there."""
@@ -44,11 +48,22 @@ class TrimVideoLink(BaseOperatorLink):
 def video_url(info: VideoInfo) -> str:
     """Return the address of a video's poster, else of its publish domain, else "".
 
-    It becomes a link in the web UI, so it must be a plain http or https URL.
+    It becomes a link in the web UI, so it must be a plain http or https URL. `The vendor's page
+    <https://documents.cdnetworks.com/document/cloud-vod/20391-get-trimming-task-status>`_ has one URL and one domain,
+    both of which may be empty. A host without a scheme is taken for https; a path without a host, or a text such as
+    ``N/A``, leads nowhere.
     """
-    for address in (info.image_url, info.publish_domain):
-        if address:
-            url = address if "://" in address else f"https://{address}"
-            if _PLAIN_URL.fullmatch(url) and url.isprintable():
-                return url
-    return ""
+    return _web_address(info.image_url, needs_path=True) or _web_address(info.publish_domain)
+
+
+def _web_address(text: str, *, needs_path: bool = False) -> str:
+    address = text.strip()
+    if len(address) > _MAX_LENGTH or not address.isprintable():
+        return ""
+    if _URL.fullmatch(address):
+        scheme, _, rest = address.partition("//")
+        return f"{scheme.lower() or 'https:'}//{rest}"
+    host = _HOST.fullmatch(address)
+    if host is None or (needs_path and not host[1]):  # a file's name, such as poster.jpg, is no host
+        return ""
+    return f"https://{address}"

@@ -57,15 +57,19 @@ def proxy_for(settings: TrimSettings) -> ProxyAddress | None:
         raise TrimSettingsError(f"environment variable {scheme}_PROXY or ALL_PROXY: {error}") from None
 
 
-def ca_file(settings: TrimSettings) -> str | None:
-    """Return the file (or folder) of certificate authorities to trust, or None where certificates are not verified.
+def _uses_tls(settings: TrimSettings, proxy: ProxyAddress | None) -> bool:
+    return settings.base_url.startswith("https://") or (proxy is not None and proxy.url.startswith("https://"))
+
+
+def _ca_file(settings: TrimSettings, proxy: ProxyAddress | None) -> str | None:
+    """Return the file (or folder) of certificate authorities to trust, or None where no certificate is verified.
 
     :raises TrimSettingsError: the connection's or the environment's can't be read, or has no certificates
     """
-    if not settings.verify:
+    if not settings.verify or not _uses_tls(settings, proxy):
         return None
     if isinstance(settings.verify, str):
-        if Path(settings.verify).is_dir():
+        if os.path.isdir(settings.verify):  # noqa: PTH112  Path.is_dir() may raise an OSError
             raise TrimSettingsError(f"connection extra 'verify': {settings.verify!r} as CA file: Is a directory")
         return _validated(settings.verify, "connection extra 'verify'")
     for name in CA_VARIABLES:
@@ -77,13 +81,13 @@ def ca_file(settings: TrimSettings) -> str | None:
 _CaState = tuple[str, tuple[int, ...] | None] | None
 
 
-def ca_state(settings: TrimSettings) -> _CaState:
+def ca_state(settings: TrimSettings, proxy: ProxyAddress | None) -> _CaState:
     """Return what changes with the certificate authorities, without reading them.
 
-    :returns: None where certificates are not verified
+    :returns: None where no certificate is verified: for plain http, as requests has it, nothing is read
     :raises TrimSettingsError: the connection's or the environment's can't be read, or has no certificates
     """
-    path = ca_file(settings)
+    path = _ca_file(settings, proxy)
     if path is None:
         return None
     try:
@@ -98,7 +102,8 @@ def network_fingerprint(settings: TrimSettings) -> object:
 
     :raises TrimSettingsError: the proxy or the certificate authorities can't be used
     """
-    return proxy_for(settings), ca_state(settings)
+    proxy = proxy_for(settings)
+    return proxy, ca_state(settings, proxy)
 
 
 _contexts: weakref.WeakValueDictionary[_CaState, ssl.SSLContext] = weakref.WeakValueDictionary()
@@ -112,9 +117,9 @@ def tls_context(settings: TrimSettings, proxy: ProxyAddress | None) -> ssl.SSLCo
 
     :raises TrimSettingsError: the certificate authorities can't be read (retryable: files come and go)
     """
-    path, state = ca_file(settings), ca_state(settings)
-    if not settings.base_url.startswith("https://") and not (proxy and proxy.url.startswith("https://")):
+    if not _uses_tls(settings, proxy):
         return None
+    path, state = _ca_file(settings, proxy), ca_state(settings, proxy)
     if (shared := _contexts.get(state)) is not None:
         return shared
     try:

@@ -37,7 +37,7 @@ class SyncTransport:
         url = urlsplit(settings.base_url)
         self._settings = settings
         self._proxy = proxy
-        self._ca_state = ca_state(settings)
+        self._ca_state = ca_state(settings, proxy)
         self._origin = f"{url.scheme}://{url.netloc}/"
         self._prepared = requests.Request(url=self._origin).prepare()
         self._secret = settings.password.get_secret_value()
@@ -54,7 +54,7 @@ class SyncTransport:
     def _follow_authorities(self) -> None:
         """Trust what the file of certificate authorities holds now: a worker may wait for hours."""
         with contextlib.suppress(TrimSettingsError):  # it may be being written
-            if (state := ca_state(self._settings)) != self._ca_state:
+            if (state := ca_state(self._settings, self._proxy)) != self._ca_state:
                 session = self._open_session()
                 self._session.close()
                 self._session, self._ca_state = session, state

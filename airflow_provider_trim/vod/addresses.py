@@ -21,20 +21,34 @@ from airflow_provider_trim.vod.redaction import truncate
 DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 
 _PROXY_EXAMPLE = "must be a URL such as http://proxy.example.com:3128"
+_SCHEME_AS_HOST = re.compile(r"https?://(https?)(?::(?!\d)|(?::\d+)?//)/*(.+)", re.IGNORECASE)
+"""A URL whose host is a scheme: what ``http//host``, ``http:/host`` and ``http://http://host`` become."""
 _DOT_SEGMENTS = (".", "..")
 
-_REDIS_OPTIONS = {"client_name", "db", "health_check_interval", "max_connections", "password", "protocol", "username"}
-"""Options of a Redis URL that are allowed. Others break calls (``decode_responses``), are another library's
+_ANY = (r"[^\0]*", "without null characters")
+_SWITCH = (r"(?i:true|yes|1|false|no|0)", "true or false")
+
+_REDIS_OPTIONS = {
+    "client_name": (r"[!-~]*", "ASCII without spaces"),
+    "db": (r"\d{1,9}", "the number of a database, such as 0"),
+    "health_check_interval": (r"\d{1,9}", "whole seconds, such as 30"),
+    "max_connections": (r"0*[1-9]\d{0,8}", "a number, such as 10"),
+    "password": _ANY,
+    "protocol": (r"[23]", "2 or 3"),
+    "username": _ANY,
+}
+"""Options of a Redis URL that are allowed, each with a pattern of its values, and what to write: redis-py ignores some
+wrong values, and others fail at the first call. Other options break calls (``decode_responses``), are another library's
 (``visibility_timeout``), or are this package's to choose (timeouts)."""
 
 _REDIS_TLS_OPTIONS = {
-    "ssl_ca_certs",
-    "ssl_ca_path",
-    "ssl_cert_reqs",
-    "ssl_certfile",
-    "ssl_check_hostname",
-    "ssl_keyfile",
-    "ssl_password",
+    "ssl_ca_certs": _ANY,
+    "ssl_ca_path": _ANY,
+    "ssl_cert_reqs": (r"none|optional|required", "none, optional or required"),
+    "ssl_certfile": _ANY,
+    "ssl_check_hostname": _SWITCH,
+    "ssl_keyfile": _ANY,
+    "ssl_password": _ANY,
 }
 """And with ``rediss://``."""
 
@@ -91,6 +105,8 @@ def parse_base_url(value: str, example: str) -> str:
         raise ValueError(f"must be {example}")
     if any(not character.isprintable() or character.isspace() for character in value):
         raise ValueError("must not contain spaces or control characters")
+    if meant := _SCHEME_AS_HOST.fullmatch(value):
+        raise ValueError(f"must be a base URL; is {truncate(f'{meant[1].lower()}://{meant[2]}')} meant?")
     scheme, host, port, path = _split(value, f"must be {example}")
     if scheme not in ("http", "https"):
         raise ValueError(f"scheme {truncate(scheme)!r} must be http or https")
@@ -139,16 +155,22 @@ def parse_storage_url(value: str) -> str:
         return "memory://"
     if scheme not in ("redis", "rediss") or "://" not in value:
         raise ValueError("must be memory://, redis://… or rediss://…")
-    _check_redis_options(scheme, value.partition("#")[0].partition("?")[2].strip())
+    text = value.strip()
+    if password := re.search(r"(?s)[/?#].*@", text.partition("://")[2]):
+        character = password[0][0]
+        raise ValueError(f"the password contains a {character!r}, which must be written as {quote(character, safe='')}")
     try:
-        parts = urlsplit(value.strip())
+        parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise ValueError("must be a URL such as redis://host:6379/0") from None
+    if port == 0 or not re.fullmatch(r"/?|/\d{1,9}/?", parts.path):
+        raise ValueError("must have a port from 1 to 65535 and the number of a database, such as redis://host:6379/0")
+    _check_redis_options(scheme, parts.query)
     credentials, at, _ = parts.netloc.rpartition("@")
     host = (parts.hostname or "").removesuffix(".")
     netloc = f"{credentials}{at}{_netloc(scheme, f'[{host}]' if ':' in host else host, port)}"
-    path = "" if parts.path in ("/", "/0") else parts.path
+    path = parts.path.rstrip("/").removesuffix("/0")
     return urlunsplit((scheme, netloc, path, parts.query, ""))
 
 
@@ -182,9 +204,12 @@ def _split(url: str, error: str) -> tuple[str, str, int | None, str]:
     if not host or "@" in parts.netloc:
         raise ValueError(error)
     try:
-        return parts.scheme.lower(), host, parts.port, parts.path
+        port = parts.port
     except ValueError:
-        raise ValueError("port must be a number from 1 to 65535") from None
+        port = 0
+    if port == 0:
+        raise ValueError("port must be a number from 1 to 65535")
+    return parts.scheme.lower(), host, port, parts.path
 
 
 def _normalize_host(name: str) -> str:
@@ -214,9 +239,10 @@ def _is_ipv6(name: str) -> bool:
 
 
 def _check_redis_options(scheme: str, query: str) -> None:
-    if "@" in query:
-        raise ValueError("the password contains a '?', which must be written as %3F")
-    allowed = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if scheme == "rediss" else set())
-    for name, _ in parse_qsl(query, keep_blank_values=True):
+    allowed = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if scheme == "rediss" else {})
+    for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in allowed:
             raise ValueError(f"option {truncate(name)!r} is not allowed; allowed are {', '.join(sorted(allowed))}")
+        pattern, expected = allowed[name]
+        if value and not re.fullmatch(pattern, value, re.ASCII):  # redis-py ignores an empty one
+            raise ValueError(f"option {name!r} must be {expected}")

@@ -48,6 +48,12 @@ DEFAULT_WINDOW = 300.0
 """Seconds in which the vendor counts an account's calls (`overview of the API
 <https://documents.cdnetworks.com/document/15923/cloudvod-newapi-overview>`_)."""
 
+MAX_CALLS = 1_000_000
+"""Calls that a quota can have: each in its window takes some 100 bytes where calls are counted."""
+
+MAX_WINDOW = 31 * 86400
+"""Seconds in which they can be counted: a ``Retry-After`` is honoured for as long."""
+
 _FIELDS = {"base_url": "host", "host": "host", "login": "login", "password": "password"}
 """Of a connection, by the names that messages have."""
 
@@ -58,24 +64,30 @@ _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no
 
 
 def _parse_rate(value: object) -> RateLimitItem | None:
-    if value is None or value is False or isinstance(value, RateLimitItem):
-        return value or None
-    text = str(value)
-    if text.lower() == "off":
+    if value is None or value is False or (isinstance(value, str) and value.lower() == "off"):
         return None
-    try:
-        rates = parse_many(text)
-    except ValueError:
-        rates = []
-    if len(rates) != 1 or rates[0].amount < 1:
-        raise ValueError("must be calls per time, such as '300/5 minutes', or 'off'")
+    rates = [value] if isinstance(value, RateLimitItem) else _rates(str(value))
+    if len(rates) != 1 or not (1 <= rates[0].amount <= MAX_CALLS and 1 <= rates[0].get_expiry() <= MAX_WINDOW):
+        raise ValueError(
+            "must be calls per time, such as '300/5 minutes', or 'off'; "
+            f"at most {MAX_CALLS} calls, in 1 second to 31 days"
+        )
     return rates[0]
+
+
+def _rates(text: str) -> list[RateLimitItem]:
+    if re.search(r"(/|per)\s*0+\s*[a-z]", text, re.IGNORECASE):
+        return []  # limits takes '300/0 minutes' for '300/1 minute'
+    try:
+        return parse_many(text)
+    except ValueError:
+        return []
 
 
 def _parse_verify(value: object) -> bool | str:
     if isinstance(value, bool | int) and value in (0, 1):
         return bool(value)
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value and value.isprintable():
         return _SWITCH.get(value.lower(), value)
     raise ValueError("must be true, false, or the path of a CA file")
 
@@ -215,7 +227,7 @@ class TrimSettings(BaseModel):
         :param login: user id, AccessKey ID or user name, by scheme
         :param password: verification token, AccessKey Secret or API key, by scheme
         :param schema: ``http`` or ``https`` for a bare host, as in Airflow's HTTP connections
-        :param port: port, where the host names none
+        :param port: port, where the host names none; without a host, 443 alone can be right, and https for ``schema``
         :param extra: the connection's extras; an empty value counts as not given
         :raises TrimSettingsError: naming the field and what is allowed
         """
@@ -226,13 +238,25 @@ class TrimSettings(BaseModel):
             raise TrimSettingsError(f"extra {sorted(reserved)[0]!r} is a connection field, not an extra")
         try:
             return cls(
-                base_url=join_base_url(host, schema or "", port) if host and host.strip() else DEFAULT_HOST,
+                base_url=_join_host((host or "").strip(), (schema or "").strip(), port),
                 login=login or "",
                 password=SecretStr(password or ""),
                 **given,
             )
         except ValidationError as error:
             raise TrimSettingsError(redact(_error_message(error, given), password or "")) from None
+
+
+def _join_host(host: str, schema: str, port: int | None) -> str:
+    if host:
+        return join_base_url(host, schema, port)
+    for name, value, allowed in (("port", port, (0, 443)), ("schema", schema.lower(), ("https",))):
+        if value and value not in allowed:  # it belongs to another host, which must not be the one to get credentials
+            raise TrimSettingsError(
+                f"connection {name} is given without a host: set the host, such as http://127.0.0.1:8766, or leave "
+                f"both out for {DEFAULT_HOST}"
+            )
+    return DEFAULT_HOST
 
 
 _ALLOWED = {

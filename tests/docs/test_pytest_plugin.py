@@ -9,6 +9,7 @@ import os
 import pytest
 
 from airflow_provider_trim.emulator import TrimEmulator
+from airflow_provider_trim.hooks.trim import TrimApiHook  # Airflow can't be imported again after a nested run
 from tests.support.nested import run_nested
 
 
@@ -42,15 +43,24 @@ def test_a_wait_against_the_emulator(project: pytest.Pytester) -> None:
 
 
 def test_an_emulator_of_the_projects_own(project: pytest.Pytester) -> None:
-    """The connection follows an overridden emulator, its scheme included."""
+    """The connection follows an overridden emulator in whatever decides whether a call is accepted."""
     project.makeconftest(
         """
         import pytest
         from airflow_provider_trim.emulator import TrimEmulator
 
-        @pytest.fixture
-        def trim_emulator():
-            with TrimEmulator(auth="cnc-hmac-sha256", user="key", token="secret") as emulator:
+        OPTIONS = [
+            {"auth": "cnc-hmac-sha256", "user": "key", "token": "secret"},
+            {"auth": "ws3-hmac-sha256", "required_parameters": {"format": "json"}},
+            {"auth": "api-key", "required_parameters": {"format": "json", "n": 1}},
+            {"token_header": "X-Token", "required_parameters": {"timeStamp": "1516182478"}},
+            {"host": "0.0.0.0"},
+            {"host": "::1"},
+        ]
+
+        @pytest.fixture(params=OPTIONS, ids=str)
+        def trim_emulator(request):
+            with TrimEmulator(**request.param) as emulator:
                 yield emulator
         """
     )
@@ -58,19 +68,18 @@ def test_an_emulator_of_the_projects_own(project: pytest.Pytester) -> None:
         """
         from airflow_provider_trim.hooks.trim import TrimApiHook
 
-        def test_hook(trim_connection):
+        def test_hook(trim_connection, trim_emulator):
             with TrimApiHook(trim_connection) as hook:
                 assert hook.test_connection()[0]
+                assert hook.settings.token_header == trim_emulator.token_header
         """
     )
-    run_nested(project).assert_outcomes(passed=1)
+    run_nested(project).assert_outcomes(passed=6)
 
 
 def test_a_proxy_of_the_environment_is_passed_by(
     trim_emulator: TrimEmulator, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_trim.hooks.trim import TrimApiHook
-
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", "intranet.example")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")

@@ -101,6 +101,19 @@ def test_quiet_prints_no_line_per_call_and_ctrl_c_ends_it_cleanly() -> None:
         assert end(process, signal.SIGINT) == (0, "", "")
 
 
+def test_it_serves_on_if_its_lines_cannot_be_written() -> None:
+    with command() as (process, url):
+        assert process.stdout is not None
+        process.stdout.close()
+        for _ in range(2):
+            assert query(url, "t1").json()["code"] == 1603
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        process.stdout = None  # for communicate()
+
+
 def query_with_api_key(url: str, trans_no: str, user: str, key: str) -> requests.Response:
     date = formatdate(usegmt=True)
     password = base64.b64encode(hmac.digest(key.encode(), date.encode(), hashlib.sha1)).decode()

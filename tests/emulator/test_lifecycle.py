@@ -42,6 +42,14 @@ def test_it_listens_on_ipv6() -> None:
         assert emulator.calls[0].peer_port > 0
 
 
+@pytest.mark.parametrize(("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("", "127.0.0.1"), ("::", "[::1]")])
+def test_the_url_of_one_that_listens_on_all_addresses_is_one_that_clients_reach(host: str, reached: str) -> None:
+    with TrimEmulator(host=host) as emulator:
+        assert emulator.host == host
+        assert emulator.url == f"http://{reached}:{emulator.port}"
+        assert requests.get(emulator.url + "/elsewhere", timeout=60).status_code == 404
+
+
 def test_stop_leaves_neither_thread_nor_socket(
     before: set[threading.Thread], client: Any, emulator: TrimEmulator
 ) -> None:

@@ -111,6 +111,16 @@ ROUTES: tuple[Route, ...] = (
           environment={"REQUESTS_CA_BUNDLE": "{ca}"}),
     Route("REQUESTS_CA_BUNDLE without a file", environment={"REQUESTS_CA_BUNDLE": "/nonexistent"},
           error="environment variable REQUESTS_CA_BUNDLE: '/nonexistent' as CA file: No such file or directory"),
+    Route("REQUESTS_CA_BUNDLE without a file, for plain http", "http://localhost:{plain}",
+          environment={"REQUESTS_CA_BUNDLE": "/nonexistent"}, sees=("host: localhost:{plain}",)),
+    Route("REQUESTS_CA_BUNDLE without a file, `proxy` for plain http", "http://trim.invalid",
+          environment={"REQUESTS_CA_BUNDLE": "/nonexistent"}, extra={"proxy": "127.0.0.1:{plain}"},
+          sees=("host: trim.invalid",)),
+    Route("REQUESTS_CA_BUNDLE without a file, `proxy` spoken to by https", "http://trim.invalid",
+          environment={"REQUESTS_CA_BUNDLE": "/nonexistent"}, extra={"proxy": "https://localhost:{tls_proxy}"},
+          error="environment variable REQUESTS_CA_BUNDLE: '/nonexistent' as CA file: No such file or directory"),
+    Route("`verify` without a file, for plain http", "http://localhost:{plain}", extra={"verify": "/nonexistent"},
+          sees=("host: localhost:{plain}",)),
     # Proxies of the connection.
     *(
         Route(f"`proxy` as {form}", extra={**CA, "proxy": text.format("127.0.0.1:{proxy}")}, sees=TUNNEL)

@@ -177,6 +177,11 @@ def test_fifo_is_no_ca_file(connect: Connect, tmp_path: Path) -> None:
         connect(settings("https://127.0.0.1", verify=str(fifo)))
 
 
+def test_a_name_that_no_file_can_have_is_no_ca_file(connect: Connect) -> None:
+    with pytest.raises(TrimSettingsError, match=r"^connection extra 'verify': '/x+' as CA file: File name too long$"):
+        connect(settings("https://127.0.0.1", verify="/" + "x" * 300))
+
+
 def test_changed_ca_file_or_proxy_is_another_network(ca: str, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = settings("https://127.0.0.1", verify=ca)
     before = network_fingerprint(connection)

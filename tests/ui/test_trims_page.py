@@ -264,6 +264,12 @@ def test_states_without_tasks(page: Page, errors: list[str]) -> None:
     [
         ("https://video.example.com/a.jpg", "https://video.example.com/a.jpg"),
         ("video.example.com/a.jpg", "https://video.example.com/a.jpg"),
+        ("//video.example.com/a.jpg", "https://video.example.com/a.jpg"),
+        ("HTTP://video.example.com/a.jpg", "http://video.example.com/a.jpg"),
+        ("/a.jpg", None),
+        ("https:///a.jpg", None),
+        ("a.jpg", None),
+        ("N/A", None),
         ("javascript:top.hostile=1", None),
         ("data:text/html,x", None),
         (" \tjavascript://video.example.com/%0atop.hostile=1", None),

@@ -65,7 +65,8 @@ def test_login_loses_surrounding_spaces() -> None:
         ({}, "https://api.cloudv.haplat.net"),
         ({"host": ""}, DEFAULT_HOST),
         ({"host": "  "}, DEFAULT_HOST),
-        ({"host": "", "port": 8443, "schema": "http"}, DEFAULT_HOST),
+        ({"host": "", "port": 443, "schema": "HTTPS"}, DEFAULT_HOST),
+        ({"port": 0, "schema": " "}, DEFAULT_HOST),
         ({"host": "api.cdnetworks.com"}, "https://api.cdnetworks.com"),
         ({"host": " api.cdnetworks.com\n"}, "https://api.cdnetworks.com"),
         ({"host": "api.cdnetworks.com", "port": 8443}, "https://api.cdnetworks.com:8443"),
@@ -105,6 +106,7 @@ def test_host(parts: dict[str, Any], base_url: str) -> None:
     [
         ("ftp://example.com", "scheme 'ftp' must be http or https"),
         ("https://", "must be a host name, or a base URL such as https://api.cloudv.haplat.net"),
+        ("https://http:8443//h.example", "is http://h.example meant?"),  # and the field port
         ("https://user:geheim@example.com", "must be a host name, or a base URL"),
         ("https://:geheim@example.com", "must be a host name, or a base URL"),
         ("https://user:geheim℀@example.com", "must be a host name, or a base URL"),
@@ -121,6 +123,14 @@ def test_host(parts: dict[str, Any], base_url: str) -> None:
         ("exa mple.com", "must not contain spaces or control characters"),
         ("https://exa\nmple.com", "must not contain spaces or control characters"),
         ("https://example.com:99999", "port must be a number from 1 to 65535"),
+        ("https://example.com:0", "port must be a number from 1 to 65535"),
+        ("http//h.example:8443/vod", "must be a base URL; is http://h.example:8443/vod meant?"),
+        ("HTTPS//h.example", "must be a base URL; is https://h.example meant?"),
+        ("https:/h.example", "must be a base URL; is https://h.example meant?"),
+        ("https:h.example", "must be a base URL; is https://h.example meant?"),
+        ("http://https://h.example", "must be a base URL; is https://h.example meant?"),
+        ("http://http//h.example", "must be a base URL; is http://h.example meant?"),
+        ("http//user:geheim@h.example", "must be a host name, or a base URL"),
         ("https://example.com:geheim", "port must be a number from 1 to 65535"),
         ("https://[::1", "must be a host name, or a base URL"),
     ],
@@ -130,6 +140,22 @@ def test_refused_host(host: str, said: str) -> None:
     assert text.startswith("connection host: ")
     assert said in text
     assert "geheim" not in text
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"), [({"port": 8766}, "port"), ({"host": " ", "port": 80}, "port"), ({"schema": "http"}, "schema")]
+)
+def test_what_belongs_to_another_host_is_refused_without_it(parts: dict[str, Any], name: str) -> None:
+    """The credentials went to the default host."""
+    assert refusal(**parts) == (
+        f"connection {name} is given without a host: set the host, such as http://127.0.0.1:8766, or leave both out "
+        "for https://api.cloudv.haplat.net"
+    )
+
+
+@pytest.mark.parametrize("host", ["https://http:8443/vod", "https://http/vod", "https://https"])
+def test_a_host_may_be_named_like_a_scheme(host: str) -> None:
+    assert TrimSettings.from_connection(host=host).base_url == host
 
 
 @pytest.mark.parametrize(
@@ -180,6 +206,8 @@ def test_token_in_the_url_is_refused() -> None:
             {
                 "30/5 minutes": parse("30/5 minutes"),
                 "1 per second": parse("1/second"),
+                "1000000/10 seconds": parse("1000000/10 seconds"),
+                "1000/month": parse("1000/month"),
                 "off": None,
                 "OFF": None,
                 False: None,
@@ -203,7 +231,16 @@ def test_token_in_the_url_is_refused() -> None:
         (
             "quota_storage",
             "memory://",
-            {"REDIS://:P@H.:6379/0?db=1": "redis://:P@h?db=1", "redis://[::1]/": "redis://[::1]"},
+            {
+                "REDIS://:P@H.:6379/0?db=1": "redis://:P@h?db=1",
+                "redis://[::1]/": "redis://[::1]",
+                "redis://h/12/": "redis://h/12",
+                "redis://h/10": "redis://h/10",
+                "redis://u:a%2F%3F%23@h?db=&protocol=3": "redis://u:a%2F%3F%23@h?db=&protocol=3",
+                "rediss://h?ssl_check_hostname=False&max_connections=10&health_check_interval=0": (
+                    "rediss://h?ssl_check_hostname=False&max_connections=10&health_check_interval=0"
+                ),
+            },
         ),
         ("api_path", "/vod/videoManage", {"/a/b": "/a/b", "/a/": "/a", "/": "", "/%E4%B8%AD~x": "/%E4%B8%AD~x"}),
         (
@@ -246,9 +283,13 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ("timeout", ["10s"], "such as 30 (given: '10s')"),
         ("timeout", [601, "inf", "nan"], "at most 600, such as 30 (given: "),
         ("timeout", ["soon", [], {}], "must be a number of seconds"),
-        ("verify", [2, 0.5, [], {}], "must be true, false, or the path of a CA file"),
+        (
+            "verify",
+            [2, 0.5, [], {}, "a\0geheim", "/ca\n.pem", "/\ud800"],
+            "must be true, false, or the path of a CA file",
+        ),
         ("proxy", ["http://", "ftp://proxy", "http://proxy/geheim"], "must be a URL such as http://proxy.example.com"),
-        ("proxy", ["http://proxy:geheim", "proxy:0x50"], "port must be a number from 1 to 65535"),
+        ("proxy", ["http://proxy:geheim", "proxy:0x50", "proxy:0"], "port must be a number from 1 to 65535"),
         ("proxy", ["socks5://user:geheim@proxy", "SOCKS5h://proxy"], "SOCKS proxies are not supported"),
         ("proxy", [5], "must be a URL such as http://proxy.example.com"),
         ("allow_http", ["perhaps", 2, []], "must be true or false"),
@@ -258,6 +299,21 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
             ["300", 300, "lots", "0/minute", "9/minute; 1/second", "3/fortnight", [], True],
             "must be calls per time, such as '300/5 minutes', or 'off'",
         ),
+        (
+            "quota",
+            [
+                "300/0 minutes",
+                "300 per 00minutes",
+                "1000001/5 minutes",
+                "1/32 days",
+                "1/99999999999999999 years",
+                "99999999999999999999/99999999 days",
+                f"1/{'9' * 5000} days",
+                parse("1/32 days"),
+                parse("0/minute"),
+            ],
+            "at most 1000000 calls, in 1 second to 31 days",
+        ),
         ("quota_storage", ["memcached://h", "h:6379", "redis:geheim"], "must be memory://, redis://… or rediss://…"),
         ("quota_storage", [5, {}], "must be memory://, redis://… or rediss://…"),
         ("quota_storage", ["redis://h?decode_responses=true"], "option 'decode_responses' is not allowed; allowed are"),
@@ -265,7 +321,31 @@ def test_extra(name: str, default: object, accepted: dict[Any, object]) -> None:
         ("quota_storage", ["rediss://h?visibility_timeout=5"], "option 'visibility_timeout' is not allowed"),
         ("quota_storage", ["redis://h?socket_timeout=60&db=1"], "option 'socket_timeout' is not allowed"),
         ("quota_storage", ["redis://:a?geheim@h"], "must be written as %3F"),
+        ("quota_storage", ["redis://:a#geheim@h"], "must be written as %23"),
+        ("quota_storage", ["redis://:6379/geheim@h/0"], "must be written as %2F"),
         ("quota_storage", ["redis://:geheim@["], "must be a URL such as"),
+        (
+            "quota_storage",
+            ["redis://h/geheim", "redis://h:0", "redis://h/1/2"],
+            "the number of a database, such as redis:",
+        ),
+        ("quota_storage", ["redis://h?db=geheim", "redis://h?db=-1"], "option 'db' must be the number of a database"),
+        ("quota_storage", ["redis://h?protocol=9"], "option 'protocol' must be 2 or 3"),
+        (
+            "quota_storage",
+            ["redis://h?max_connections=geheim", "redis://h?max_connections=0", "redis://h?db=1&max_connections=1.5"],
+            "option 'max_connections' must be a number",
+        ),
+        (
+            "quota_storage",
+            ["redis://h?health_check_interval=geheim", "redis://h?health_check_interval=30s"],
+            "option 'health_check_interval' must be whole seconds",
+        ),
+        ("quota_storage", ["redis://h?client_name=a+b"], "option 'client_name' must be ASCII without spaces"),
+        ("quota_storage", ["redis://h?password=geheim%00"], "option 'password' must be without null characters"),
+        ("quota_storage", ["rediss://h?ssl_cert_reqs=geheim"], "option 'ssl_cert_reqs' must be none, optional or req"),
+        ("quota_storage", ["rediss://h?ssl_check_hostname=off"], "option 'ssl_check_hostname' must be true or false"),
+        ("quota_storage", ["rediss://h?ssl_ca_certs=a%00b"], "option 'ssl_ca_certs' must be without null characters"),
         (
             "parameters",
             ["format=json", "[]", "5", 5, ["a"], {f"a{n}": "" for n in range(21)}],

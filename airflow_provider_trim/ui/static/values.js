@@ -4,6 +4,10 @@
 const MAX_TEXT = 300;
 const MAX_LISTED = 3;
 
+// As links/trim.py has it: a URL, with or without its scheme, or a host and a path; neither "/p.jpg" nor "N/A".
+const WEB_URL = /^(?:https?:)?\/\/[^/?#@\s]+(?:[/?#]|$)/i;
+const HOST_AND_PATH = /^(?:(?:[\p{L}\p{N}_-]+\.)+\p{L}[\p{L}\p{N}_-]+|\d+(?:\.\d+){3})(?::\d{1,5})?[/?#]/u;
+
 /** Makes an element of texts and elements. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -23,9 +27,11 @@ export const inside = (href, text) => element("a", { href, target: "_top" }, wor
 
 /** Returns a link to where a service's text leads, or null if that is not a web page. */
 export function outside(address, text, label) {
+  const given = address.trim();
+  const whole = HOST_AND_PATH.test(given) ? `https://${given}` : given;
+  if (!WEB_URL.test(whole)) return null;
   try {
-    const url = new URL(address.includes("://") ? address : `https://${address}`);
-    if (!["http:", "https:"].includes(url.protocol)) return null;
+    const url = new URL(whole.startsWith("//") ? `https:${whole}` : whole);
     return element("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", "aria-label": label }, text);
   } catch {
     return null;
