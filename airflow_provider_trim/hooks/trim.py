@@ -144,19 +144,20 @@ class TrimApiHook(BaseHook):
         """
         return self._call(query(trans_no), quota_timeout)
 
-    def submit_trim(self, **parameters: Any) -> str:
+    def submit_trim(self, *, trans_no: str | None = None, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
 
         If a response is lost, the transNo is queried before anything is sent again, so that no trim is paid for twice.
 
-        :param parameters: those of :class:`~airflow_provider_trim.vod.submission.TrimSubmission`: ``video_id``,
-            ``seek_start``, ``duration``, ``filename``, and what is optional; without ``trans_no``, a random one is used
+        :param trans_no: the caller's own id of the trim; None for a random one
+        :param parameters: ``video_id``, ``seek_start``, ``duration``, ``filename``, and what else is a field of
+            :class:`~airflow_provider_trim.vod.submission.TrimSubmission`
         :returns: the transNo under which the trim can be waited for
         :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one; nothing was sent
         :raises TrimParameterError: another parameter is wrong, by its name
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        parsed = TrimSubmission.parse(**{"trans_no": uuid.uuid4().hex, **parameters})
+        parsed = TrimSubmission.parse(**parameters, trans_no=uuid.uuid4().hex if trans_no is None else trans_no)
         call = submission(parsed.to_wire(self.settings))
         for attempt in self._retrying():
             with attempt:

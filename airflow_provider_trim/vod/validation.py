@@ -3,13 +3,34 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable, Mapping
-from typing import Annotated, NamedTuple, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 _Value = TypeVar("_Value")
+
+NATIVE_RENDERING = "native rendering (render_template_as_native_obj) makes such a value of a text that looks like one"
+"""For the message about a number or a boolean in the place of a text."""
+
+
+def plain(value: object) -> Any:
+    """Return a number or a text as Python's own type; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real | Decimal):
+        try:
+            return float(value)
+        except (OverflowError, ValueError):  # a fraction that is too large, a Decimal's signalling NaN
+            return math.nan
+    # Of an enumeration's member, str() is its name.
+    return "".join(value) if isinstance(value, str) else value
 
 
 class Problem(NamedTuple):
