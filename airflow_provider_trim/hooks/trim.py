@@ -121,8 +121,8 @@ class TrimApiHook(BaseHook):
     def get_task(self, trans_no: str) -> TrimTask:
         """Query a trim's status.
 
-        It makes up to four calls, with growing pauses, if there is no response, or not a documented one.
-        ``Retry-After`` is honoured up to a minute.
+        It makes up to four calls, with growing pauses, if there is no response, or not a documented one; those that
+        HTTP 429 refuses are counted for themselves. ``Retry-After`` is honoured up to a minute.
 
         :param trans_no: the transNo under which the trim was submitted, at most 32 characters
         :returns: a trim that is processing or successful

@@ -333,6 +333,33 @@ def test_http_429_waits_as_long_as_it_may(
     assert sum(slept) >= retry_after * times
 
 
+@pytest.mark.parametrize("lost", [1, 3])
+@pytest.mark.parametrize(("quota_timeout", "refused"), [(60.0, 4), (None, 3)])
+def test_http_429_takes_no_attempt_from_a_call_that_is_lost(
+    hook: TrimApiHook,
+    emulator: TrimEmulator,
+    slept: list[float],
+    quota_timeout: float | None,
+    refused: int,
+    lost: int,
+) -> None:
+    hook._given_quota_timeout = quota_timeout
+    emulator.fail_submission("before", HttpError(429, headers={"Retry-After": "1"}), times=refused)
+    emulator.fail_submission("before", HttpError(503), times=lost)
+    assert hook.submit_trim(**CLIP, trans_no="T") == "T"
+    assert len(emulator.submissions) == 1
+    assert len(slept) >= refused + lost
+    assert slept[refused] <= 1.0  # the first lost call, not the fifth: pauses grow for each kind
+
+
+def test_a_lost_call_takes_no_time_from_http_429(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+    hook._given_quota_timeout = 60.0
+    emulator.fail_submission("before", HttpError(503, headers={"Retry-After": "50"}), times=2)
+    emulator.fail_submission("before", HttpError(429, headers={"Retry-After": "50"}))
+    assert hook.submit_trim(**CLIP, trans_no="T") == "T"
+    assert sum(slept) >= 150
+
+
 def test_http_429_that_lasts_ends_at_the_limit(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     hook._given_quota_timeout = 200.0
     for _ in range(10):
