@@ -10,8 +10,6 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
-from airflow_provider_trim.vod.validation import plain
-
 MAX_SECONDS = 1e9
 """Times within a video are shorter."""
 
@@ -34,11 +32,11 @@ def as_seconds(value: object) -> float:
     :raises ValueError: it is none of these, or negative, or :data:`MAX_SECONDS` or more
     """
     seconds = math.nan
-    with contextlib.suppress(OverflowError):
+    with contextlib.suppress(OverflowError, ValueError):
         if isinstance(value, timedelta):
             seconds = value.total_seconds()
         elif isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool):
-            seconds = float(plain(value))
+            seconds = float(value)
         elif isinstance(value, str):
             seconds = _parse(value.strip())
     if not (seconds >= 0 and (rounded := round(seconds, 6)) < MAX_SECONDS):

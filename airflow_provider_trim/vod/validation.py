@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -27,8 +26,8 @@ def plain(value: object) -> Any:
     if isinstance(value, numbers.Real | Decimal):
         try:
             return float(value)
-        except (OverflowError, ValueError):  # a fraction that is too large, a Decimal's signalling NaN
-            return math.nan
+        except (OverflowError, ValueError):  # beyond all floats, or a signaling NaN
+            return value
     # Of an enumeration's member, str() is its name.
     return "".join(value) if isinstance(value, str) else value
 
