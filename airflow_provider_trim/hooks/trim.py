@@ -44,7 +44,8 @@ _Result = TypeVar("_Result")
 class TrimApiHook(BaseHook):
     """Calls the trimming API over an Airflow connection.
 
-    It keeps one HTTP session; use it as a context manager, or call :meth:`close`.
+    It keeps one HTTP session; use it as a context manager, or call :meth:`close`. A process that is forked has a network
+    connection of its own.
 
     :param trim_conn_id: Airflow connection of type ``trim``
     :param quota_timeout: seconds for which the account's quota, and HTTP 429, may hold a call up; by default the
@@ -185,11 +186,7 @@ class TrimApiHook(BaseHook):
         limiter = limiter_for(self.settings, self.metrics.metrics)
         flow = permitted_exchange(call, self.settings, limiter, quota_timeout=quota_timeout, on_wait=self._log_wait)
         return drive(
-            flow,
-            limiter,
-            lambda request: self.get_conn().send(request),
-            fraction=self._quota_fraction,
-            sleep=self._sleep,
+            flow, limiter, lambda it: self.get_conn().send(it), fraction=self._quota_fraction, sleep=self._sleep
         )
 
     def _log_wait(self, seconds: float) -> None:
