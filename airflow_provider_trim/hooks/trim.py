@@ -44,8 +44,8 @@ _Result = TypeVar("_Result")
 class TrimApiHook(BaseHook):
     """Calls the trimming API over an Airflow connection.
 
-    It keeps one HTTP session; use it as a context manager, or call :meth:`close`. A process that is forked has a network
-    connection of its own.
+    It keeps one HTTP session; use it as a context manager, or call :meth:`close`. A process that is forked has a
+    network connection of its own.
 
     :param trim_conn_id: Airflow connection of type ``trim``
     :param quota_timeout: seconds for which the account's quota, and HTTP 429, may hold a call up; by default the

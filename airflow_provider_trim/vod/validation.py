@@ -47,6 +47,13 @@ _EXPLAINED = ("value_error", "literal_error", "extra_forbidden", "string_unicode
 """Types of errors whose text says what is wrong: those of this package's own checks, for example."""
 
 
+_OF_JSON = {
+    **dict.fromkeys(("model_type", "dict_type"), "must be an object"),
+    **dict.fromkeys(("tuple_type", "list_type"), "must be an array"),
+}
+"""By type of an error about a JSON value, what to say where pydantic names Python's types and our classes."""
+
+
 def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = None) -> Problem:
     """Return the first of a validation's errors.
 
@@ -54,7 +61,9 @@ def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = No
     """
     first = error.errors(include_url=False, include_input=False)[0]
     path = tuple(str(part) for part in first["loc"])
-    text = first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").replace(" should ", " must ")
+    text = _OF_JSON.get(first["type"]) or first["msg"].removeprefix("Value error, ").replace(
+        "Input should ", "must "
+    ).replace(" should ", " must ")
     if first["type"] == "missing" and allowed:
         text = "must be given"
     elif path and allowed and first["type"] not in _EXPLAINED:
