@@ -37,6 +37,7 @@ from airflow_provider_trim.vod.errors import (
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission
+from airflow_provider_trim.waiting.options import to_optional_seconds
 
 _Result = TypeVar("_Result")
 
@@ -52,6 +53,7 @@ class TrimApiHook(BaseHook):
         connection's ``timeout``, and up to a minute after HTTP 429
     :param quota_fraction: from 0 to 1; once that part of the account's quota is used, this hook's synchronous calls get
         no permit. For calls that are worth less than others
+    :raises ValueError: ``quota_timeout`` is no number of seconds
     """
 
     conn_name_attr = "trim_conn_id"
@@ -72,7 +74,7 @@ class TrimApiHook(BaseHook):
     ) -> None:
         super().__init__(**kwargs)
         self.trim_conn_id = trim_conn_id
-        self._given_quota_timeout = quota_timeout
+        self._given_quota_timeout = to_optional_seconds("quota_timeout", quota_timeout)
         self._quota_fraction = quota_fraction
         self._settings: TrimSettings | None = None
         self._replaced: TrimSettings | None = None
