@@ -7,10 +7,11 @@ import datetime
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
+from airflow_provider_trim.compat import AirflowFailException
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.operators.trim import TrimVideoOperator
+from tests.support.running import DAG
 from tests.support.waits import TaskInstance
 
 CLIP: dict[str, Any] = {"video_id": "V", "seek_start": 0, "duration": 5, "filename": "f"}
