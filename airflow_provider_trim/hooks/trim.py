@@ -37,6 +37,7 @@ from airflow_provider_trim.vod.errors import (
 from airflow_provider_trim.vod.models import TrimTask
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.submission import TrimSubmission
+from airflow_provider_trim.waiting.options import to_optional_seconds
 
 _Result = TypeVar("_Result")
 
@@ -44,13 +45,15 @@ _Result = TypeVar("_Result")
 class TrimApiHook(BaseHook):
     """Calls the trimming API over an Airflow connection.
 
-    It keeps one HTTP session; use it as a context manager, or call :meth:`close`.
+    It keeps one HTTP session; use it as a context manager, or call :meth:`close`. A process that is forked has a
+    network connection of its own.
 
     :param trim_conn_id: Airflow connection of type ``trim``
     :param quota_timeout: seconds for which the account's quota, and HTTP 429, may hold a call up; by default the
         connection's ``timeout``, and up to a minute after HTTP 429
     :param quota_fraction: from 0 to 1; once that part of the account's quota is used, this hook's synchronous calls get
         no permit. For calls that are worth less than others
+    :raises ValueError: ``quota_timeout`` is no number of seconds
     """
 
     conn_name_attr = "trim_conn_id"
@@ -71,7 +74,7 @@ class TrimApiHook(BaseHook):
     ) -> None:
         super().__init__(**kwargs)
         self.trim_conn_id = trim_conn_id
-        self._given_quota_timeout = quota_timeout
+        self._given_quota_timeout = to_optional_seconds("quota_timeout", quota_timeout)
         self._quota_fraction = quota_fraction
         self._settings: TrimSettings | None = None
         self._replaced: TrimSettings | None = None
@@ -121,8 +124,8 @@ class TrimApiHook(BaseHook):
     def get_task(self, trans_no: str) -> TrimTask:
         """Query a trim's status.
 
-        It makes up to four calls, with growing pauses, if there is no response, or not a documented one.
-        ``Retry-After`` is honoured up to a minute.
+        It makes up to four calls, with growing pauses, if there is no response, or not a documented one; those that
+        HTTP 429 refuses are counted for themselves. ``Retry-After`` is honoured up to a minute.
 
         :param trans_no: the transNo under which the trim was submitted, at most 32 characters
         :returns: a trim that is processing or successful
@@ -144,19 +147,20 @@ class TrimApiHook(BaseHook):
         """
         return self._call(query(trans_no), quota_timeout)
 
-    def submit_trim(self, **parameters: Any) -> str:
+    def submit_trim(self, *, trans_no: str | None = None, **parameters: Any) -> str:
         """Start a trim: cut a clip out of a video.
 
         If a response is lost, the transNo is queried before anything is sent again, so that no trim is paid for twice.
 
-        :param parameters: those of :class:`~airflow_provider_trim.vod.submission.TrimSubmission`: ``video_id``,
-            ``seek_start``, ``duration``, ``filename``, and what is optional; without ``trans_no``, a random one is used
+        :param trans_no: the caller's own id of the trim; None for a random one
+        :param parameters: ``video_id``, ``seek_start``, ``duration``, ``filename``, and what else is a field of
+            :class:`~airflow_provider_trim.vod.submission.TrimSubmission`
         :returns: the transNo under which the trim can be waited for
         :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one; nothing was sent
         :raises TrimParameterError: another parameter is wrong, by its name
         :raises TrimError: anything else that :mod:`airflow_provider_trim.vod.errors` lists
         """
-        parsed = TrimSubmission.parse(**{"trans_no": uuid.uuid4().hex, **parameters})
+        parsed = TrimSubmission.parse(**parameters, trans_no=uuid.uuid4().hex if trans_no is None else trans_no)
         call = submission(parsed.to_wire(self.settings))
         for attempt in self._retrying():
             with attempt:
@@ -184,11 +188,7 @@ class TrimApiHook(BaseHook):
         limiter = limiter_for(self.settings, self.metrics.metrics)
         flow = permitted_exchange(call, self.settings, limiter, quota_timeout=quota_timeout, on_wait=self._log_wait)
         return drive(
-            flow,
-            limiter,
-            lambda request: self.get_conn().send(request),
-            fraction=self._quota_fraction,
-            sleep=self._sleep,
+            flow, limiter, lambda it: self.get_conn().send(it), fraction=self._quota_fraction, sleep=self._sleep
         )
 
     def _log_wait(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import http.client
 import io
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Exchange:
         self.head: Head = ()
         self.unread = b""
         self.idle_since = 0.0
+        self.process = 0
         self.last_address: Any = None
 
     def begin(self, request: Request) -> None:
@@ -59,9 +61,12 @@ class Exchange:
         """Record what came after the response."""
         self.unread = unread
         self.idle_since = self.clock()
+        self.process = os.getpid()
 
     def is_reusable(self) -> bool:
         """Return whether the connection may carry another request."""
+        if self.process != os.getpid():  # forked: the parent may send over the same socket at any time
+            return False
         return not self.unread and self.clock() - self.idle_since < MAX_IDLE
 
     def connect_time_left(self) -> float:

@@ -28,6 +28,8 @@ _PART = 2**16
 class SyncTransport:
     """Sends requests of one connection over one session, one at a time; redirects are not followed.
 
+    A process that is forked opens a network connection of its own.
+
     :param clock: seconds, monotonic; for how long a network connection has been idle
     :raises TrimSettingsError: the proxy or the certificate authorities can't be used
     """

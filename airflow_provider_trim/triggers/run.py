@@ -28,7 +28,7 @@ from airflow_provider_trim.triggers.results import unwrap_verdicts
 from airflow_provider_trim.vod.errors import TrimError
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.waiting.protocols import Log
-from airflow_provider_trim.waiting.rendered import required
+from airflow_provider_trim.waiting.rendered import connection_id
 from airflow_provider_trim.waiting.results import TrimResults
 from airflow_provider_trim.waiting.trans_nos import TransNos
 
@@ -67,7 +67,7 @@ class TriggerRun:
         """Wait for the trims, and return the trigger's event."""
         try:
             trans_nos = TransNos.parse(self.trans_no)  # which a template may have rendered to anything
-            required("trim_conn_id", self.trim_conn_id)
+            conn_id = connection_id(self.trim_conn_id)
         except TrimError as error:
             return TriggerEvent(encode_refusal(error))
         deadline = self.options.deadline
@@ -76,11 +76,12 @@ class TriggerRun:
         self.log.info(_START_MESSAGE, subject, self.options.interval, until)
         options = replace(self.options, task=task_name(self.task_instance))
         group = WaitGroup.begin(trans_nos, options, stop_at_failure=self.stop_at_failure)
-        verdicts = await wait_for_group(self._wait, group, functools.partial(self.log.info, "Trims: %s"))
+        wait = functools.partial(self._wait, conn_id)
+        verdicts = await wait_for_group(wait, group, functools.partial(self.log.info, "Trims: %s"))
         return await self._event(trans_nos, verdicts)
 
-    async def _wait(self, state: PollState) -> Verdict:
-        return await self.poller(self.trim_conn_id, functools.partial(load_settings, self.trim_conn_id)).wait(state)
+    async def _wait(self, conn_id: str, state: PollState) -> Verdict:
+        return await self.poller(conn_id, functools.partial(load_settings, conn_id)).wait(state)
 
     async def _event(self, trans_nos: TransNos, verdicts: Verdicts) -> TriggerEvent:
         """Hand the verdicts to a worker, or end the task where all trims were successful and no worker is needed."""

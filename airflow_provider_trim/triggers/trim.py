@@ -3,17 +3,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import numbers
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.triggers.kinds import kind_of
-from airflow_provider_trim.waiting.options import to_optional_seconds, to_seconds
+from airflow_provider_trim.vod.times import MAX_SECONDS as MAX_CLIP_SECONDS
+from airflow_provider_trim.waiting.options import (
+    DEFERRAL_TIMEOUT_MARGIN,
+    MAX_SECONDS,
+    to_failure_limit,
+    to_flag,
+    to_optional_seconds,
+    to_seconds,
+)
+
+MAX_UNIX_SECONDS = 10**11
+"""In the year 5138; today's time in milliseconds is greater."""
 
 
 class TriggerArgumentError(ValueError, TypeError):
@@ -25,10 +39,28 @@ class TriggerArgumentError(ValueError, TypeError):
 
 
 def _unix_seconds(name: str, value: Any) -> float | None:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError, ValueError):
+            if 0 <= (seconds := float(value)) <= MAX_UNIX_SECONDS:
+                return seconds
     instead = "; write its .timestamp()" if isinstance(value, datetime) else ""
-    raise ValueError(f"{name} must be Unix seconds, not {value!r}{instead}")
+    raise ValueError(f"{name} must be Unix seconds, from 0 to {MAX_UNIX_SECONDS}, not {value!r}{instead}")
+
+
+def _long_seconds(name: str, value: Any, longest: float) -> float | None:
+    """Return a duration that may be longer than those that an author writes, or None for None."""
+    if isinstance(value, int | float) and MAX_SECONDS < value <= longest:
+        return float(value)
+    return to_optional_seconds(name, value)
+
+
+def _conn_id(value: Any) -> str:
+    """Return a connection's id, or the template of one, which Airflow renders before the wait begins."""
+    if isinstance(value, str) or type(value) is int:
+        return str(value)
+    raise ValueError(f"trim_conn_id must be the id of a connection, such as 'trim_default', not {value!r}")
 
 
 class TrimTaskStatusTrigger(BaseTrigger):
@@ -58,9 +90,11 @@ class TrimTaskStatusTrigger(BaseTrigger):
     :param expects_callback: whether the service calls this triggerer when a trim is finished, so that it is polled less
         often
     :param clip_seconds: how long the clip is that the trim makes, or None where that is not known
-    :raises TriggerArgumentError: a time is of another type, or out of range; the message names it
+    :raises TriggerArgumentError: an argument other than ``trans_no`` is of another type, or out of range; the message
+        names it. What ``trans_no`` and templates are is known when the wait begins, and an event tells
     """
 
+    # Longer than other functions: each argument takes a line.
     def __init__(
         self,
         trans_no: str | list[str],
@@ -81,23 +115,26 @@ class TrimTaskStatusTrigger(BaseTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is not annotated
         self.trans_no = trans_no
-        self.trim_conn_id = trim_conn_id
         try:
+            self.trim_conn_id = _conn_id(trim_conn_id)
             self.poll_interval = to_seconds("poll_interval", poll_interval)
             self.deadline = _unix_seconds("deadline", deadline)
             self.first_poll_after = to_optional_seconds("first_poll_after", first_poll_after)
             self.started_at = _unix_seconds("started_at", started_at)
             self.max_interval = to_optional_seconds("max_interval", max_interval)
             self.timeout = to_optional_seconds("timeout", timeout)
+            longest = MAX_SECONDS + DEFERRAL_TIMEOUT_MARGIN
+            self.deferral_timeout = _long_seconds("deferral_timeout", deferral_timeout, longest)
+            self.clip_seconds = _long_seconds("clip_seconds", clip_seconds, MAX_CLIP_SECONDS)
+            self.max_consecutive_failures = to_failure_limit(max_consecutive_failures)
+            # Airflow's sensors take None for False.
+            doubles = False if exponential_backoff is None else exponential_backoff
+            self.exponential_backoff = to_flag("exponential_backoff", doubles)
+            self.stop_at_failure = to_flag("stop_at_failure", stop_at_failure)
+            self.finish = to_flag("finish", finish)
+            self.expects_callback = to_flag("expects_callback", expects_callback)
         except ValueError as error:
             raise TriggerArgumentError(str(error)) from None
-        self.max_consecutive_failures = max_consecutive_failures
-        self.exponential_backoff = exponential_backoff
-        self.stop_at_failure = stop_at_failure
-        self.deferral_timeout = deferral_timeout
-        self.finish = finish
-        self.expects_callback = expects_callback
-        self.clip_seconds = clip_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and its arguments, which are plain JSON values without secrets."""

@@ -131,8 +131,8 @@ def _utc_time(value: Any) -> pendulum.DateTime | None:
         return value or None
     try:
         return pendulum.from_timestamp(float(value))
-    except (TypeError, OverflowError, OSError) as error:
-        raise ValueError(f"must be a time in Unix seconds: {error}") from None
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ValueError("must be a time in Unix seconds") from None
 
 
 def _duration(value: Any) -> pendulum.Duration | None:
@@ -140,8 +140,8 @@ def _duration(value: Any) -> pendulum.Duration | None:
         return None if value == "" else value
     try:
         return pendulum.duration(seconds=float(value))
-    except (TypeError, OverflowError) as error:
-        raise ValueError(f"must be a duration in seconds: {error}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("must be a duration in seconds") from None
 
 
 def _bounded_list(value: object) -> object:

@@ -31,7 +31,7 @@ from airflow_provider_trim.vod.models import TrimStatus, TrimTask
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.response import ParsedResponse
 from airflow_provider_trim.vod.settings import TrimSettings
-from airflow_provider_trim.vod.storable import unstorable, unstorable_character
+from airflow_provider_trim.vod.storable import reserved_names, unstorable, unstorable_character
 
 TRANS_NO_MAX_LENGTH = 32
 """Characters; the vendor's limit of the request parameter ``transNo``."""
@@ -150,7 +150,8 @@ def parse_task(response: Response, settings: TrimSettings, now: float, *, trans_
     if task.status is TrimStatus.SUCCESSFUL:
         if task.video_info is None:
             raise parsed.malformed("status 2 (successful) without videoInfo")
-        if why := unstorable(data, "data"):
+        # Only videoInfo is pushed as an XCom; all of it travels as a text before.
+        if why := unstorable(data, "data") or reserved_names(task.video_info.raw, "data.videoInfo"):
             raise parsed.malformed(f"{parsed.excerpt(why)}, which Airflow can't store")
         return task
     if task.status is TrimStatus.PROCESSING:

@@ -12,6 +12,9 @@ import math
 MAX_DEPTH = 64
 """Objects and arrays within each other. A documented response has five; encoders recurse, and give up far beyond it."""
 
+_RESERVED = ({"__classname__"}, {"__id__"}, {"__type", "__var"})
+"""Names of an object in an XCom that mean something else to Airflow, if the object has all of them."""
+
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -35,6 +38,29 @@ def unstorable(value: object, path: str) -> str | None:
                 todo.append((f"{where}.{name}", inner, depth + 1))
         elif why := _scalar_fault(part):
             return f"{where} {why}"
+    return None
+
+
+def reserved_names(value: object, path: str) -> str | None:
+    """Say which names of objects in an XCom Airflow takes for its own, or return None.
+
+    It raises an ``AttributeError`` about ``__classname__`` and ``__id__`` when the XCom is pushed. An object that has
+    both ``__type`` and ``__var`` is another value when it is pulled, or no value at all. Other names of its
+    serialization pass as they are (``airflow.serialization.serde`` of 2.11 to 3.1, ``airflow.sdk.serde`` since).
+
+    :param value: of plain JSON types, of at most :data:`MAX_DEPTH` levels
+    :param path: the value's name, for the message
+    """
+    todo = [(path, value)]
+    while todo:
+        where, part = todo.pop()
+        if isinstance(part, dict):
+            for names in _RESERVED:
+                if names <= part.keys():
+                    return f"{where} has the {' and the '.join(f'name {name!r}' for name in sorted(names))}"
+        if isinstance(part, dict | list):
+            named = part.items() if isinstance(part, dict) else enumerate(part)
+            todo += [(f"{where}.{name}", inner) for name, inner in named]
     return None
 
 

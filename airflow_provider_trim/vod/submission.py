@@ -12,7 +12,6 @@ import contextlib
 import itertools
 import json
 import math
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
@@ -35,13 +34,13 @@ from airflow_provider_trim.vod.protocol import JSON_SCHEMES, check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable_character
-from airflow_provider_trim.vod.validation import Optional, first_problem, number, on_text
+from airflow_provider_trim.vod.times import as_seconds
+from airflow_provider_trim.vod.validation import NATIVE_RENDERING, Optional, first_problem, number, on_text, plain
 
 FLV_SAMPLING_RATES = (44100, 22050, 11025)
 """Hz; what the container flv takes."""
 
 _NEWER_HOSTS = ("api.cdnetworks.com", "open.chinanetcenter.com")
-_CLOCK_TIME = re.compile(r"(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,4}):(?P<seconds>\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
 _MAY_HOLD_SECRETS = ("notify_url",)
 _ALLOWED = {
     **dict.fromkeys(("video_id", "filename"), "must be a text, and not empty"),
@@ -54,44 +53,25 @@ _ALLOWED = {
     "enable_video_transcode": "must be true or false",
 }
 _SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
-_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
-
-
-def as_seconds(value: object) -> float:
-    """Return a time within a video in seconds.
-
-    :param value: seconds as a number or its digits, a ``timedelta`` (a pendulum duration is one), or "HH:MM:SS",
-        "MM:SS", either with a fraction
-    :raises ValueError: it is none of these, or negative
-    """
-    seconds: float = math.nan
-    if isinstance(value, timedelta):
-        seconds = value.total_seconds()
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = value
-    elif isinstance(value, str):
-        text = value.strip()
-        if _NUMBER.fullmatch(text):
-            seconds = float(text)
-        elif match := _CLOCK_TIME.fullmatch(text):
-            parts = {name: float(part or 0) for name, part in match.groupdict().items()}
-            if parts["seconds"] < 60 and (match["hours"] is None or parts["minutes"] < 60):
-                seconds = parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
-    if not 0 <= seconds < 1e9:
-        raise ValueError("must be seconds, a timedelta or 'HH:MM:SS' (or 'MM:SS'), 0 or more")
-    return round(float(seconds), 6)
 
 
 def _shown(value: object) -> str:
     # A repr may be as long as what it shows, and Python refuses to write out very long integers.
     if isinstance(value, str):
         return repr(value[:80])
-    if value is None or isinstance(value, timedelta) or (isinstance(value, int | float) and not abs(value) > 1e18):
+    if value is None or isinstance(value, timedelta | float) or (isinstance(value, int) and abs(value) <= 10**18):
         return repr(value)
     if isinstance(value, Mapping):
         fields = truncate(", ".join(map(str, itertools.islice(value, 5))), 80)
         return f"an object with the fields {fields}; name the one that is meant"
     return f"a value of type {type(value).__name__}"
+
+
+def _no_float(value: object) -> object:
+    if isinstance(value, bool | float):
+        # "4E10" is another video than "40000000000.0", whose trim would be paid for.
+        raise ValueError(f"must be a text, not {type(value).__name__}; {NATIVE_RENDERING}")
+    return value
 
 
 def _as_text(value: object) -> object:
@@ -113,7 +93,7 @@ def _web_address(value: str) -> str:
 
 _Time = Annotated[float, BeforeValidator(as_seconds)]
 _Positive = Annotated[int, Field(gt=0, lt=10**9), BeforeValidator(number)]
-_Text = Annotated[Annotated[str, Field(min_length=1)], BeforeValidator(_as_text)]
+_Text = Annotated[Annotated[str, Field(min_length=1)], BeforeValidator(_as_text), BeforeValidator(_no_float)]
 
 
 class TrimSubmission(BaseModel):
@@ -168,6 +148,7 @@ class TrimSubmission(BaseModel):
         :raises TransNoEmptyError, TransNoIllegalError: ``trans_no`` can't be one
         :raises TrimParameterError: any other that is missing, unknown or wrong, by its name
         """
+        parameters = {name: plain(value) for name, value in parameters.items()}
         trans_no = check_trans_no(parameters.get("trans_no"))
         try:
             return cls(**{**parameters, "trans_no": trans_no})

@@ -3,13 +3,33 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping
-from typing import Annotated, NamedTuple, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 _Value = TypeVar("_Value")
+
+NATIVE_RENDERING = "native rendering (render_template_as_native_obj) makes such a value of a text that looks like one"
+"""For the message about a number or a boolean in the place of a text."""
+
+
+def plain(value: object) -> Any:
+    """Return a number or a text as Python's own type; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real | Decimal):
+        try:
+            return float(value)
+        except (OverflowError, ValueError):  # beyond all floats, or a signaling NaN
+            return value
+    # Of an enumeration's member, str() is its name.
+    return "".join(value) if isinstance(value, str) else value
 
 
 class Problem(NamedTuple):
@@ -27,6 +47,13 @@ _EXPLAINED = ("value_error", "literal_error", "extra_forbidden", "string_unicode
 """Types of errors whose text says what is wrong: those of this package's own checks, for example."""
 
 
+_OF_JSON = {
+    **dict.fromkeys(("model_type", "dict_type"), "must be an object"),
+    **dict.fromkeys(("tuple_type", "list_type"), "must be an array"),
+}
+"""By type of an error about a JSON value, what to say where pydantic names Python's types and our classes."""
+
+
 def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = None) -> Problem:
     """Return the first of a validation's errors.
 
@@ -34,7 +61,9 @@ def first_problem(error: ValidationError, allowed: Mapping[str, str] | None = No
     """
     first = error.errors(include_url=False, include_input=False)[0]
     path = tuple(str(part) for part in first["loc"])
-    text = first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").replace(" should ", " must ")
+    text = _OF_JSON.get(first["type"]) or first["msg"].removeprefix("Value error, ").replace(
+        "Input should ", "must "
+    ).replace(" should ", " must ")
     if first["type"] == "missing" and allowed:
         text = "must be given"
     elif path and allowed and first["type"] not in _EXPLAINED:

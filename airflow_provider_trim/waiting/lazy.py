@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_trim.vod.models import TrimTask as TrimTask
     from airflow_provider_trim.vod.redaction import truncate as truncate
     from airflow_provider_trim.vod.submission import TrimSubmission as TrimSubmission
-    from airflow_provider_trim.vod.submission import as_seconds as as_seconds
+    from airflow_provider_trim.vod.times import as_seconds as as_seconds
     from airflow_provider_trim.waiting.rendered import connection_id as connection_id
     from airflow_provider_trim.waiting.rendered import optional as optional
     from airflow_provider_trim.waiting.rendered import required as required
@@ -62,7 +62,7 @@ PLACES = {
     "VideoProcessingError": "vod.errors",
     "WaitGroup": "polling.group",
     "WaitOptions": "polling.options",
-    "as_seconds": "vod.submission",
+    "as_seconds": "vod.times",
     "callback_address": "vod.callbacks",
     "callback_note": "vod.advice",
     "connection_id": "waiting.rendered",

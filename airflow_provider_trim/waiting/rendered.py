@@ -10,14 +10,13 @@ from __future__ import annotations
 import ast
 import itertools
 import json
-import numbers
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimParameterError
 from airflow_provider_trim.vod.protocol import TRANS_NO_MAX_LENGTH, check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
+from airflow_provider_trim.vod.validation import NATIVE_RENDERING, plain
 
 MAX_LIST_TEXT = 2**20
 """Characters of a list that was rendered as text; Python's notation takes much memory to parse."""
@@ -34,18 +33,6 @@ def is_missing(value: object) -> bool:
 def _fault_of_missing(value: object, otherwise: str) -> str:
     is_text = isinstance(value, str) and value.strip()
     return f"is the text 'None', {_TEMPLATE_HINT}" if is_text else otherwise
-
-
-def plain(value: object) -> Any:
-    """Return a number or a text as Python's own type; anything else as it is."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real | Decimal):
-        return float(value)
-    # Of an enumeration's member, str() is its name.
-    return "".join(value) if isinstance(value, str) else value
 
 
 def optional(value: object) -> Any:
@@ -117,10 +104,7 @@ def _trans_no(value: object, name: str) -> str:
         raise TransNoEmptyError(f"{name} {what}; it must be the transNo with which the trim was submitted")
     text = plain(value)
     if isinstance(text, bool | float):
-        raise TransNoIllegalError(
-            f"{name} must be a string, not {type(text).__name__} ({text!r}); native rendering "
-            "(render_template_as_native_obj) makes such a value of a text that looks like one"
-        )
+        raise TransNoIllegalError(f"{name} must be a string, not {type(text).__name__} ({text!r}); {NATIVE_RENDERING}")
     if isinstance(text, int) and abs(text) < 10**TRANS_NO_MAX_LENGTH:
         text = str(text)
     return check_trans_no(text, name)

@@ -208,7 +208,8 @@ ARGUMENTS = [
         given_up=STARTS,
         on_2=_NOT_RENDERED,
         note="The triggerer renders texts, which are read as they are meant: digits, lists, None. To native rendering, "
-        "`2026_11_28` and `0x1F` are numbers: as a `transNo`, quote them in the template.",
+        "`2026_11_28` and `0x1F` are integers, which can't be noticed: as `trans_no`, `video_id` or `filename`, quote "
+        "them in the template. What becomes another number or a boolean is refused there.",
         tests=[f"{_HERE}/test_templates.py::test_every_template", "tests/waiting/test_rendered.py::test_several"],
     ),
 ]

@@ -54,7 +54,8 @@ from airflow_provider_trim.vod.protocol import (
 from airflow_provider_trim.vod.schemes import Scheme
 from airflow_provider_trim.vod.settings import TrimSettings
 from airflow_provider_trim.vod.storable import unstorable
-from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
+from airflow_provider_trim.vod.submission import TrimSubmission
+from airflow_provider_trim.vod.times import as_seconds
 from airflow_provider_trim.waiting.trans_nos import TransNos
 from tests.support.parsing import parse_submission, parse_task
 

@@ -174,6 +174,23 @@ def test_retry_after_is_honoured_up_to_a_minute(
     assert slept == (pauses or [])
 
 
+def test_http_429_takes_no_attempt_from_a_query_that_is_lost(
+    hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]
+) -> None:
+    emulator.add_trim(TRANS_NO, seconds=0)
+    refused = HttpError(429, headers={"Retry-After": "1"})
+    emulator.misbehave(TRANS_NO, refused, HttpError(503), refused, HttpError(503), refused, HttpError(503))
+    assert hook.get_task(TRANS_NO).status is TrimStatus.SUCCESSFUL
+    assert emulator.call_count == 7
+
+
+@pytest.mark.parametrize("limit", [math.nan, math.inf, -1, "60", True])
+def test_a_time_limit_that_is_none(limit: Any) -> None:
+    """Of nan, each comparison is false, and the hook would wait without end."""
+    with pytest.raises(ValueError, match=r"^quota_timeout must be "):
+        TrimApiHook("trim_test", quota_timeout=limit)
+
+
 def test_permanent_failure_is_not_retried(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
     with pytest.raises(TransNoNotFoundError):
         hook.get_task(TRANS_NO)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -96,9 +98,9 @@ def test_all_parameters_arrive(hook: TrimApiHook, emulator: TrimEmulator) -> Non
 
 
 def test_without_a_trans_no_it_makes_one_up(hook: TrimApiHook, emulator: TrimEmulator) -> None:
-    made_up = [hook.submit_trim(**CLIP) for _ in range(2)]
+    made_up = [hook.submit_trim(**CLIP, **trans_no) for trans_no in ({}, {}, {"trans_no": None})]
     assert [submission.trans_no for submission in emulator.submissions] == made_up
-    assert len(set(made_up)) == 2
+    assert len(set(made_up)) == 3
     assert {len(name) for name in made_up} == {32}
 
 
@@ -110,6 +112,13 @@ def test_a_connection_that_asks_with_get_submits_by_post(connect: Connect, emula
     assert [(call.path, call.method) for call in emulator.calls] == [(S, "POST"), (Q, "GET")]
 
 
+@pytest.mark.parametrize("number", [Decimal, Fraction, float, str])
+def test_any_kind_of_number_is_taken(hook: TrimApiHook, emulator: TrimEmulator, number: Callable[[int], Any]) -> None:
+    hook.submit_trim(**{**CLIP, "seek_start": number(30)}, frame_rate=number(25), trans_no="T")
+    (submission,) = emulator.submissions
+    assert dict(submission.parameters) == {**WIRE, "transNo": "T", "frameRate": 25}
+
+
 # --- refusals ---
 
 
@@ -117,7 +126,7 @@ def test_a_connection_that_asks_with_get_submits_by_post(connect: Connect, emula
     ("wrong", "kind", "words"),
     [
         ({"trans_no": ""}, TransNoEmptyError, "trans_no is empty"),
-        ({"trans_no": None}, TransNoEmptyError, "trans_no is empty"),
+        ({"trans_no": " "}, TransNoEmptyError, "trans_no is empty"),
         ({"trans_no": "x" * 33}, TransNoIllegalError, "at most 32"),
         ({"seek_start": -1}, TrimParameterError, "^seek_start: "),
         ({"duration": 0}, TrimParameterError, "^duration: "),
@@ -322,6 +331,33 @@ def test_http_429_waits_as_long_as_it_may(
     assert hook.submit_trim(**CLIP, trans_no="T") == "T"
     assert len(emulator.submissions) == 1
     assert sum(slept) >= retry_after * times
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+@pytest.mark.parametrize(("quota_timeout", "refused"), [(60.0, 4), (None, 3)])
+def test_http_429_takes_no_attempt_from_a_call_that_is_lost(
+    hook: TrimApiHook,
+    emulator: TrimEmulator,
+    slept: list[float],
+    quota_timeout: float | None,
+    refused: int,
+    lost: int,
+) -> None:
+    hook._given_quota_timeout = quota_timeout
+    emulator.fail_submission("before", HttpError(429, headers={"Retry-After": "1"}), times=refused)
+    emulator.fail_submission("before", HttpError(503), times=lost)
+    assert hook.submit_trim(**CLIP, trans_no="T") == "T"
+    assert len(emulator.submissions) == 1
+    assert len(slept) >= refused + lost
+    assert slept[refused] <= 1.0  # the first lost call, not the fifth: pauses grow for each kind
+
+
+def test_a_lost_call_takes_no_time_from_http_429(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:
+    hook._given_quota_timeout = 60.0
+    emulator.fail_submission("before", HttpError(503, headers={"Retry-After": "50"}), times=2)
+    emulator.fail_submission("before", HttpError(429, headers={"Retry-After": "50"}))
+    assert hook.submit_trim(**CLIP, trans_no="T") == "T"
+    assert sum(slept) >= 150
 
 
 def test_http_429_that_lasts_ends_at_the_limit(hook: TrimApiHook, emulator: TrimEmulator, slept: list[float]) -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 import pickle
 import random
 import shutil
@@ -143,6 +144,25 @@ def test_a_connection_idle_for_too_long_is_not_used_again(
         now[0] += idle
         transport.send(query(connection))
     assert emulator.connections_opened == connections
+
+
+def test_a_forked_process_opens_a_connection_of_its_own(emulator: TrimEmulator) -> None:
+    """Over one socket, either might read the other's response."""
+    connection = settings(emulator.url)
+    with SyncTransport(connection) as transport:
+
+        def send_twice(trans_no: str) -> None:
+            for _ in range(2):
+                assert transport.send(query(connection, trans_no)).status == 200
+
+        send_twice("parent")
+        forked = multiprocessing.get_context("fork").Process(target=send_twice, args=("child",))
+        forked.start()
+        forked.join()
+        assert forked.exitcode == 0
+        send_twice("parent")
+    connections = [call.connection for call in emulator.calls]
+    assert connections == [1, 1, 2, 2, 1, 1]
 
 
 @pytest.mark.parametrize("location", ["/elsewhere", "http://elsewhere.invalid/", "http://[", "ftp://x/", "", "\xff"])

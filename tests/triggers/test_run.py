@@ -12,7 +12,9 @@ import pytest
 from airflow_provider_trim.polling.options import WaitOptions
 from airflow_provider_trim.polling.state import PollState
 from airflow_provider_trim.polling.verdicts import Success, Verdict
+from airflow_provider_trim.triggers.payload import decode_event
 from airflow_provider_trim.triggers.run import TriggerRun
+from airflow_provider_trim.vod.errors import TrimParameterError
 from airflow_provider_trim.vod.models import TrimTask
 
 
@@ -55,6 +57,32 @@ async def test_waits_are_of_a_task_whatever_its_run_and_map_index(trans_no: Any)
     for dag_id, task_id in (("d", "u"), ("e", "t"), ("d.t", "")):
         another = SimpleNamespace(dag_id=dag_id, task_id=task_id, run_id="monday", map_index=0, try_number=1)
         assert not set(waits) & set(await tasks_of(trans_no, another))
+
+
+async def test_a_connections_id_is_what_it_was_rendered_to() -> None:
+    """A template may have left blanks around it, or nothing."""
+    asked: list[str] = []
+    poller: Any = Poller()
+
+    def poller_of(conn_id: str, _: Any) -> Any:
+        asked.append(conn_id)
+        return poller
+
+    for conn_id in (" trim_other\n", "None"):
+        run = TriggerRun(
+            trans_no="T",
+            trim_conn_id=conn_id,
+            options=WaitOptions(),
+            stop_at_failure=True,
+            finish=False,
+            task_instance=None,
+            log=logging.getLogger("test"),
+            poller=poller_of,
+        )
+        event = await run.event()
+    assert asked == ["trim_other"]
+    with pytest.raises(TrimParameterError, match=r"^trim_conn_id: is the text 'None'"):
+        decode_event(event.payload)
 
 
 async def test_without_a_task_instance_there_is_no_task() -> None:

@@ -206,9 +206,9 @@ def test_trans_no_of_the_response_is_checked() -> None:
         (b'{"code": 200, "data": ' + b'{"a":' * 9_000, "not JSON"),
         (b'{"code": ' + b"9" * 10_000 + b"}", "not JSON"),
         (envelope(processing()).decode().encode("utf-16"), "not JSON"),
-        (b"null", "response: must be a valid dictionary"),
-        (b"[]", "response: must be a valid dictionary"),
-        (b'"200"', "response: must be a valid dictionary"),
+        (b"null", "response: must be an object)"),
+        (b"[]", "response: must be an object)"),
+        (b'"200"', "response: must be an object)"),
         (b"{}", "code: Field required"),
         (envelope(processing(), code=None), "code: must be a valid integer"),
         (envelope(processing(), code=True), "code: must be an integer, not a boolean"),
@@ -229,7 +229,19 @@ def test_trans_no_of_the_response_is_checked() -> None:
         (envelope(processing(status=2)), "status 2 (successful) without videoInfo"),
         (envelope(processing(status="2", videoInfo=None)), "status 2 (successful) without videoInfo"),
         (envelope(processing(status=2, videoInfo="")), "status 2 (successful) without videoInfo"),
-        (envelope(processing(status=2, videoInfo=[])), "data.videoInfo: must be a valid dictionary"),
+        (envelope(processing(status=2, videoInfo=[])), "data.videoInfo: must be an object)"),
+        *(
+            (envelope(processing(status=2, videoInfo={name: value})), f"data.videoInfo.{where}: {words})")
+            for name, value, where, words in (
+                ("videoResolutions", "x", "videoResolutions", "must be an array"),
+                ("videoResolutions", [1], "videoResolutions.0", "must be an object"),
+                ("uploadTime", "noon", "uploadTime", "must be a time in Unix seconds"),
+                ("uploadTime", {}, "uploadTime", "must be a time in Unix seconds"),
+                ("updateTime", 1e300, "updateTime", "must be a time in Unix seconds"),
+                ("videoDuration", "x", "videoDuration", "must be a duration in seconds"),
+                ("videoDuration", [], "videoDuration", "must be a duration in seconds"),
+            )
+        ),
         (envelope(processing(status=2, videoInfo={"videoSize": "x"})), "data.videoInfo.videoSize: "),
         (
             envelope(processing(status=2, videoInfo={"videoResolutions": [{}, {"clarity": "x"}]})),

@@ -60,6 +60,34 @@ def test_such_a_response_is_not_of_the_documented_shape(field: str, text: str) -
     assert processing.status is TrimStatus.PROCESSING, "of which nothing is stored"
 
 
+@pytest.mark.parametrize(
+    ("info", "why"),
+    [
+        ({"videoId": "V", "__classname__": "x"}, r"data\.videoInfo has the name '__classname__'"),
+        ({"x": {"__id__": None}}, r"data\.videoInfo\.x has the name '__id__'"),
+        (
+            {"x": [1, {"__type": "dict", "a": 1, "__var": 2}]},
+            r"data\.videoInfo\.x\.1 has the name '__type' and the name '__var'",
+        ),
+    ],
+)
+def test_a_name_that_airflow_takes_for_its_own_is_refused(info: dict[str, Any], why: str) -> None:
+    data = {"status": 2, "videoInfo": info}
+    with pytest.raises(TrimResponseError, match=rf"\({why}, which Airflow can't store\)") as refused:
+        parse_task(200, {}, json.dumps({"code": 200, "data": data}).encode())
+    assert refused.value.retryable
+
+
+@pytest.mark.parametrize(
+    "names", [{"__type": "dict", "x": {"__var": 1}}, {"__var": 1, "__version__": 1, "__data__": 2}]
+)
+def test_a_name_that_airflow_leaves_alone_passes(names: dict[str, Any]) -> None:
+    data = {"status": 2, "videoInfo": {**names, "x": [names]}, "__classname__": "in no XCom"}
+    task = parse_task(200, {}, json.dumps({"code": 200, "data": data}).encode())
+    assert task.video_info is not None
+    assert task.video_info.raw == {**names, "x": [names]}
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
 def test_what_passes_can_be_stored(value: Any) -> None:
     if unstorable(value, "data") is None:

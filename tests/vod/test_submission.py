@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pendulum
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_trim.vod.errors import (
@@ -29,7 +32,8 @@ from airflow_provider_trim.vod.errors import (
 )
 from airflow_provider_trim.vod.protocol import build_submission
 from airflow_provider_trim.vod.settings import TrimSettings
-from airflow_provider_trim.vod.submission import TrimSubmission, as_seconds
+from airflow_provider_trim.vod.submission import TrimSubmission
+from airflow_provider_trim.vod.times import as_seconds
 from tests.support.parsing import parse_submission
 
 TRANS_NO = "036b6f4a01611000a79c3a7800000000"
@@ -95,6 +99,7 @@ def test_numbers_as_templates_render_them() -> None:
     assert wire(**digits) == wire(**OPTIONAL)
     assert wire(video_id=7, filename=8) == {**WIRE, "videoId": "7", "filename": "8"}
     assert wire(enable_video_transcode="False")["enableVideoTranscode"] == 0
+    assert wire(frame_rate="25.0", video_bit_rate=Decimal(800)) == {**WIRE, "frameRate": 25, "videoBitRate": 800}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,18 @@ TIMES = [
     ("90:00", 5400.0),
     ("105:20.5", 6320.5),
     ("100:00:00", 360000.0),
+    ("33.333333333333336", 33.333333),
+    ("0.30000000000000004", 0.3),
+    (Decimal("5.25"), 5.25),
+    (Fraction(16, 3), 5.333333),
+    ("1e-05", 1e-05),
+    ("1.5E+3", 1500.0),
+    ("1e3", 1000.0),
+    ("-0.0", 0.0),
+    ("00:01:30.3333333333333", 90.333333),
+    ("1 day, 1:00:00", 90000.0),
+    ("2 days, 0:00:05.500000", 172805.5),
+    ("0:00:05.500000", 5.5),
 ]
 
 
@@ -161,7 +178,22 @@ def test_times(value: Any, seconds: float) -> None:
     "value",
     [
         *(-1, -0.001, float("nan"), float("inf"), 1e9, 10**400, True, None, [], b"90", timedelta(seconds=-1)),
-        *("", "soon", "-5", "1e3", "1:60:00", "00:00:60", "1:2:3:4", "12:", ":30", "٣", "1:٣0", "9" * 20, "90s"),
+        *("", "soon", "-5", "1e9", "1:60:00", "00:00:60", "1:2:3:4", "12:", ":30", "٣", "1:٣0", "9" * 20, "90s"),
+        *(
+            "1e",
+            "e3",
+            "1e400",
+            "nan",
+            "inf",
+            "-1e-05",
+            "999999999.9999999",
+            "9" * 5000,
+            "1 day",
+            "1 day, 90",
+            "1 day, 1:30",
+        ),
+        *(str(timedelta(seconds=-1)), "1 day, 24:00:00", "1 day,1:00:00", "9999999 days, 0:00:00"),
+        *(Decimal("NaN"), Decimal("sNaN"), Decimal(-1), Fraction(10**400), Fraction(-(10**400))),
     ],
     ids=repr,
 )
@@ -172,7 +204,16 @@ def test_malformed_times(name: str, value: Any) -> None:
     assert refused.value.parameter == name
 
 
-@pytest.mark.parametrize("nothing", [0, "0", timedelta(), "00:00:00", 1e-9])
+@given(st.integers(0, 10**9 - 1) | st.floats(0, 1e9, exclude_max=True) | st.timedeltas(timedelta(), timedelta(11574)))
+def test_the_text_of_a_time_is_the_same_time(value: Any) -> None:
+    """So the derived transNo is the same, whether or not a template has made a text of it."""
+    assume(round(value.total_seconds() if isinstance(value, timedelta) else value, 6) < 1e9)
+    times = [TrimSubmission.parse(**{**CLIP, "seek_start": form}) for form in (value, str(value))]
+    assert times[0].identity() == times[1].identity()
+    assert times[0] == times[1]
+
+
+@pytest.mark.parametrize("nothing", [0, "0", timedelta(), "00:00:00", 1e-9, "1e-09"])
 def test_a_clip_without_length(nothing: Any) -> None:
     with pytest.raises(TrimParameterError, match=r"^duration: must be > 0 seconds \(given: ") as refused:
         wire(duration=nothing)
@@ -218,10 +259,25 @@ def test_the_clip_sent_holds_the_clip_asked_for(start: float, lasts: float) -> N
         ("video_id", True, "must be a text"),
         ("filename", "", "must be a text, and not empty"),
         ("filename", ["a"], "must be a text"),
+        *(
+            (
+                name,
+                bad,
+                rf"must be a text, not {kind}; native rendering .* \(given: {shown}\)$",
+            )
+            for name in ("video_id", "filename")
+            for bad, kind, shown in (
+                (4e10, "float", "40000000000.0"),
+                (math.inf, "float", "inf"),
+                (1.1, "float", "1.1"),
+                (False, "bool", "False"),
+                (Decimal(4), "float", "4.0"),
+            )
+        ),
         ("filename", "a\0b", "must not contain the character NUL, which Airflow can't store"),
         ("video_id", "\ud800", "must not contain an unpaired surrogate, which Airflow can't store"),
         *(("resolution", bad, "width x height") for bad in ("640", "640X480", "0x480", "640x", "６x4", "640x480\n")),
-        ("resolution", 640, "width x height"),
+        *(("resolution", bad, "width x height") for bad in (640, 640.5, True)),
         ("resolution", (640, 480), "width x height"),
         *(
             (name, bad, "must be a whole number of .*, such as [0-9]+ ")
