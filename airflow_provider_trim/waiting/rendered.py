@@ -8,6 +8,7 @@ rendering (``render_template_as_native_obj``) makes a number of digits. XComs br
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import json
 import numbers
@@ -18,6 +19,7 @@ from typing import Any
 from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimParameterError
 from airflow_provider_trim.vod.protocol import TRANS_NO_MAX_LENGTH, check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
+from airflow_provider_trim.waiting.options import shown
 
 MAX_LIST_TEXT = 2**20
 """Characters of a list that was rendered as text; Python's notation takes much memory to parse."""
@@ -43,7 +45,10 @@ def plain(value: object) -> Any:
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real | Decimal):
-        return float(value)
+        try:
+            return float(value)
+        except (OverflowError, ValueError):  # beyond all floats, or a signaling NaN
+            return value
     # Of an enumeration's member, str() is its name.
     return "".join(value) if isinstance(value, str) else value
 
@@ -71,9 +76,10 @@ def connection_id(value: object) -> str:
     :raises TrimParameterError: it is missing, or no text
     """
     given = required("trim_conn_id", value)
-    if isinstance(given, str) or type(given) is int:
-        return str(given).strip()
-    text = f"trim_conn_id: must be the id of a connection, such as 'trim_default', not {truncate(repr(given))}"
+    with contextlib.suppress(ValueError):  # an integer of more digits than Python writes
+        if isinstance(given, str) or type(given) is int:
+            return str(given).strip()
+    text = f"trim_conn_id: must be the id of a connection, such as 'trim_default', not {shown(given)}"
     raise TrimParameterError(text, parameter="trim_conn_id")
 
 

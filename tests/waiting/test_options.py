@@ -116,6 +116,27 @@ def test_durations(value: Any, seconds: float) -> None:
     assert type(to_seconds("timeout", value)) is float
 
 
+BEYOND = [10**400, 10**5000, -(10**5000), Fraction(10**400), Decimal("sNaN"), Decimal("1e999")]
+"""Numbers of which Python can't make a float, and some that it can't even write."""
+
+
+@pytest.mark.parametrize("value", BEYOND, ids=["400 digits", "5000 digits", "negative", "fraction", "sNaN", "1e999"])
+def test_a_number_beyond_all_floats_is_refused_by_name(value: Any) -> None:
+    for name in ("poll_interval", "timeout", "first_poll_after", "max_consecutive_failures"):
+        with pytest.raises(ValueError, match=rf"^{name} must be .{{,300}}$"):
+            TrimVideoInfoOperator(task_id="t", trans_no="T", **{name: value})
+
+
+def test_a_value_without_a_text_is_refused_by_name() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    for name in ("poll_interval", "max_consecutive_failures", "deferrable", "on_failure", "execution_timeout"):
+        with pytest.raises(ValueError, match=rf"^{name} must be .*, not a value of type Silent"):
+            TrimVideoInfoOperator.partial(task_id="t", **{name: Silent()})
+
+
 def test_a_limit_of_none_is_no_limit() -> None:
     assert (to_failure_limit(None), to_failure_limit(3)) == (None, 3)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -91,6 +92,8 @@ def test_several(value: Any, names: list[str] | None) -> None:
         (True, TransNoIllegalError, r"not bool \(True\); native rendering"),
         (12.5, TransNoIllegalError, r"not float \(12\.5\); native rendering"),
         (Decimal("1"), TransNoIllegalError, "not float"),
+        (Decimal("sNaN"), TransNoIllegalError, "trans_no must be a string, not Decimal"),
+        (Fraction(10**400), TransNoIllegalError, "trans_no must be a string, not Fraction"),
         (["a", False], TransNoIllegalError, r"trans_no\[1\] must be a string, not bool"),
         (b"T", TransNoIllegalError, "not bytes"),
         ({"videoId": "V"}, TransNoIllegalError, "name its field that is one"),
@@ -138,7 +141,12 @@ def test_the_connections_id(value: Any, conn_id: str) -> None:
     assert rendered.connection_id(value) == conn_id
 
 
-@pytest.mark.parametrize("value", [None, "", "None", ["a"], True, 1.5, {"a": 1}], ids=repr)
+@pytest.mark.parametrize("value", [None, "", "None", ["a"], True, 1.5, {"a": 1}, Decimal("sNaN")], ids=repr)
 def test_what_is_no_connections_id(value: Any) -> None:
     with pytest.raises(TrimParameterError, match=r"^trim_conn_id: (is |must be the id of a connection, .*, not )"):
         rendered.connection_id(value)
+
+
+def test_a_number_of_more_digits_than_python_writes_is_no_connections_id() -> None:
+    with pytest.raises(TrimParameterError, match=r"not a value of type int$"):
+        rendered.connection_id(10**5000)
