@@ -133,6 +133,9 @@ def check_output(name: str, value: object) -> None:
             raise ValueError(f"{name} must be what a @task function returns, not the function; call it")
 
 
+LIST_WITHOUT_KEYS = "multiple_outputs cannot be combined with a list of transNos: the result is a list. Remove it"
+
+
 def check_multiple_outputs(arguments: Mapping[str, Any]) -> None:
     """Check that what is to be split into XComs by its keys has keys; Airflow finds out when the trim is done.
 
@@ -141,7 +144,7 @@ def check_multiple_outputs(arguments: Mapping[str, Any]) -> None:
     if not arguments.get("multiple_outputs"):
         return
     if isinstance(arguments.get("trans_no"), list | tuple | Set):
-        raise ValueError("multiple_outputs cannot be combined with a list of transNos: the result is a list. Remove it")
+        raise ValueError(LIST_WITHOUT_KEYS)
     if "video_id" in arguments and not arguments.get("wait_for_completion", True):
         raise ValueError(
             "multiple_outputs cannot be combined with wait_for_completion=False: the result is the transNo. Remove it"
