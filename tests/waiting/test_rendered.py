@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import ChainableUndefined, DebugUndefined, StrictUndefined, Undefined
 
 from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimError, TrimParameterError
 from airflow_provider_trim.waiting import rendered
@@ -120,6 +121,24 @@ def test_any_value_is_read_or_refused(value: Any) -> None:
     except (TransNoEmptyError, TransNoIllegalError):
         return
     assert TransNos.parse(trans_nos.argument) == trans_nos
+
+
+@pytest.mark.parametrize("kind", [Undefined, StrictUndefined, ChainableUndefined, DebugUndefined])
+def test_what_native_rendering_leaves_of_a_name_that_is_not_there(kind: type[Undefined]) -> None:
+    """An object that can be iterated over as if it were an empty list, or raises an error at each use."""
+    words = r" is undefined \('nope'\); check what the template refers to"
+    value = kind(name="nope")
+    with pytest.raises(TransNoEmptyError, match=f"^trans_no{words}; it must be the transNo"):
+        TransNos.parse(value)
+    with pytest.raises(TransNoEmptyError, match=rf"^trans_no\[1\]{words}"):
+        TransNos.parse(["a", value])
+    with pytest.raises(TrimParameterError, match=f"^video_id:{words}$"):
+        rendered.required("video_id", value)
+    with pytest.raises(TrimParameterError, match=f"^trim_conn_id:{words}$"):
+        rendered.connection_id(value)
+    with pytest.raises(TransNoEmptyError, match=r"^trans_no is undefined; check"):
+        TransNos.parse(kind())
+    assert rendered.optional(value) is None
 
 
 def test_what_may_be_left_out() -> None:
