@@ -12,7 +12,13 @@ from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTime
 from airflow_provider_trim.links.trim import URL_KEY, TrimVideoLink
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
-from airflow_provider_trim.waiting.mapped import checkable, checked_partial, mapped_arguments, with_default_args
+from airflow_provider_trim.waiting.mapped import (
+    checkable,
+    checked_partial,
+    mapped_arguments,
+    reusable,
+    with_default_args,
+)
 from airflow_provider_trim.waiting.options import (
     DEFERRAL_TIMEOUT_MARGIN,
     LIST_WITHOUT_KEYS,
@@ -79,7 +85,8 @@ class TrimWaitingMixin(BaseOperator):
 
         :raises ValueError: one is wrong, by its name, or can't be combined with another
         """
-        partial = checked_partial(super().partial(**with_default_args(cls, kwargs)), kwargs, cls._check_mapped)
+        arguments = reusable(with_default_args(cls, kwargs))
+        partial = checked_partial(super().partial(**arguments), kwargs, cls._check_mapped)
         try:
             cls._check_mapped(checkable(cls, mapped_arguments(cls, partial)))
         except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, MappingView, Set
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -20,6 +20,9 @@ MAX_SECONDS = 10 * 365 * 86400.0
 
 MAX_FAILURES = 2**31 - 1
 """What every store of a trigger's arguments can hold."""
+
+TEXTS = (str, bytes, bytearray, memoryview)
+"""What can be iterated over and is one value all the same."""
 
 OnFailure = Literal["fail", "collect", "ignore"]
 """What a failed trim among several does: end the wait for all, fail the task when all are done, or leave a None."""
@@ -183,7 +186,13 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
 
 
 def to_reusable(trans_no: Any) -> Any:
-    """Return an argument that can be read more than once, and in the same order each time."""
-    if isinstance(trans_no, Set):
+    """Return an argument that can be read more than once, in the same order each time: a collection as a list.
+
+    Only in lists, tuples, sets and dicts does Airflow find other tasks' outputs and templates (2.11.2, 3.3.2).
+    """
+    if isinstance(trans_no, Set) and not isinstance(trans_no, MappingView):
         return sorted(trans_no, key=str)
-    return list(trans_no) if isinstance(trans_no, Iterator) else trans_no
+    if isinstance(trans_no, (list, tuple, Mapping, *TEXTS)) or not isinstance(trans_no, Iterable):
+        return trans_no
+    # Other tasks' outputs have an __iter__, which raises an error; and Airflow calls what can be called.
+    return trans_no if hasattr(trans_no, "resolve") or callable(trans_no) else list(trans_no)

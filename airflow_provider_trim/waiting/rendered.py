@@ -22,7 +22,7 @@ from jinja2 import Undefined
 from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimParameterError
 from airflow_provider_trim.vod.protocol import TRANS_NO_MAX_LENGTH, check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
-from airflow_provider_trim.waiting.options import shown
+from airflow_provider_trim.waiting.options import TEXTS, shown
 
 MAX_LIST_TEXT = 2**20
 """Characters of a list that was rendered as text; Python's notation takes much memory to parse."""
@@ -104,7 +104,7 @@ def trans_nos(value: object) -> tuple[tuple[str, ...], bool]:
             f"trans_no must be a string or a list, not an object ({fields}); name its field that is one"
         )
     # Jinja's Undefined can be iterated over as if it were an empty list.
-    if isinstance(parts, Iterable) and not isinstance(parts, str | bytes | Undefined):
+    if isinstance(parts, Iterable) and not isinstance(parts, (*TEXTS, Undefined)):
         return tuple(_trans_no(part, f"trans_no[{place}]") for place, part in enumerate(parts)), True
     return (_trans_no(parts, "trans_no"),), False
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import collections
 import math
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -146,6 +148,41 @@ def test_what_can_be_read_once_only_is_kept() -> None:
     assert to_reusable(name for name in "ab") == ["a", "b"]
     assert to_reusable({"b", "a"}) == ["a", "b"]
     assert to_reusable("ab") == "ab"
+
+
+COLLECTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    "iterator": iter,
+    "deque": collections.deque,
+    "UserList": collections.UserList,
+    "values": lambda parts: dict(enumerate(parts)).values(),
+    "tuple": tuple,
+}
+"""Kinds of collections, made of a list."""
+
+
+@pytest.mark.parametrize("kind", [TrimTaskStatusSensor, TrimVideoInfoOperator], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_what_is_in_a_collection_of_any_kind_is_seen(kind: Any, collection: str) -> None:
+    """Airflow finds outputs and templates in a few kinds only; it would be a green task without its dependency."""
+    with DAG("collections", schedule=None):
+        output = TrimVideoOperator(task_id="submit", **CLIP).output
+        given = COLLECTIONS[collection]
+        wait = kind(task_id="wait", trans_no=given([output, "{{ ds }}"]))
+        with pytest.raises(ValueError, match=r"^trans_no must be what the task 'submit' returns, not the task"):
+            kind(task_id="wrong", trans_no=given([output.operator]))
+    assert wait.upstream_task_ids == {"submit"}
+    wait.trans_no = [part for part in wait.trans_no if part is not output]
+    wait.render_template_fields({"ds": "2026-01-01"})
+    assert wait.trans_no == ["2026-01-01"]
+
+
+def test_a_mappings_own_order_is_kept() -> None:
+    assert to_reusable({"b": 0, "a": 1}.keys()) == ["b", "a"]
+
+
+@pytest.mark.parametrize("value", [b"T", bytearray(b"T"), memoryview(b"T"), {"a": "T"}, str, None, 7])
+def test_what_is_no_collection_is_left_as_it_is(value: Any) -> None:
+    assert to_reusable(value) is value
 
 
 def test_the_sensors_longest_interval_is_checked_too() -> None:

@@ -97,6 +97,7 @@ def test_several(value: Any, names: list[str] | None) -> None:
         (Fraction(10**400), TransNoIllegalError, "trans_no must be a string, not Fraction"),
         (["a", False], TransNoIllegalError, r"trans_no\[1\] must be a string, not bool"),
         (b"T", TransNoIllegalError, "not bytes"),
+        (bytearray(b"T"), TransNoIllegalError, "not bytearray"),
         ({"videoId": "V"}, TransNoIllegalError, "name its field that is one"),
         ("{'videoId': 'V'}", TransNoIllegalError, "name its field that is one"),
         ([["a"]], TransNoIllegalError, r"trans_no\[0\] must be a string, not list"),
