@@ -202,6 +202,8 @@ ARGUMENTS = [
         scenarios.macros,
         in_(STARTS, r"^trans_no .* uses clip_named, which is not known there; write deferrable=True"),
         on_2=_NOT_RENDERED,
+        note="So are its `jinja_environment_kwargs`, and [what hangs in the triggerer](without-workers.md).",
+        tests=["tests/sensors/test_triggerer_templates.py::test_what_the_triggerer_cant_answer"],
     ),
     Feature(
         "templates over params, Variables, None",
