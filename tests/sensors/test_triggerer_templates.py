@@ -127,6 +127,10 @@ def test_a_text_where_the_dag_has_settings(text: str) -> None:
     assert sensor(text, jinja_environment_kwargs=settings).start_trigger_args
 
 
+def test_a_template_that_the_settings_do_not_change() -> None:
+    assert sensor("{{ ds }}", jinja_environment_kwargs={"trim_blocks": True, "extensions": []}).start_trigger_args
+
+
 def test_each_of_several_templates_is_judged() -> None:
     with pytest.raises(ValueError, match=r"^trans_no .* uses get_dag"):
         sensor(["T", "{{ ds }}", "{{ ti.get_dag('d') }}"])
