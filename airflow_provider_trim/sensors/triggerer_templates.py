@@ -27,7 +27,7 @@ _NAMES = {
     **dict.fromkeys(("prev_start_date_success", "prev_end_date_success"), _HANGS),
     **dict.fromkeys(("prev_data_interval_start_success", "prev_data_interval_end_success"), _HANGS),
     **dict.fromkeys(("inlet_events", "task_state_store"), _HANGS),
-    "triggering_asset_events": _UNKNOWN,
+    **dict.fromkeys(("triggering_asset_events", "asset_state_store"), _UNKNOWN),
 }
 """By name in a template's context, what becomes of it."""
 _METHODS = {

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import datetime
 import inspect
 import subprocess
 import sys
+import uuid
 from typing import Any, get_args
 
 import pytest
@@ -21,9 +24,9 @@ GET_DAG = "get_dag, which hangs there"
 OTHER_SETTINGS = "is rendered there with Jinja's default settings"
 
 
-def sensor(trans_no: Any, **of_the_dag: Any) -> Any:
+def sensor(trans_no: Any, inlets: Any = None, **of_the_dag: Any) -> Any:
     with DAG("templates", schedule=None, **of_the_dag):
-        return TrimTaskStatusSensor(task_id="wait", trans_no=trans_no, start_from_trigger=True)
+        return TrimTaskStatusSensor(task_id="wait", trans_no=trans_no, start_from_trigger=True, inlets=inlets)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,7 @@ def sensor(trans_no: Any, **of_the_dag: Any) -> Any:
         ("{{ prev_data_interval_end_success | ds }}", "prev_data_interval_end_success, which hangs there"),
         ("{% if ds %}{{ inlet_events[-1] }}{% endif %}", "inlet_events, which hangs there"),
         ("{{ task_state_store.get('x') }}", "task_state_store, which hangs there"),
+        ("{{ asset_state_store[inlets[0]] }}", "asset_state_store, which is not known there"),
         ("{{ ti.get_previous_dagrun().run_id }}", "get_previous_dagrun, which hangs there"),
         ("{{ task_instance.get_task_breadcrumbs('d', 'r') | list }}", "get_task_breadcrumbs, which hangs there"),
         ("{{ ti.get_first_reschedule_date({}) }}", "get_first_reschedule_date, which hangs there"),
@@ -158,6 +162,56 @@ def _passed_on() -> set[str]:
 
     union, *_ = get_args(triggerer_job_runner.ToTriggerSupervisor)
     return {message.__name__ for message in get_args(union)}
+
+
+@pytest.fixture
+def in_the_triggerer(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
+    """The context of a template there, as Airflow makes it, and the messages that are sent for it."""
+    from airflow.jobs.triggerer_job_runner import TriggerRunner
+
+    if not hasattr(TriggerRunner, "create_runtime_ti"):
+        pytest.skip("an earlier release, of which the triggerer renders nothing")
+    from airflow.executors.workloads import TaskInstance
+    from airflow.sdk import Asset
+    from airflow.sdk.execution_time import task_runner
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    sent: list[str] = []
+
+    class Supervisor:
+        def send(self, msg: Any) -> Any:
+            sent.append(type(msg).__name__)
+            raise LookupError
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    task = sensor("{{ ds }}", inlets=[Asset("trim://videos")])
+    ti = TaskInstance.model_construct(task_id="wait", dag_id="templates", run_id="run", try_number=1, id=uuid.uuid4())
+    names = ("logical_date", "data_interval_start", "data_interval_end", "run_after", "start_date")
+    moments = dict.fromkeys(names, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+    ids = {"dag_id": "templates", "run_id": "run", "run_type": "manual", "state": "running", "clear_number": 0}
+    rest: dict[str, Any] = {"end_date": None, "conf": {}, "consumed_asset_events": [], "partition_key": None}
+    encoded = DagSerialization.to_dict(task.dag)
+    runtime = TriggerRunner.create_runtime_ti(ti, encoded, {**ids, **moments, **rest})
+    return runtime.get_template_context(), sent
+
+
+def test_every_name_that_hangs_or_is_missing_is_known(in_the_triggerer: tuple[Any, list[str]]) -> None:
+    from airflow.sdk.definitions.context import Context
+
+    context, sent = in_the_triggerer
+    found = {name for name in Context.__annotations__ if name not in context}
+    for name, value in context.items():
+        sent.clear()
+        with contextlib.suppress(LookupError):
+            str(value)
+        if set(sent) - _passed_on():
+            found.add(name)
+    assert {"asset_state_store", "prev_data_interval_end_success"} <= found
+    assert found - ABSENT_IN_WORKERS <= triggerer_templates._NAMES.keys()
+
+
+ABSENT_IN_WORKERS: set[str] = {"exception", "expanded_ti_count", "reason", "templates_dict", "test_mode", "try_number"}
+"""What Airflow has in the context of callbacks, or nowhere, though it names it."""
 
 
 def test_every_method_that_hangs_is_known() -> None:
