@@ -75,10 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE if isinstance(error, TrimParameterError) else FAILED
     except OutputError as error:
         discard_output()
-        if error.closed_pipe:
-            return CLOSED_PIPE
-        say(f"trim: {error}")
-        return FAILED
+        if not error.closed_pipe:
+            say(f"trim: {error}")
+        return CLOSED_PIPE if error.closed_pipe else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 

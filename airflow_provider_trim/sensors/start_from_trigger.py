@@ -6,12 +6,12 @@ Facts about Airflow are those of 3.3.2 and 2.11.2.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Set
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trim.sensors.airflow2 import AIRFLOW_2
+from airflow_provider_trim.sensors.triggerer_templates import INSTEAD, TriggererTemplates
 from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 _TRIGGER = "airflow_provider_trim.triggers.trim.TrimTaskStatusTrigger"
 _RENDERED = ("trans_no", "trim_conn_id")
 """Arguments that the triggerer renders; a subclass may have other template fields, which it does not."""
-_INSTEAD = "write deferrable=True instead of start_from_trigger=True"
-_HANGING = ("prev_start_date_success", "prev_end_date_success")
-_ABSENT = ("triggering_asset_events", "get_previous_ti")
 _NO_LAST_WORKER = ("outlets", "on_success_callback", "multiple_outputs")
 _LAST_METHODS = ("post_execute", "execute_complete")
 _LIMITS = ("max_active_tis_per_dag", "max_active_tis_per_dagrun")
@@ -56,14 +53,15 @@ def start_trigger_args(sensor: Any) -> StartTriggerArgs:
     """
     from airflow.triggers.base import StartTriggerArgs
 
+    templates = TriggererTemplates(sensor)
     for name in _RENDERED:
         for value in _flatten(getattr(sensor, name)):
-            if why := _unsupported_reason(value, sensor):
+            if why := _unsupported_reason(value, templates):
                 raise ValueError(f"{name} of a wait that starts in the triggerer {why}")
     for name in _ignored_limits(sensor):
         raise ValueError(
             f"{name} cannot be combined with start_from_trigger: Airflow starts such a wait whatever the limit. "
-            f"Remove {name}, or {_INSTEAD}"
+            f"Remove {name}, or {INSTEAD}"
         )
     timeout, limit = sensor.timeout, timedelta(seconds=sensor.timeout + DEFERRAL_TIMEOUT_MARGIN)
     if sensor.execution_timeout is not None:
@@ -133,31 +131,17 @@ def _flatten(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _unsupported_reason(value: Any, sensor: BaseSensorOperator) -> str:
+def _unsupported_reason(value: Any, templates: TriggererTemplates) -> str:
     """Say why the triggerer can't know a value, and what to write instead."""
     from airflow_provider_trim.compat import XComArg
 
     if isinstance(value, XComArg):
         task_id = getattr(getattr(value, "operator", None), "task_id", "upstream")
         text = f"xcom_pull(task_ids={task_id!r}, map_indexes=-1)"
-        instead = _INSTEAD if AIRFLOW_2 else f'write "{{{{ ti.{text} }}}}" and {task_id} >> this task'
+        instead = INSTEAD if AIRFLOW_2 else f'write "{{{{ ti.{text} }}}}" and {task_id} >> this task'
         return f"cannot be another task's output: XComArgs are not resolved in the triggerer; {instead}"
     if isinstance(value, str):
-        return _unsupported_template(value, sensor) if "{{" in value or "{%" in value else ""
+        return templates.unsupported_reason(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return ""
-    return f"must be a string or a list of strings, not {type(value).__name__}; {_INSTEAD}"
-
-
-def _unsupported_template(template: str, sensor: BaseSensorOperator) -> str:
-    if AIRFLOW_2:
-        return f"cannot be a template on Airflow 2, which does not render it; {_INSTEAD}"
-    if "xcom_pull" in template and "map_indexes" not in template:
-        return "hangs at an xcom_pull without map_indexes; write xcom_pull(task_ids=…, map_indexes=-1)"
-    dag = sensor.dag if sensor.has_dag() else None
-    own = (*(getattr(dag, "user_defined_macros", None) or ()), *(getattr(dag, "user_defined_filters", None) or ()))
-    for names, what in ((_HANGING, "hangs there"), ((*_ABSENT, *own), "is not known there")):
-        for name in names:
-            if re.search(rf"\b{re.escape(name)}\b", template):
-                return f"uses {name}, which {what}; {_INSTEAD}"
-    return ""
+    return f"must be a string or a list of strings, not {type(value).__name__}; {INSTEAD}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from airflow_provider_trim.compat import BaseOperator, XComArg
+from airflow_provider_trim.waiting.options import TEXTS, to_reusable
 
 Check = Callable[[Mapping[str, Any]], None]
 """Checks what is known of a task's arguments; raises ``ValueError``."""
@@ -43,6 +44,28 @@ def checkable(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return those arguments whose values this package can check."""
     theirs = _authors_parameters(kind)
     return {name: value for name, value in arguments.items() if name not in theirs}
+
+
+def reusable(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments that all mapped tasks can read: of an iterator, all but the first would get nothing."""
+    return {name: to_reusable(value) if name == "trans_no" else value for name, value in arguments.items()}
+
+
+def _reusable_lists(mapped: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``expand()`` likewise."""
+    values = mapped.get("trans_no")
+    if not isinstance(values, Sequence) or isinstance(values, TEXTS):
+        return {**mapped}
+    parts = map(to_reusable, values)
+    return {**mapped, "trans_no": tuple(parts) if isinstance(values, tuple) else list(parts)}
+
+
+def _reusable_dicts(tasks: Any) -> Any:
+    """Return the argument of ``expand_kwargs()`` likewise."""
+    if not isinstance(tasks, Sequence) or isinstance(tasks, TEXTS):
+        return tasks
+    parts = (reusable(one) if isinstance(one, Mapping) else one for one in tasks)
+    return tuple(parts) if isinstance(tasks, tuple) else list(parts)
 
 
 def with_default_args(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,13 +118,14 @@ def _checked_class(base: Any) -> Any:
         check: Check
 
         def expand(self, **mapped: Any) -> Any:
+            mapped = _reusable_lists(mapped)
             for name in mapped.keys() & self._defaults():
                 del self.kwargs[name]
             self._check_each(_of_lists(mapped))
             return super().expand(**mapped)
 
         def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
-            kwargs = self._with_overridden_defaults(kwargs)
+            kwargs = self._with_overridden_defaults(_reusable_dicts(kwargs))
             taken = set(self.kwargs) if strict else set()
             self._check_each(_of_dicts(self.operator_class, kwargs, taken))
             return super().expand_kwargs(kwargs, strict=strict)

@@ -12,9 +12,16 @@ from airflow_provider_trim.compat import AirflowFailException, AirflowSensorTime
 from airflow_provider_trim.links.trim import URL_KEY, TrimVideoLink
 from airflow_provider_trim.waiting import lazy
 from airflow_provider_trim.waiting.lineage import lineage_of
-from airflow_provider_trim.waiting.mapped import checkable, checked_partial, mapped_arguments, with_default_args
+from airflow_provider_trim.waiting.mapped import (
+    checkable,
+    checked_partial,
+    mapped_arguments,
+    reusable,
+    with_default_args,
+)
 from airflow_provider_trim.waiting.options import (
     DEFERRAL_TIMEOUT_MARGIN,
+    LIST_WITHOUT_KEYS,
     OnFailure,
     check_arguments,
     check_multiple_outputs,
@@ -78,7 +85,8 @@ class TrimWaitingMixin(BaseOperator):
 
         :raises ValueError: one is wrong, by its name, or can't be combined with another
         """
-        partial = checked_partial(super().partial(**with_default_args(cls, kwargs)), kwargs, cls._check_mapped)
+        arguments = reusable(with_default_args(cls, kwargs))
+        partial = checked_partial(super().partial(**arguments), kwargs, cls._check_mapped)
         try:
             cls._check_mapped(checkable(cls, mapped_arguments(cls, partial)))
         except ValueError:
@@ -119,12 +127,20 @@ class TrimWaitingMixin(BaseOperator):
     def _parse_trans_nos(self, trans_no: object) -> TransNos:
         """Read one transNo or several.
 
-        :raises AirflowFailException: the service can't know such a transNo
+        :raises AirflowFailException: the service can't know such a transNo, or there are several and the task can't
+            have that
         """
         try:
-            return lazy.TransNos.parse(trans_no)
+            trans_nos = lazy.TransNos.parse(trans_no)
         except lazy.TrimError as error:
             raise AirflowFailException(str(error)) from error
+        self._check_shape(trans_nos)
+        return trans_nos
+
+    def _check_shape(self, trans_nos: TransNos) -> None:
+        """Refuse a list that is known only now, as :func:`~.options.check_multiple_outputs` does when a DAG is read."""
+        if trans_nos.is_list and self.multiple_outputs:
+            raise AirflowFailException(LIST_WITHOUT_KEYS)
 
     def _wait_options(self, interval: float, started_at: float | None = None) -> WaitOptions:
         """Return how to wait, from now or from when the wait began in another process.
@@ -217,6 +233,7 @@ class TrimWaitingMixin(BaseOperator):
             trans_nos, verdicts = lazy.decode_event(event, deferred=deferred, argument=self.trans_no)
         except (lazy.TransNoEmptyError, lazy.TransNoIllegalError, lazy.TrimParameterError) as error:
             raise AirflowFailException(str(error)) from error
+        self._check_shape(trans_nos)  # the triggerer may have rendered them
         return self._results(trans_nos, verdicts)
 
     def _publish(self, results: TrimResults, context: Context) -> None:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import numbers
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, MappingView, Set
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -17,15 +18,32 @@ DEFERRAL_TIMEOUT_MARGIN = 600.0
 MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years: more is a slip, and far beyond it no date can be computed."""
 
+MAX_FAILURES = 2**31 - 1
+"""What every store of a trigger's arguments can hold."""
+
+TEXTS = (str, bytes, bytearray, memoryview)
+"""What can be iterated over and is one value all the same."""
+
 OnFailure = Literal["fail", "collect", "ignore"]
 """What a failed trim among several does: end the wait for all, fail the task when all are done, or leave a None."""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: one short line, whatever it is."""
+    from airflow_provider_trim.vod.redaction import truncate
+
+    try:
+        text = repr(value)
+    except Exception:  # of any class; or an integer of more digits than Python writes
+        text = f"a value of type {type(value).__name__}"
+    return truncate(text)
 
 
 def _given(value: object) -> str:
     """Return what was given instead, and what to write for what is known only when the task runs."""
     if hasattr(value, "resolve"):
         return "what is known only when the task runs; write a value, or map it with expand()"
-    return f"{value!r}; it can't be a template" if isinstance(value, str) and "{" in value else repr(value)
+    return f"{shown(value)}; it can't be a template" if isinstance(value, str) and "{" in value else shown(value)
 
 
 def to_seconds(name: str, value: object) -> float:
@@ -38,11 +56,14 @@ def to_seconds(name: str, value: object) -> float:
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
     elif isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool):
-        seconds = float(value)
+        try:
+            seconds = float(value)
+        except (OverflowError, ValueError):  # beyond all floats, or a signaling NaN
+            seconds = math.nan
     else:
         raise ValueError(f"{name} must be a number of seconds or a timedelta, not {_given(value)}")
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{name} must be between 0 and {MAX_SECONDS:.0f} seconds, not {value!r}")
+        raise ValueError(f"{name} must be between 0 and {MAX_SECONDS:.0f} seconds, not {shown(value)}")
     return seconds
 
 
@@ -64,18 +85,18 @@ def to_flag(name: str, value: object) -> bool:
     """
     if isinstance(value, bool | int) and value in (0, 1):
         return bool(value)
-    shown = _given(value) if hasattr(value, "resolve") else f"{value!r}; it can't be a template"
-    raise ValueError(f"{name} must be True or False, not {shown}")
+    given = _given(value) if hasattr(value, "resolve") else f"{shown(value)}; it can't be a template"
+    raise ValueError(f"{name} must be True or False, not {given}")
 
 
 def to_failure_limit(value: object) -> int | None:
     """Return ``max_consecutive_failures``.
 
-    :raises ValueError: it is neither None nor an integer of at least 1
+    :raises ValueError: it is neither None nor an integer from 1 to :data:`MAX_FAILURES`
     """
     if value is None:
         return None
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= int(value) <= MAX_FAILURES:
         raise ValueError(
             f"max_consecutive_failures must be an integer of at least 1, or None for no limit, not {_given(value)}"
         )
@@ -90,7 +111,7 @@ def to_on_failure(value: object) -> OnFailure:
     match value:
         case "fail" | "collect" | "ignore":
             return value
-    raise ValueError(f"on_failure must be 'fail', 'collect' or 'ignore', not {value!r}")
+    raise ValueError(f"on_failure must be 'fail', 'collect' or 'ignore', not {shown(value)}")
 
 
 def check_execution_timeout(_: str, value: object) -> None:
@@ -115,6 +136,9 @@ def check_output(name: str, value: object) -> None:
             raise ValueError(f"{name} must be what a @task function returns, not the function; call it")
 
 
+LIST_WITHOUT_KEYS = "multiple_outputs cannot be combined with a list of transNos: the result is a list. Remove it"
+
+
 def check_multiple_outputs(arguments: Mapping[str, Any]) -> None:
     """Check that what is to be split into XComs by its keys has keys; Airflow finds out when the trim is done.
 
@@ -123,7 +147,7 @@ def check_multiple_outputs(arguments: Mapping[str, Any]) -> None:
     if not arguments.get("multiple_outputs"):
         return
     if isinstance(arguments.get("trans_no"), list | tuple | Set):
-        raise ValueError("multiple_outputs cannot be combined with a list of transNos: the result is a list. Remove it")
+        raise ValueError(LIST_WITHOUT_KEYS)
     if "video_id" in arguments and not arguments.get("wait_for_completion", True):
         raise ValueError(
             "multiple_outputs cannot be combined with wait_for_completion=False: the result is the transNo. Remove it"
@@ -162,7 +186,13 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
 
 
 def to_reusable(trans_no: Any) -> Any:
-    """Return an argument that can be read more than once, and in the same order each time."""
-    if isinstance(trans_no, Set):
+    """Return an argument that can be read more than once, in the same order each time: a collection as a list.
+
+    Only in lists, tuples, sets and dicts does Airflow find other tasks' outputs and templates (2.11.2, 3.3.2).
+    """
+    if isinstance(trans_no, Set) and not isinstance(trans_no, MappingView):
         return sorted(trans_no, key=str)
-    return list(trans_no) if isinstance(trans_no, Iterator) else trans_no
+    if isinstance(trans_no, (list, tuple, Mapping, *TEXTS)) or not isinstance(trans_no, Iterable):
+        return trans_no
+    # Other tasks' outputs have an __iter__, which raises an error; and Airflow calls what can be called.
+    return trans_no if hasattr(trans_no, "resolve") or callable(trans_no) else list(trans_no)

@@ -2,37 +2,46 @@
 """Values as templates leave them, read as a person means them.
 
 Jinja makes text of everything: of a value that is missing, the text ``None``; of a list, its Python notation. Native
-rendering (``render_template_as_native_obj``) makes a number of digits. XComs bring numpy's types along.
+rendering (``render_template_as_native_obj``) makes a number of digits, and leaves Jinja's own object in the place of a
+value that is missing. XComs bring numpy's types along.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jinja2 import Undefined
+
 from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimParameterError
 from airflow_provider_trim.vod.protocol import TRANS_NO_MAX_LENGTH, check_trans_no
 from airflow_provider_trim.vod.redaction import truncate
 from airflow_provider_trim.vod.validation import NATIVE_RENDERING, plain
+from airflow_provider_trim.waiting.options import TEXTS, shown
 
 MAX_LIST_TEXT = 2**20
 """Characters of a list that was rendered as text; Python's notation takes much memory to parse."""
 
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
-_TEMPLATE_HINT = "as a template renders a value that is missing; check what the template refers to"
+_CHECK_TEMPLATE = "check what the template refers to"
 
 
 def is_missing(value: object) -> bool:
     """Return whether a value counts as not given."""
-    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+    return value is None or isinstance(value, Undefined) or (isinstance(value, str) and value.strip() in ("", "None"))
 
 
 def _fault_of_missing(value: object, otherwise: str) -> str:
-    is_text = isinstance(value, str) and value.strip()
-    return f"is the text 'None', {_TEMPLATE_HINT}" if is_text else otherwise
+    if isinstance(value, Undefined):
+        name = value._undefined_name
+        return f"is undefined{'' if name is None else f' ({truncate(repr(name), 80)})'}; {_CHECK_TEMPLATE}"
+    if isinstance(value, str) and value.strip():
+        return f"is the text 'None', as a template renders a value that is missing; {_CHECK_TEMPLATE}"
+    return otherwise
 
 
 def optional(value: object) -> Any:
@@ -58,9 +67,10 @@ def connection_id(value: object) -> str:
     :raises TrimParameterError: it is missing, or no text
     """
     given = required("trim_conn_id", value)
-    if isinstance(given, str) or type(given) is int:
-        return str(given).strip()
-    text = f"trim_conn_id: must be the id of a connection, such as 'trim_default', not {truncate(repr(given))}"
+    with contextlib.suppress(ValueError):  # an integer of more digits than Python writes
+        if isinstance(given, str) or type(given) is int:
+            return str(given).strip()
+    text = f"trim_conn_id: must be the id of a connection, such as 'trim_default', not {shown(given)}"
     raise TrimParameterError(text, parameter="trim_conn_id")
 
 
@@ -77,7 +87,8 @@ def trans_nos(value: object) -> tuple[tuple[str, ...], bool]:
         raise TransNoIllegalError(
             f"trans_no must be a string or a list, not an object ({fields}); name its field that is one"
         )
-    if isinstance(parts, Iterable) and not isinstance(parts, str | bytes):
+    # Jinja's Undefined can be iterated over as if it were an empty list.
+    if isinstance(parts, Iterable) and not isinstance(parts, (*TEXTS, Undefined)):
         return tuple(_trans_no(part, f"trans_no[{place}]") for place, part in enumerate(parts)), True
     return (_trans_no(parts, "trans_no"),), False
 

@@ -176,7 +176,14 @@ ARGUMENTS = [
         scenarios.connection_from_output,
         in_(STARTS, r"^trim_conn_id .* cannot be another task's output: "),
     ),
-    Feature("other tasks' outputs in a list", scenarios.outputs_in_a_list, _UNRESOLVED, absent=VIDEO),
+    Feature(
+        "other tasks' outputs in a list",
+        scenarios.outputs_in_a_list,
+        _UNRESOLVED,
+        absent=VIDEO,
+        note="Or in another collection, or an iterator: it is made a list. A dict is refused when the task runs.",
+        tests=["tests/waiting/test_options.py::test_what_is_in_a_collection_of_any_kind_is_seen"],
+    ),
     Feature("`timedelta` and pendulum durations as intervals, limits and times", scenarios.durations),
     Feature(
         "a template as a number",
@@ -195,6 +202,8 @@ ARGUMENTS = [
         scenarios.macros,
         in_(STARTS, r"^trans_no .* uses clip_named, which is not known there; write deferrable=True"),
         on_2=_NOT_RENDERED,
+        note="So are its `jinja_environment_kwargs`, and [what hangs in the triggerer](without-workers.md).",
+        tests=["tests/sensors/test_triggerer_templates.py::test_what_the_triggerer_cant_answer"],
     ),
     Feature(
         "templates over params, Variables, None",
@@ -207,10 +216,15 @@ ARGUMENTS = [
         scenarios.parameter,
         given_up=STARTS,
         on_2=_NOT_RENDERED,
-        note="The triggerer renders texts, which are read as they are meant: digits, lists, None. To native rendering, "
-        "`2026_11_28` and `0x1F` are integers, which can't be noticed: as `trans_no`, `video_id` or `filename`, quote "
-        "them in the template. What becomes another number or a boolean is refused there.",
-        tests=[f"{_HERE}/test_templates.py::test_every_template", "tests/waiting/test_rendered.py::test_several"],
+        note="The triggerer renders texts, which are read as they are meant: digits, lists, None. What a template does "
+        "not find is refused, or not given, as None is. To native rendering, `2026_11_28` and `0x1F` are integers, "
+        "which can't be noticed: as `trans_no`, `video_id` or `filename`, quote them in the template. What becomes another "
+        "number or a boolean is refused there.",
+        tests=[
+            f"{_HERE}/test_templates.py::test_every_template",
+            f"{_HERE}/test_templates.py::test_a_name_that_is_not_there",
+            "tests/waiting/test_rendered.py::test_several",
+        ],
     ),
 ]
 

@@ -7,6 +7,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
@@ -51,12 +52,16 @@ def rendered(kind: str, parameter: str, template: str, value: Any, native: bool)
     """Return a task as it is when it begins to run, and its context."""
     required = CLIP if kind == "TrimVideoOperator" else {"trans_no": "T"}
     arguments: dict[str, Any] = {**required, parameter: template}
-    with DAG("templates", schedule=None, render_template_as_native_obj=native) as dag:
-        task = KINDS[kind](task_id="t", **arguments)
     ti = Instance(value)
     context: Any = {"ti": ti, "params": {"trans_no": value, "video_id": value}}
+    return rendered_over(context, kind, arguments, render_template_as_native_obj=native), {"ti": ti}
+
+
+def rendered_over(context: Any, kind: str, arguments: dict[str, Any], **of_the_dag: Any) -> Any:
+    with DAG("templates", schedule=None, **of_the_dag) as dag:
+        task = KINDS[kind](task_id="t", **arguments)
     task.render_template_fields(context, dag.get_template_env())
-    return task, {"ti": ti}
+    return task
 
 
 def test_some_are_shown() -> None:
@@ -106,3 +111,26 @@ def test_every_template_over_nothing(
         task.execute(context)
     assert trim_default.call_count == 0
     assert not trim_default.submissions
+
+
+@pytest.mark.parametrize("undefined", [jinja2.Undefined, jinja2.StrictUndefined])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_that_is_not_there(trim_default: TrimEmulator, kind: str, undefined: type[jinja2.Undefined]) -> None:
+    """To native rendering it is an object of Jinja's: refused where a value is required, or else not given."""
+    given: dict[str, Any] = CLIP if kind == "TrimVideoOperator" else {"trans_no": "T"}
+    dag: dict[str, Any] = {"render_template_as_native_obj": True, "template_undefined": undefined}
+    for required in (next(iter(given)), "trim_conn_id"):
+        arguments = {**given, required: "{{ params.nope }}"}
+        task = rendered_over({"params": {}}, kind, arguments, **dag)
+        with pytest.raises(AirflowFailException, match=rf"^{required}:? is undefined \('nope'\); check what the templ"):
+            task.execute({"ti": TaskInstance()})
+    assert trim_default.call_count == 0
+
+
+def test_an_optional_name_that_is_not_there(trim_default: TrimEmulator) -> None:
+    optional = {"suffix", "notify_url", "resolution", "frame_rate", "enable_video_transcode", "trans_no"}
+    arguments = {**CLIP, **dict.fromkeys(optional, "{{ params.nope }}")}
+    task = rendered_over({"params": {}}, "TrimVideoOperator", arguments, render_template_as_native_obj=True)
+    task.execute({"ti": TaskInstance()})
+    (submission,) = trim_default.submissions
+    assert submission.parameters.keys() == {"videoId", "seekStart", "duration", "filename", "transNo"}

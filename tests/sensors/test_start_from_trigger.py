@@ -39,9 +39,19 @@ def test_a_pull_that_would_hang(trans_no: Any) -> None:
 
 
 @on_airflow_2
-def test_a_template_that_would_not_be_rendered() -> None:
+@pytest.mark.parametrize("trans_no", ["{{ params.trans_no }}", "T{# a comment #}", "{% if ds %}T{% endif %}", "{{ ds"])
+def test_a_template_that_would_not_be_rendered(trans_no: str) -> None:
     with pytest.raises(ValueError, match=r"write deferrable=True instead of start_from_trigger=True$"):
-        sensor(trans_no="{{ params.trans_no }}")
+        sensor(trans_no=trans_no)
+
+
+@on_airflow_2
+def test_a_template_with_delimiters_of_the_dags_own_would_not_be_rendered() -> None:
+    settings = {"variable_start_string": "<<", "variable_end_string": ">>"}
+    with DAG("delimiters", schedule=None, jinja_environment_kwargs=settings):
+        with pytest.raises(ValueError, match=r"^trans_no .* cannot be a template on Airflow 2"):
+            sensor(trans_no="<< ds >>")
+        assert sensor(task_id="text", trans_no="{{").start_trigger_args
 
 
 def test_another_tasks_output() -> None:

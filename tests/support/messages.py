@@ -21,8 +21,13 @@ MIN_PHRASE = 10
 """Characters; less is what joins parts, each of which is a message of its own."""
 HIDDEN = dict.fromkeys(("triggers/payload.py", "polling/schedule.py", "polling/account_durations.py"), "ValueError")
 """By file, errors that are caught there, and shown by their type at most."""
-RETURNS = {"_conflict", "_error_message", "_host_hint", "_unsupported_reason", "_unsupported_template"}
-"""Functions that return a part of a message."""
+RETURNS = {"_conflict", "_error_message", "_host_hint", "_unsupported_reason"} | {
+    "_why_never_rendered",
+    "_why_not_rendered",
+    "_faults",
+    "_faults_of_methods",
+}
+"""Functions that return a part of a message, or yield one."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def _of(tree: ast.Module, hidden: str) -> Iterator[tuple[int, str]]:
             if RAISES.search(name) and name not in (*INTERNAL, hidden):
                 values = [_assigned(tree, value, node.lineno) for value in node.args]
         elif isinstance(node, ast.FunctionDef) and node.name in RETURNS:
-            values = [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
+            values = [part.value for part in ast.walk(node) if isinstance(part, ast.Return | ast.Yield) and part.value]
         yield from ((value.lineno, text) for value in values if " " in (text := _text(value)))
 
 

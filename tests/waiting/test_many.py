@@ -48,6 +48,24 @@ def test_a_list_that_was_rendered_as_text(trim_default: TrimEmulator, make: Any,
 
 
 @every_wait
+def test_multiple_outputs_of_a_list_that_is_known_late(trim_default: TrimEmulator, make: Any, mode: str) -> None:
+    """Airflow would find out when all trims are done, at each try again."""
+    trim_default.add_trim("a", seconds=0)
+    with pytest.raises(AirflowFailException, match=r"^multiple_outputs cannot be combined with a list of transNos: "):
+        make(mode, trans_no="['a']", multiple_outputs=True).run()
+    assert trim_default.call_count == 0
+    assert make(mode, trans_no="a", multiple_outputs=True).run() == trim_default.video_info("a")
+
+
+def test_multiple_outputs_of_a_list_that_the_triggerer_has_rendered(trim_default: TrimEmulator) -> None:
+    trim_default.add_trim("a", seconds=0)
+    wait = sensor("deferrable", trans_no="a", multiple_outputs=True)
+    worker = wait.operator(**wait.arguments)
+    with pytest.raises(AirflowFailException, match=r"^multiple_outputs cannot be combined with a list of transNos: "):
+        worker.execute_complete(wait.context, run_trigger(TrimTaskStatusTrigger("['a']")))
+
+
+@every_wait
 def test_one_that_fails_twice_is_counted_twice(trim_default: TrimEmulator, make: Any, mode: str) -> None:
     trim_default.add_trim("bad", seconds=0, outcome="fail")
     trim_default.add_trim("good", seconds=0)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 import re
 import warnings
@@ -186,3 +187,46 @@ def test_a_subclass_decides_what_its_own_parameters_may_be() -> None:
 def test_airflows_own_limit_is_checked_too() -> None:
     with pytest.raises(ValueError, match=r"^execution_timeout must be a timedelta, not 30$"):
         TrimVideoInfoOperator.partial(task_id="t", execution_timeout=30)
+
+
+def _once() -> Iterator[str]:
+    """Return what can be read once only."""
+    return (name for name in ("clip-1", "clip-2"))
+
+
+@pytest.mark.parametrize("kind", [TrimTaskStatusSensor, TrimVideoInfoOperator], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("given", ["partial()", "default_args", "expand()", "expand_kwargs()"])
+def test_what_can_be_read_once_only_is_there_for_all(kind: Any, given: str) -> None:
+    """Else the first task would take all of it, and the others be green with nothing."""
+    with DAG("once", schedule=None):
+        if given == "partial()":
+            mapped = kind.partial(task_id="t", trans_no=_once()).expand(timeout=[5, 6])
+        elif given == "default_args":
+            mapped = kind.partial(task_id="t", default_args={"trans_no": _once()}).expand(timeout=[5, 6])
+        elif given == "expand()":
+            mapped = kind.partial(task_id="t").expand(trans_no=["T", _once()])
+        else:
+            mapped = kind.partial(task_id="t").expand_kwargs([{"trans_no": _once()}])
+    if given.startswith("expand"):
+        shown = mapped.expand_input.value
+        assert shown == ([{"trans_no": _clips()}] if "kwargs" in given else {"trans_no": ["T", _clips()]})
+    else:
+        tasks = [mapped.unmap({"timeout": timeout}) for timeout in (5, 6)]
+        assert [task.trans_no for task in tasks] == [_clips(), _clips()]
+
+
+def _clips() -> list[str]:
+    return ["clip-1", "clip-2"]
+
+
+def test_a_collection_of_outputs_is_seen(up: Any) -> None:
+    mapped = TrimTaskStatusSensor.partial(task_id="t", trans_no={"a": up}.values()).expand(timeout=[5])
+    assert mapped.upstream_task_ids == {"up"}
+    mapped = TrimTaskStatusSensor.partial(task_id="u").expand(trans_no=collections.deque(["T", up]))
+    assert mapped.upstream_task_ids == {"up"}
+
+
+def test_multiple_outputs_of_a_collection_in_expand() -> None:
+    partial = TrimTaskStatusSensor.partial(task_id="t", multiple_outputs=True)
+    with pytest.raises(ValueError, match=r"^multiple_outputs cannot be combined with a list .* \(expand\(\), trans_no"):
+        partial.expand(trans_no=["T", _once()])

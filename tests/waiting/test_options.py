@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import collections
 import math
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -116,6 +118,27 @@ def test_durations(value: Any, seconds: float) -> None:
     assert type(to_seconds("timeout", value)) is float
 
 
+BEYOND = [10**400, 10**5000, -(10**5000), Fraction(10**400), Decimal("sNaN"), Decimal("1e999")]
+"""Numbers of which Python can't make a float, and some that it can't even write."""
+
+
+@pytest.mark.parametrize("value", BEYOND, ids=["400 digits", "5000 digits", "negative", "fraction", "sNaN", "1e999"])
+def test_a_number_beyond_all_floats_is_refused_by_name(value: Any) -> None:
+    for name in ("poll_interval", "timeout", "first_poll_after", "max_consecutive_failures"):
+        with pytest.raises(ValueError, match=rf"^{name} must be .{{,300}}$"):
+            TrimVideoInfoOperator(task_id="t", trans_no="T", **{name: value})
+
+
+def test_a_value_without_a_text_is_refused_by_name() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    for name in ("poll_interval", "max_consecutive_failures", "deferrable", "on_failure", "execution_timeout"):
+        with pytest.raises(ValueError, match=rf"^{name} must be .*, not a value of type Silent"):
+            TrimVideoInfoOperator.partial(task_id="t", **{name: Silent()})
+
+
 def test_a_limit_of_none_is_no_limit() -> None:
     assert (to_failure_limit(None), to_failure_limit(3)) == (None, 3)
 
@@ -125,6 +148,41 @@ def test_what_can_be_read_once_only_is_kept() -> None:
     assert to_reusable(name for name in "ab") == ["a", "b"]
     assert to_reusable({"b", "a"}) == ["a", "b"]
     assert to_reusable("ab") == "ab"
+
+
+COLLECTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    "iterator": iter,
+    "deque": collections.deque,
+    "UserList": collections.UserList,
+    "values": lambda parts: dict(enumerate(parts)).values(),
+    "tuple": tuple,
+}
+"""Kinds of collections, made of a list."""
+
+
+@pytest.mark.parametrize("kind", [TrimTaskStatusSensor, TrimVideoInfoOperator], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_what_is_in_a_collection_of_any_kind_is_seen(kind: Any, collection: str) -> None:
+    """Airflow finds outputs and templates in a few kinds only; it would be a green task without its dependency."""
+    with DAG("collections", schedule=None):
+        output = TrimVideoOperator(task_id="submit", **CLIP).output
+        given = COLLECTIONS[collection]
+        wait = kind(task_id="wait", trans_no=given([output, "{{ ds }}"]))
+        with pytest.raises(ValueError, match=r"^trans_no must be what the task 'submit' returns, not the task"):
+            kind(task_id="wrong", trans_no=given([output.operator]))
+    assert wait.upstream_task_ids == {"submit"}
+    wait.trans_no = [part for part in wait.trans_no if part is not output]
+    wait.render_template_fields({"ds": "2026-01-01"})
+    assert wait.trans_no == ["2026-01-01"]
+
+
+def test_a_mappings_own_order_is_kept() -> None:
+    assert to_reusable({"b": 0, "a": 1}.keys()) == ["b", "a"]
+
+
+@pytest.mark.parametrize("value", [b"T", bytearray(b"T"), memoryview(b"T"), {"a": "T"}, str, None, 7])
+def test_what_is_no_collection_is_left_as_it_is(value: Any) -> None:
+    assert to_reusable(value) is value
 
 
 def test_the_sensors_longest_interval_is_checked_too() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import ChainableUndefined, DebugUndefined, StrictUndefined, Undefined
 
 from airflow_provider_trim.vod.errors import TransNoEmptyError, TransNoIllegalError, TrimError, TrimParameterError
 from airflow_provider_trim.waiting import rendered
@@ -91,8 +93,11 @@ def test_several(value: Any, names: list[str] | None) -> None:
         (True, TransNoIllegalError, r"not bool \(True\); native rendering"),
         (12.5, TransNoIllegalError, r"not float \(12\.5\); native rendering"),
         (Decimal("1"), TransNoIllegalError, "not float"),
+        (Decimal("sNaN"), TransNoIllegalError, "trans_no must be a string, not Decimal"),
+        (Fraction(10**400), TransNoIllegalError, "trans_no must be a string, not Fraction"),
         (["a", False], TransNoIllegalError, r"trans_no\[1\] must be a string, not bool"),
         (b"T", TransNoIllegalError, "not bytes"),
+        (bytearray(b"T"), TransNoIllegalError, "not bytearray"),
         ({"videoId": "V"}, TransNoIllegalError, "name its field that is one"),
         ("{'videoId': 'V'}", TransNoIllegalError, "name its field that is one"),
         ([["a"]], TransNoIllegalError, r"trans_no\[0\] must be a string, not list"),
@@ -119,6 +124,24 @@ def test_any_value_is_read_or_refused(value: Any) -> None:
     assert TransNos.parse(trans_nos.argument) == trans_nos
 
 
+@pytest.mark.parametrize("kind", [Undefined, StrictUndefined, ChainableUndefined, DebugUndefined])
+def test_what_native_rendering_leaves_of_a_name_that_is_not_there(kind: type[Undefined]) -> None:
+    """An object that can be iterated over as if it were an empty list, or raises an error at each use."""
+    words = r" is undefined \('nope'\); check what the template refers to"
+    value = kind(name="nope")
+    with pytest.raises(TransNoEmptyError, match=f"^trans_no{words}; it must be the transNo"):
+        TransNos.parse(value)
+    with pytest.raises(TransNoEmptyError, match=rf"^trans_no\[1\]{words}"):
+        TransNos.parse(["a", value])
+    with pytest.raises(TrimParameterError, match=f"^video_id:{words}$"):
+        rendered.required("video_id", value)
+    with pytest.raises(TrimParameterError, match=f"^trim_conn_id:{words}$"):
+        rendered.connection_id(value)
+    with pytest.raises(TransNoEmptyError, match=r"^trans_no is undefined; check"):
+        TransNos.parse(kind())
+    assert rendered.optional(value) is None
+
+
 def test_what_may_be_left_out() -> None:
     assert [rendered.optional(value) for value in (None, "", "None")] == [None] * 3
     assert [rendered.optional(value) for value in (0, False, "x", Number(7), Decimal("2.5"))] == [0, False, "x", 7, 2.5]
@@ -138,7 +161,12 @@ def test_the_connections_id(value: Any, conn_id: str) -> None:
     assert rendered.connection_id(value) == conn_id
 
 
-@pytest.mark.parametrize("value", [None, "", "None", ["a"], True, 1.5, {"a": 1}], ids=repr)
+@pytest.mark.parametrize("value", [None, "", "None", ["a"], True, 1.5, {"a": 1}, Decimal("sNaN")], ids=repr)
 def test_what_is_no_connections_id(value: Any) -> None:
     with pytest.raises(TrimParameterError, match=r"^trim_conn_id: (is |must be the id of a connection, .*, not )"):
         rendered.connection_id(value)
+
+
+def test_a_number_of_more_digits_than_python_writes_is_no_connections_id() -> None:
+    with pytest.raises(TrimParameterError, match=r"not a value of type int$"):
+        rendered.connection_id(10**5000)
