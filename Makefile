@@ -134,7 +134,7 @@ test-2.11: .venv-2.11/.tests | $(REDIS)  ## run the tests on Airflow 2.11
 	@.venv-2.11/bin/$(PYTEST) -rs $(TESTS_2)
 
 # What may differ from line to line; the rest only depends on the lowest versions, which the environment of 3.0 has.
-TESTS_3 := $(addprefix tests/,test_lines.py waiting operators/test_video_info_operator.py airflow/test_ui_plugin.py)
+TESTS_3 := $(addprefix tests/,test_lines.py waiting sensors/test_start_from_trigger.py operators/test_video_info_operator.py airflow/test_ui_plugin.py)
 TESTS_3.0 := $(addprefix tests/,vod transports client ratelimit polling callbacks emulator)
 TESTS_3.1 := tests/airflow/test_example_dags.py::test_wait
 TESTS_3.2 := $(TESTS_3.1)

@@ -7,12 +7,8 @@ import datetime
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import airflow
-
 if TYPE_CHECKING:
     from airflow_provider_trim.compat import BaseSensorOperator
-
-AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 def first_reschedule_start(sensor: BaseSensorOperator, ti: Any) -> datetime.datetime | None:

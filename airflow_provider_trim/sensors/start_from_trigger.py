@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Set
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trim.sensors.airflow2 import AIRFLOW_2
-from airflow_provider_trim.sensors.triggerer_templates import INSTEAD, TriggererTemplates
+from airflow_provider_trim.sensors.triggerer_templates import ARE_RENDERED, INSTEAD, TriggererTemplates
 from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _unsupported_reason(value: Any, templates: TriggererTemplates) -> str:
     if isinstance(value, XComArg):
         task_id = getattr(getattr(value, "operator", None), "task_id", "upstream")
         text = f"xcom_pull(task_ids={task_id!r}, map_indexes=-1)"
-        instead = INSTEAD if AIRFLOW_2 else f'write "{{{{ ti.{text} }}}}" and {task_id} >> this task'
+        instead = f'write "{{{{ ti.{text} }}}}" and {task_id} >> this task' if ARE_RENDERED else INSTEAD
         return f"cannot be another task's output: XComArgs are not resolved in the triggerer; {instead}"
     if isinstance(value, str):
         return templates.unsupported_reason(value)

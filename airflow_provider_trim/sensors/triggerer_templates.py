@@ -11,12 +11,14 @@ import functools
 from collections.abc import Callable, Iterator, Set
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import airflow
 from jinja2 import Environment, TemplateSyntaxError, nodes
-
-from airflow_provider_trim.sensors.airflow2 import AIRFLOW_2
 
 if TYPE_CHECKING:
     from airflow_provider_trim.compat import BaseSensorOperator
+
+ARE_RENDERED = not airflow.__version__.startswith(("2.", "3.0."))
+"""Whether the wait gets what its templates render to: 3.1 and 3.2 begin it in a worker, which does."""
 
 INSTEAD = "write deferrable=True instead of start_from_trigger=True"
 """What always works."""
@@ -60,7 +62,7 @@ class TriggererTemplates:
         """Say why the triggerer can't render a text, and what to write instead; "" where it can."""
         if not self._has_settings and not any(beginning in text for beginning in _BEGINNINGS):
             return ""
-        return self._why_never_rendered(text) if AIRFLOW_2 else self._why_not_rendered(text)
+        return self._why_not_rendered(text) if ARE_RENDERED else self._why_never_rendered(text)
 
     @functools.cached_property
     def _dags(self) -> Environment:
@@ -69,7 +71,8 @@ class TriggererTemplates:
     def _why_never_rendered(self, text: str) -> str:
         template = _parse(self._dags, text)
         is_template = template is None or not _is_text(template, text)
-        return f"cannot be a template on Airflow 2, which does not render it; {INSTEAD}" if is_template else ""
+        version = ".".join(airflow.__version__.split(".")[:2])
+        return f"cannot be a template on Airflow {version}, which does not render it; {INSTEAD}" if is_template else ""
 
     def _why_not_rendered(self, text: str) -> str:
         if not self._has_settings and (fault := _first_fault(text, self._own)) is not None:

@@ -82,7 +82,7 @@ def limit(name: str) -> dict[str, str]:
 
 _HERE = "tests/airflow"
 _LIVE = "tests/live/test_without_workers.py"
-_NOT_RENDERED = in_(STARTS, r"^trans_no .* cannot be a template on Airflow 2, .* write deferrable=True")
+_NOT_RENDERED = in_(STARTS, r"^trans_no .* cannot be a template on Airflow 2.11, .* write deferrable=True")
 _UNRESOLVED = in_(STARTS, r"^trans_no .* cannot be another task's output: .* write (deferrable=True|\"{{ ti.xcom_pull)")
 _NO_TEXT = in_(STARTS, r"^trans_no .* must be a string or a list of strings, not .* write deferrable=True")
 _MAPPED = "Mapped tasks begin in a worker, whatever `start_from_trigger` says."
@@ -218,8 +218,8 @@ ARGUMENTS = [
         on_2=_NOT_RENDERED,
         note="The triggerer renders texts, which are read as they are meant: digits, lists, None. What a template does "
         "not find is refused, or not given, as None is. To native rendering, `2026_11_28` and `0x1F` are integers, "
-        "which can't be noticed: as `trans_no`, `video_id` or `filename`, quote them in the template. What becomes another "
-        "number or a boolean is refused there.",
+        "which can't be noticed: as `trans_no`, `video_id` or `filename`, quote them in the template. What becomes "
+        "another number or a boolean is refused there.",
         tests=[
             f"{_HERE}/test_templates.py::test_every_template",
             f"{_HERE}/test_templates.py::test_a_name_that_is_not_there",

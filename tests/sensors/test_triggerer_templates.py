@@ -14,10 +14,11 @@ import jinja2
 import pytest
 
 from airflow_provider_trim.sensors import triggerer_templates
+from airflow_provider_trim.sensors.triggerer_templates import ARE_RENDERED
 from airflow_provider_trim.sensors.trim import TrimTaskStatusSensor
-from tests.support.running import AIRFLOW_3, DAG
+from tests.support.running import DAG
 
-pytestmark = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 renders no templates in the triggerer")
+pytestmark = pytest.mark.skipif(not ARE_RENDERED, reason="this Airflow renders no templates of such a wait")
 
 GET_DAG = "get_dag, which hangs there"
 OTHER_SETTINGS = "is rendered there with Jinja's default settings"
