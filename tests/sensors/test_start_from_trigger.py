@@ -10,8 +10,8 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset, BaseOperator, task, task_group
 
+from airflow_provider_trim.compat import AirflowFailException, BaseOperator
 from airflow_provider_trim.emulator import TrimEmulator
 from airflow_provider_trim.polling.verdicts import Success, TimedOut
 from airflow_provider_trim.sensors.triggerer_templates import ARE_RENDERED
@@ -20,6 +20,7 @@ from airflow_provider_trim.triggers.payload import decode_event
 from airflow_provider_trim.triggers.trim import TrimTaskStatusTrigger
 from airflow_provider_trim.waiting.options import DEFERRAL_TIMEOUT_MARGIN
 from airflow_provider_trim.waiting.trans_nos import TransNos
+from tests.support.running import DAG, Asset, task, task_group
 from tests.support.waits import TaskDeferred, TaskInstance, run_trigger
 
 where_rendered = pytest.mark.skipif(not ARE_RENDERED, reason="this Airflow renders no templates of such a wait")

@@ -12,15 +12,28 @@ AIRFLOW_3_0 = airflow.__version__.startswith("3.0.")
 AIRFLOW_3_1 = airflow.__version__.startswith("3.1.")
 
 if AIRFLOW_3:
-    from airflow.sdk import DAG, TaskGroup, task
+    from airflow.sdk import DAG, Asset, TaskGroup, task, task_group
 else:
-    from airflow.decorators import task
+    from airflow.datasets import Dataset as Asset
+    from airflow.decorators import task, task_group
     from airflow.models.dag import DAG
     from airflow.utils.task_group import TaskGroup
 if AIRFLOW_3_0:
     from airflow.models.dag import DAG  # the one of airflow.sdk has no test() there
 
-__all__ = ["AIRFLOW_3", "AIRFLOW_3_0", "AIRFLOW_3_1", "DAG", "TaskGroup", "register", "run", "task", "xcom"]
+__all__ = [
+    "AIRFLOW_3",
+    "AIRFLOW_3_0",
+    "AIRFLOW_3_1",
+    "DAG",
+    "Asset",
+    "TaskGroup",
+    "register",
+    "run",
+    "task",
+    "task_group",
+    "xcom",
+]
 
 
 def register(*dags: Any) -> None:
