@@ -101,7 +101,8 @@ async def test_callback_triggers_the_only_poll(old: Waits, callbacks: Callbacks)
     callbacks.emulator.finish("t1")
     await done(wait)
     assert len(callbacks.emulator.calls_for("t1")) == 1
-    assert callbacks.emulator.callbacks[0].http_status == 200
+    (callback,) = await callbacks.emulator.async_wait_for_callbacks(1)
+    assert callback.http_status == 200
 
 
 async def test_many_trims_cost_a_call_each(old: Waits, callbacks: Callbacks) -> None:

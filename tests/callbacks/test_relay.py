@@ -85,7 +85,7 @@ def test_callback_reaches_the_waiting_process_whichever_receives_it(redis: Redis
         out, _ = one.communicate(timeout=60)
         assert json.loads(out)[::2] == ["t1", True]
     assert len(emulator.calls_for("t1")) == len(emulator.calls_for("t2")) == 2
-    assert all(callback.http_status == 200 for callback in emulator.callbacks)
+    assert [callback.http_status for callback in emulator.wait_for_callbacks(2)] == [200, 200]
 
 
 async def test_second_process_on_a_host_listens_when_the_first_has_gone(
@@ -123,8 +123,8 @@ async def test_without_redis_a_misrouted_callback_is_dropped_and_polling_catches
     await second.listening()
     emulator.finish("t2")
     await done(wait)
-    await until(lambda: emulator.callbacks_for("t2") != [])  # its response may still be under way
-    assert emulator.callbacks[0].http_status == 200
+    (callback,) = await emulator.async_wait_for_callbacks(1)
+    assert callback.http_status == 200
 
 
 async def test_relayed_callbacks_are_verified(redis: RedisServer, emulator: TrimEmulator, start: Start) -> None:

@@ -144,4 +144,4 @@ def test_trim_is_found_by_its_callback(front_ends: FrontEnds, name: str) -> None
             emulator.finish("t")
             found, _ = process.communicate(timeout=60)
         assert found.endswith("true]\n")
-        assert [callback.http_status for callback in emulator.callbacks] == [200]
+        assert [callback.http_status for callback in emulator.wait_for_callbacks(1)] == [200]

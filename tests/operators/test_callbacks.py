@@ -63,7 +63,7 @@ def test_deferred_clip_ends_by_its_callback(callbacks: Callbacks, emulator: Trim
     emulator._log._on_call = finish_when_asked
     assert wait.run()["videoId"] == emulator.video_info(OURS)["videoId"]
     assert notify_urls(emulator) == [callbacks.address(OURS)]
-    assert [callback.http_status for callback in emulator.callbacks] == [200]
+    assert [callback.http_status for callback in emulator.wait_for_callbacks(1)] == [200]
 
 
 @pytest.mark.parametrize("mode", ["worker", "deferrable"])
