@@ -50,6 +50,8 @@ $(VENV)/.runtime: pyproject.toml $(CONSTRAINTS)
 	$(call install,$(VENV),$(CONSTRAINTS),-e '.[redis]')
 	@touch $@
 
+# Compiled now, by both cores, or each worker of pytest compiles Airflow.
+$(VENV)/.development: private export UV_COMPILE_BYTECODE := 1
 $(VENV)/.development: $(VENV)/.runtime
 	$(call install,$(VENV),$(CONSTRAINTS),--group check --group build)
 	@touch $@
